@@ -1,0 +1,1 @@
+//! Consent, identity and ledger of Volens.

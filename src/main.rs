@@ -1,0 +1,2 @@
+//! The `volens` program.
+fn main() {}
