@@ -1,1 +1,4 @@
 //! Volens.
+
+pub mod cli;
+pub mod config;

@@ -1,2 +1,5 @@
-//! The `volens` program.
-fn main() {}
+//! The `volens` program. Everything is in the library; see [`volens::cli`].
+
+fn main() -> std::process::ExitCode {
+    volens::cli::main()
+}

@@ -1,0 +1,138 @@
+//! The command line: one file per command.
+//!
+//! **Adding a command**: write `cli/<command>.rs` with `#[derive(clap::Args)] pub struct Args` and
+//! `pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit>`, then add `mod` and
+//! one line to `commands!` below. Data goes to standard output through [`Output`], everything else
+//! to standard error.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod logging;
+pub mod output;
+mod settings;
+
+pub use self::output::{Exit, Output};
+use crate::config::{self, Settings};
+
+/// Makes the enum of commands and its dispatch from one table.
+macro_rules! commands {
+    ($( $(#[doc = $doc:literal])+ $variant:ident => $module:ident; )+) => {
+        #[derive(clap::Subcommand)]
+        enum Command {
+            $( $(#[doc = $doc])+ $variant($module::Args), )+
+        }
+
+        impl Command {
+            async fn run(self, context: &Context) -> anyhow::Result<Exit> {
+                match self {
+                    $( Self::$variant(args) => $module::run(args, context).await, )+
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    /// Print every setting with its default and its meaning.
+    Settings => settings;
+}
+
+/// Reach the people who are willing, and nobody else.
+#[derive(Parser)]
+#[command(name = "volens", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 verification failed, \
+    4 refused by consent or policy, 5 not found, 6 conflict.\n\
+    Every setting of the service can be given as VOLENS_SECTION_KEY; see `volens settings`.";
+
+/// What every command takes.
+#[derive(clap::Args)]
+struct Global {
+    /// Directory of the database file, the key ring and the indexes [default: volens-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// sqlite:PATH or postgres://… [default: SQLite in the data directory]
+    #[arg(long, global = true, value_name = "URL", hide_env_values = true)]
+    database: Option<String>,
+    /// The key ring [default: keyring.json in the data directory]
+    #[arg(long, global = true, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// A settings file
+    #[arg(long, global = true, value_name = "FILE", env = "VOLENS_CONFIG")]
+    config: Option<PathBuf>,
+    /// One machine-readable object on standard output
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// What a command works with.
+pub struct Context {
+    /// What was configured.
+    pub settings: Settings,
+    /// Where results and progress go.
+    pub output: Output,
+}
+
+impl Context {
+    fn new(global: &Global) -> anyhow::Result<Self> {
+        Ok(Self { settings: global.settings()?, output: Output::new(global.json) })
+    }
+}
+
+impl Global {
+    fn settings(&self) -> anyhow::Result<Settings> {
+        use anyhow::Context as _;
+        let file = match &self.config {
+            Some(path) => Some(
+                std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?,
+            ),
+            None => None,
+        };
+        let mut all: Vec<(&str, String)> = Vec::new();
+        if let Some(path) = &self.data {
+            all.push(("data", path.display().to_string()));
+        }
+        if let Some(url) = &self.database {
+            all.push(("database.url", url.clone()));
+        }
+        if let Some(path) = &self.keys {
+            all.push(("keys.file", path.display().to_string()));
+        }
+        Ok(config::load(file.as_deref(), environment(), &all)?)
+    }
+}
+
+/// The environment as text; a variable that is not UTF-8 cannot be one of ours.
+fn environment() -> Vec<(String, String)> {
+    let text = |value: OsString| value.into_string().ok();
+    std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
+}
+
+/// Parses the command line, runs the command and gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let context = match Context::new(&cli.global) {
+        Ok(context) => context,
+        Err(error) => return Output::new(cli.global.json).failure(&error, Exit::Usage),
+    };
+    logging::start(&context.settings.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return context.output.failure(&error.into(), Exit::Failure),
+    };
+    match runtime.block_on(cli.command.run(&context)) {
+        Ok(exit) => exit.into(),
+        Err(error) => context.output.failure(&error, Exit::of(&error)),
+    }
+}
