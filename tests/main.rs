@@ -1,0 +1,3 @@
+//! End-to-end tests of Volens, in one binary: the whole service, and rules about its code.
+
+mod tidy;
