@@ -1,0 +1,100 @@
+//! The key of one account or conversation. Destroying it is the erasure.
+
+use chacha20poly1305::aead::{Aead as _, Payload};
+use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
+use rand::Rng;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+use super::KeyError;
+use super::derive::{expand, hmac, hmac_matches};
+use crate::encoding::length_prefixed;
+use crate::identity::random_bytes;
+use crate::redact::hide_debug;
+
+const SALT: &[u8] = b"volens/v1/data";
+const FORMAT: u8 = 1;
+const NONCE: usize = 24;
+
+/// 32 random bytes under which everything that belongs to one owner is sealed and committed to.
+#[derive(ZeroizeOnDrop)]
+pub struct DataKey([u8; 32]);
+
+impl DataKey {
+    /// A new key.
+    pub fn generate(rng: &mut dyn Rng) -> Self {
+        Self(random_bytes(rng))
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Seals `plain` with XChaCha20-Poly1305 under a random nonce.
+    ///
+    /// The context (for instance table, column and row id) is authenticated, so that a value moved
+    /// elsewhere does not open. Layout: format 1 ‖ nonce (24) ‖ ciphertext ‖ tag (16).
+    pub fn seal(&self, context: &[&[u8]], plain: &[u8], rng: &mut dyn Rng) -> Vec<u8> {
+        let nonce: [u8; NONCE] = random_bytes(rng);
+        let payload = Payload { msg: plain, aad: &length_prefixed(context) };
+        let ciphertext = self
+            .cipher()
+            .encrypt(&nonce.into(), payload)
+            .expect("the message is far below the cipher's 256 GiB");
+        let mut sealed = Vec::with_capacity(1 + NONCE + ciphertext.len());
+        sealed.push(FORMAT);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(&ciphertext);
+        sealed
+    }
+
+    /// Opens what [`DataKey::seal`] made in the same context.
+    pub fn open(&self, context: &[&[u8]], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let body = sealed.strip_prefix(&[FORMAT]).ok_or(KeyError::Unopenable)?;
+        let (nonce, ciphertext) = body.split_first_chunk::<NONCE>().ok_or(KeyError::Unopenable)?;
+        let payload = Payload { msg: ciphertext, aad: &length_prefixed(context) };
+        self.cipher()
+            .decrypt(&(*nonce).into(), payload)
+            .map(Zeroizing::new)
+            .map_err(|_error| KeyError::Unopenable)
+    }
+
+    /// The key that commits to one consent record and opens that commitment alone.
+    pub(crate) fn entry_key(&self, record: &[u8; 16]) -> EntryKey {
+        EntryKey(*expand(&self.0, SALT, &[b"entry", record]))
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        let key = expand::<32>(&self.0, SALT, &[b"seal"]);
+        XChaCha20Poly1305::new_from_slice(&*key).expect("the key has 32 bytes")
+    }
+}
+
+/// The key of one commitment: `HKDF(data key, "entry" ‖ record id)`. Given to the person in the
+/// receipt, it opens that entry and nothing else.
+#[derive(ZeroizeOnDrop)]
+pub(crate) struct EntryKey([u8; 32]);
+
+impl EntryKey {
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// HMAC-SHA256 of the record's canonical bytes.
+    pub(crate) fn commit(&self, canonical: &[u8]) -> [u8; 32] {
+        hmac(&self.0, &[canonical])
+    }
+
+    pub(crate) fn opens(&self, canonical: &[u8], commitment: &[u8; 32]) -> bool {
+        hmac_matches(&self.0, &[canonical], commitment)
+    }
+}
+
+hide_debug!(DataKey, EntryKey);

@@ -1,0 +1,121 @@
+//! Keyed names: tags of accounts, recipients, messages and callers, and link tokens.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+use super::KeyRing;
+use super::derive::{hmac, siv_seal};
+use crate::encoding::length_prefixed;
+use crate::identity::{AccountTag, AppId, BusinessId, LinkToken, RecipientId, SubjectId};
+use crate::phone::{CanonicalPhone, PhoneSpace};
+use crate::redact::hide_debug;
+
+/// What one stretching costs. Part of the result: another cost gives other tokens, and no links
+/// between old and new ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StretchCost {
+    /// Memory in KiB; values under Argon2's minimum of 8 count as 8.
+    pub memory_kib: u32,
+    /// Passes over the memory; 0 counts as 1.
+    pub passes: u32,
+}
+
+impl Default for StretchCost {
+    /// The OWASP minimum for Argon2id: 19 MiB, two passes, one lane.
+    fn default() -> Self {
+        Self { memory_kib: 19_456, passes: 2 }
+    }
+}
+
+/// A stretched phone number, the expensive half of a link token.
+#[derive(ZeroizeOnDrop)]
+pub struct Stretched([u8; 32]);
+
+hide_debug!(Stretched);
+
+impl KeyRing {
+    /// The tag an account is found by.
+    ///
+    /// Two layers: the inner HMAC hides the reference, the outer AES-256-SIV can be rotated without
+    /// knowing any reference. Different apps use different keys for both.
+    pub fn account_tag(&self, app: &AppId, reference: &str) -> AccountTag {
+        let label = format!("app/{app}");
+        let key = self.prf().sub_key::<32>(&format!("prf/{label}"));
+        let length = u32::try_from(reference.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let inner = hmac(&*key, &[b"ref", &length, reference.as_bytes()]);
+        AccountTag::from_bytes(self.outer_layer(&label, app.as_str().as_bytes(), &inner))
+    }
+
+    /// A tag of a message id an app sent, to recognise it when it is sent again.
+    pub fn message_tag(&self, app: &AppId, message: &str) -> [u8; 16] {
+        let key = self.prf().sub_key::<32>(&format!("prf/message/{app}"));
+        first_half(hmac(&*key, &[message.as_bytes()]))
+    }
+
+    /// The id under which one business sees an account.
+    pub fn recipient(&self, business: BusinessId, subject: SubjectId) -> RecipientId {
+        let key = self.prf().sub_key::<32>(&format!("prf/recipient/{business}"));
+        RecipientId::from_bytes(first_half(hmac(&*key, &[subject.as_bytes()])))
+    }
+
+    /// What is stored of a caller's secret (API key, session, sign-in link). `label` separates
+    /// the kinds.
+    pub fn caller_hash(&self, label: &str, secret: &[u8]) -> [u8; 32] {
+        let key = self.prf().sub_key::<32>(&format!("prf/caller/{label}"));
+        hmac(&*key, &[secret])
+    }
+
+    /// Stretches a phone number with Argon2id (RFC 9106), keyed and salted by the ring.
+    ///
+    /// Takes tens of milliseconds and the cost's memory: run it on a bounded pool of its own.
+    pub fn stretch(&self, phone: &CanonicalPhone, cost: &StretchCost) -> Stretched {
+        let secret = self.prf().sub_key::<32>("argon2-secret/link");
+        let salt = self.prf().sub_key::<16>("argon2-salt/link");
+        let params = Params::new(
+            cost.memory_kib.max(Params::MIN_M_COST),
+            cost.passes.max(Params::MIN_T_COST),
+            1,
+            Some(32),
+        )
+        .expect("one lane, 32 bytes and costs of at least the minimum");
+        let argon = Argon2::new_with_secret(&*secret, Algorithm::Argon2id, Version::V0x13, params)
+            .expect("the secret is 32 bytes long");
+        let mut stretched = Stretched([0; 32]);
+        argon
+            .hash_password_into(phone.as_bytes(), &*salt, &mut stretched.0)
+            .expect("input, salt and output have fixed lengths within Argon2's bounds");
+        stretched
+    }
+
+    /// The link token of a number for one pair of apps, the same from either side.
+    ///
+    /// With `d = pair/cross_app_linking/<lesser app>/<greater app>`:
+    /// `AES-256-SIV(wrap/d, (d, version), HMAC-SHA256(prf/d, d ‖ space ‖ stretched))`, each part of
+    /// the HMAC preceded by its length.
+    pub fn link_token(
+        &self,
+        stretched: &Stretched,
+        own: &AppId,
+        peer: &AppId,
+        space: PhoneSpace,
+    ) -> LinkToken {
+        let (lesser, greater) = if own <= peer { (own, peer) } else { (peer, own) };
+        let pair = format!("pair/cross_app_linking/{lesser}/{greater}");
+        let key = self.prf().sub_key::<32>(&format!("prf/{pair}"));
+        let parts: [&[u8]; 3] = [pair.as_bytes(), space.as_str().as_bytes(), &stretched.0];
+        let inner = hmac(&*key, &[&Zeroizing::new(length_prefixed(&parts))]);
+        LinkToken::from_bytes(self.outer_layer(&pair, pair.as_bytes(), &inner))
+    }
+
+    fn outer_layer(&self, label: &str, context: &[u8], inner: &[u8; 32]) -> [u8; 48] {
+        let root = self.outer();
+        let key = root.sub_key::<64>(&format!("wrap/{label}"));
+        siv_seal(&key, &[context, &root.version.to_be_bytes()], inner)
+            .try_into()
+            .expect("AES-SIV adds 16 bytes to 32")
+    }
+}
+
+fn first_half(mac: [u8; 32]) -> [u8; 16] {
+    *mac.first_chunk().expect("an HMAC-SHA256 has 32 bytes")
+}

@@ -1,0 +1,243 @@
+//! The signed head of the tree: C2SP `tlog-checkpoint` in a C2SP signed note.
+
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use sha2::{Digest as _, Sha256};
+
+use super::tree::Hash;
+use crate::encoding::{base64, hex, unbase64, unbase64_exact};
+
+/// Longest note that is read, in bytes; room for post-quantum cosignatures of many witnesses.
+const LONGEST_NOTE: usize = 256 * 1024;
+/// Signature type identifier of Ed25519 in the signed-note registry.
+const ED25519: u8 = 0x01;
+/// A key name and its short id.
+const KEY_ID: usize = 4;
+
+/// What is signed: the name of the log, how many entries it has, and their root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Name of the log, a schema-less URL.
+    pub origin: String,
+    /// Number of entries.
+    pub size: u64,
+    /// Root over them.
+    pub root: Hash,
+}
+
+impl Checkpoint {
+    /// The text that is signed: three lines.
+    pub fn text(&self) -> String {
+        format!("{}\n{}\n{}\n", self.origin, self.size, base64(self.root.as_bytes()))
+    }
+
+    /// Reads the text; extension lines after the third are accepted and not interpreted.
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.strip_suffix('\n')?.split('\n');
+        let origin = lines.next().filter(|origin| is_log_name(origin))?;
+        let size = decimal(lines.next()?)?;
+        let root = Hash::from_bytes(unbase64_exact(lines.next()?)?);
+        if lines.any(str::is_empty) {
+            return None;
+        }
+        Some(Self { origin: origin.to_owned(), size, root })
+    }
+}
+
+/// A number without sign or leading zeroes.
+pub(super) fn decimal(text: &str) -> Option<u64> {
+    let canonical = text == "0" || !text.starts_with(['0', '+']);
+    canonical.then(|| text.parse().ok())?
+}
+
+/// A checkpoint with its signatures, as text. Holding one says nothing about who signed it:
+/// [`LogVerifier::verify`] does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedCheckpoint(String);
+
+impl SignedCheckpoint {
+    /// Takes a note as it was stored or received; checks its form, not its signatures.
+    pub fn parse(note: &str) -> Result<Self, CheckpointError> {
+        let (text, _signatures) = split_note(note)?;
+        Checkpoint::parse(text).ok_or(CheckpointError::NotACheckpoint)?;
+        Ok(Self(note.to_owned()))
+    }
+
+    /// The note.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the note states, whoever signed it.
+    pub fn unverified(&self) -> Checkpoint {
+        split_note(&self.0)
+            .ok()
+            .and_then(|(text, _signatures)| Checkpoint::parse(text))
+            .expect("checked when it was made")
+    }
+}
+
+/// Why a signed checkpoint was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointError {
+    /// Not a signed note.
+    #[error("not a signed note")]
+    NotANote,
+    /// A signed note, but not about a tree.
+    #[error("the note is not a checkpoint")]
+    NotACheckpoint,
+    /// The checkpoint is of another log.
+    #[error("the checkpoint is of another log")]
+    OtherOrigin,
+    /// Nobody known signed it.
+    #[error("the checkpoint is not signed by the expected key")]
+    Unsigned,
+    /// The expected key's signature is wrong.
+    #[error("the signature does not verify")]
+    BadSignature,
+    /// Not a verifier key `name+hash+key`.
+    #[error("not a verifier key of the form name+hash+key")]
+    BadVerifierKey,
+}
+
+/// Splits a note into its text and its signature lines.
+fn split_note(note: &str) -> Result<(&str, Vec<SignatureLine<'_>>), CheckpointError> {
+    let no_control = !note.chars().any(|c| c < ' ' && c != '\n');
+    if note.len() > LONGEST_NOTE || !no_control {
+        return Err(CheckpointError::NotANote);
+    }
+    let split = note.rfind("\n\n").ok_or(CheckpointError::NotANote)?;
+    let (text, signatures) = (&note[..=split], &note[split + 2..]);
+    let lines = signatures.strip_suffix('\n').ok_or(CheckpointError::NotANote)?;
+    let lines = lines.split('\n').map(SignatureLine::parse).collect::<Option<Vec<_>>>();
+    Ok((text, lines.ok_or(CheckpointError::NotANote)?))
+}
+
+struct SignatureLine<'a> {
+    name: &'a str,
+    key_id: [u8; KEY_ID],
+    signature: Vec<u8>,
+}
+
+impl<'a> SignatureLine<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let (name, encoded) = line.strip_prefix("— ")?.split_once(' ')?;
+        let bytes = unbase64(encoded)?;
+        let (key_id, signature) = bytes.split_first_chunk::<KEY_ID>()?;
+        let valid = is_log_name(name) && !signature.is_empty();
+        valid.then(|| Self { name, key_id: *key_id, signature: signature.to_vec() })
+    }
+}
+
+/// Whether a text can name a log or a key: not empty, no spaces, no `+`, no control characters.
+pub(crate) fn is_log_name(name: &str) -> bool {
+    let forbidden = |c: char| c.is_whitespace() || c.is_control() || c == '+';
+    !name.is_empty() && name.len() <= 255 && !name.contains(forbidden)
+}
+
+fn key_id(name: &str, key: &VerifyingKey) -> [u8; KEY_ID] {
+    let hash: [u8; 32] = Sha256::new()
+        .chain_update(name)
+        .chain_update([b'\n', ED25519])
+        .chain_update(key.as_bytes())
+        .finalize()
+        .into();
+    *hash.first_chunk().expect("a SHA-256 has 32 bytes")
+}
+
+/// The key that signs checkpoints of one log. Its name is the log's origin.
+pub struct LogSigner {
+    name: String,
+    key: SigningKey,
+}
+
+impl LogSigner {
+    /// A signer from its 32-byte Ed25519 seed (RFC 8032).
+    pub(crate) fn new(name: String, seed: &[u8; 32]) -> Self {
+        Self { name, key: SigningKey::from_bytes(seed) }
+    }
+
+    /// The name of the log.
+    pub fn origin(&self) -> &str {
+        &self.name
+    }
+
+    /// Signs a checkpoint, by convention one of [`LogSigner::origin`].
+    pub fn sign(&self, checkpoint: &Checkpoint) -> SignedCheckpoint {
+        SignedCheckpoint(self.sign_text(&checkpoint.text()))
+    }
+
+    pub(super) fn sign_text(&self, text: &str) -> String {
+        let id = key_id(&self.name, &self.key.verifying_key());
+        let signature = self.key.sign(text.as_bytes()).to_bytes();
+        format!("{text}\n— {} {}\n", self.name, base64(&[&id[..], &signature].concat()))
+    }
+
+    /// The public half.
+    pub fn verifier(&self) -> LogVerifier {
+        LogVerifier { name: self.name.clone(), key: self.key.verifying_key() }
+    }
+}
+
+/// Checks checkpoints of one log. Public; anybody may hold one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogVerifier {
+    name: String,
+    key: VerifyingKey,
+}
+
+impl LogVerifier {
+    /// Reads a verifier key `name+hash+key`, as in Go's `sumdb/note` and the C2SP formats.
+    pub fn from_vkey(vkey: &str) -> Result<Self, CheckpointError> {
+        Self::read(vkey.trim()).ok_or(CheckpointError::BadVerifierKey)
+    }
+
+    fn read(vkey: &str) -> Option<Self> {
+        let (name, rest) = vkey.split_once('+')?;
+        let (id, encoded) = rest.split_once('+')?;
+        let bytes = unbase64(encoded)?;
+        let key: &[u8; 32] = bytes.strip_prefix(&[ED25519])?.try_into().ok()?;
+        let key = VerifyingKey::from_bytes(key).ok()?;
+        let valid = is_log_name(name) && !key.is_weak() && hex(&key_id(name, &key)) == id;
+        valid.then(|| Self { name: name.to_owned(), key })
+    }
+
+    /// The verifier key as text, to publish.
+    pub fn vkey(&self) -> String {
+        let id = key_id(&self.name, &self.key);
+        let key = [&[ED25519], &self.key.as_bytes()[..]].concat();
+        format!("{}+{}+{}", self.name, hex(&id), base64(&key))
+    }
+
+    /// The name of the log.
+    pub fn origin(&self) -> &str {
+        &self.name
+    }
+
+    /// Checks the signature of a note and returns what it states. Signatures by other keys are
+    /// ignored, as the format demands.
+    pub fn verify(&self, note: &str) -> Result<Checkpoint, CheckpointError> {
+        let text = self.verify_text(note)?;
+        let checkpoint = Checkpoint::parse(text).ok_or(CheckpointError::NotACheckpoint)?;
+        if checkpoint.origin == self.name {
+            Ok(checkpoint)
+        } else {
+            Err(CheckpointError::OtherOrigin)
+        }
+    }
+
+    pub(super) fn verify_text<'a>(&self, note: &'a str) -> Result<&'a str, CheckpointError> {
+        let (text, signatures) = split_note(note)?;
+        let id = key_id(&self.name, &self.key);
+        let mut own =
+            signatures.iter().filter(|line| line.name == self.name && line.key_id == id).peekable();
+        own.peek().ok_or(CheckpointError::Unsigned)?;
+        for line in own {
+            let signature = Signature::from_slice(&line.signature)
+                .map_err(|_error| CheckpointError::BadSignature)?;
+            self.key
+                .verify_strict(text.as_bytes(), &signature)
+                .map_err(|_error| CheckpointError::BadSignature)?;
+        }
+        Ok(text)
+    }
+}

@@ -1,0 +1,40 @@
+use super::*;
+
+const FILE: &str = include_str!("../../purposes.toml");
+
+#[test]
+fn builtin_purposes_are_complete() {
+    let purposes = Purposes::parse(FILE).unwrap();
+    assert_eq!(purposes.all().len(), PurposeKind::ALL.len());
+    for (kind, definition) in PurposeKind::ALL.into_iter().zip(purposes.all()) {
+        assert_eq!(definition.kind(), kind);
+        assert_eq!(kind.as_str().parse(), Ok(kind));
+    }
+}
+
+#[test]
+fn minors_are_kept_out_of_everything_that_profiles() {
+    for kind in [
+        PurposeKind::CrossAppLinking,
+        PurposeKind::Relevance,
+        PurposeKind::BusinessMessages,
+        PurposeKind::ModelTraining,
+    ] {
+        assert_eq!(kind.definition().minimum_age(), 18, "{kind}");
+    }
+}
+
+#[test]
+fn mistakes_are_named() {
+    let check = |from: &str, to: &str, expected: &str| {
+        assert!(FILE.contains(from), "the file has {from}");
+        let error = Purposes::parse(&FILE.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    check("lasts_days = 365", "lasts_days = 0", "lasts_days must be 1 to 1098");
+    check("needs_peer = true", "needs_peer = false", "needs_peer is true for cross_app_linking");
+    check("\"relevance\"", "\"reports\"", "purpose relevance: missing");
+    check("\"relevance\"", "\"rellevance\"", "unknown purpose");
+    check("minimum_age", "minimal_age", "unknown field");
+    check("legal_basis = \"", "legal_basis = \"\" #", "legal_basis and data are needed");
+}
