@@ -1,4 +1,20 @@
-//! Volens.
+//! Volens: reach the people who are willing, and nobody else.
+//!
+//! Modules in the order of their layers; each may use only what stands before it (`tests/tidy.rs`).
 
-pub mod cli;
+pub mod clock;
+pub mod ids;
 pub mod config;
+pub mod db;
+pub mod stretch;
+pub mod jobs;
+pub mod cli;
+
+/// Every SQL statement of the service, for the tests that prepare and count them.
+pub fn statements() -> Vec<db::Statement> {
+    [
+        db::changes::STATEMENTS,
+        jobs::STATEMENTS,
+    ]
+    .concat()
+}

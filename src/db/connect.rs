@@ -1,0 +1,151 @@
+//! Opening a database and beginning transactions.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use super::tx::Conn;
+use super::{Error, Result, Tx, migrations};
+
+/// Which engine is underneath.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Engine {
+    /// The embedded default.
+    Sqlite,
+    /// The way past one machine.
+    Postgres,
+}
+
+/// A database with its schema up to date. Cheap to clone.
+#[derive(Clone)]
+pub struct Db(Pools);
+
+#[derive(Clone)]
+enum Pools {
+    /// SQLite allows one writer; giving it one connection turns lock errors into a queue.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+/// Concurrent snapshot readers of an SQLite file.
+const SQLITE_READERS: u32 = 4;
+/// Connections to PostgreSQL per process.
+const POSTGRES_CONNECTIONS: u32 = 16;
+/// How long to wait for another process's lock, or for a free connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Db {
+    /// Opens `sqlite:PATH` or `postgres://…`, applies missing migrations, and refuses a schema that
+    /// a newer program made.
+    pub async fn open(address: &str) -> Result<Self> {
+        if let Some(path) = address.strip_prefix("sqlite:") {
+            return Self::open_sqlite(Path::new(path.trim_start_matches("//"))).await;
+        }
+        if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+            return Self::open_postgres(address).await;
+        }
+        Err(Error::Address)
+    }
+
+    async fn open_sqlite(path: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE)
+            .statement_cache_capacity(256)
+            .pragma("secure_delete", "on")
+            .pragma("recursive_triggers", "on");
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await?;
+        migrations::sqlite().run(&writer).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(SQLITE_READERS)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options.read_only(true))
+            .await?;
+        Ok(Self(Pools::Sqlite { writer, readers }))
+    }
+
+    async fn open_postgres(address: &str) -> Result<Self> {
+        let options = PgConnectOptions::from_str(address)?.statement_cache_capacity(256);
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options)
+            .await?;
+        migrations::postgres().run(&pool).await?;
+        Ok(Self(Pools::Postgres(pool)))
+    }
+
+    /// Begins a transaction that may write. On SQLite it waits its turn for the one writer and
+    /// takes the write lock at once, so it cannot fail later for want of it.
+    pub async fn begin(&self) -> Result<Tx> {
+        match &self.0 {
+            Pools::Sqlite { writer, .. } => {
+                Tx::begin(Conn::Sqlite(writer.acquire().await?), "begin immediate").await
+            }
+            Pools::Postgres(pool) => {
+                Tx::begin(Conn::Postgres(pool.acquire().await?), "begin").await
+            }
+        }
+    }
+
+    /// Begins a read-only transaction over one snapshot.
+    pub async fn read(&self) -> Result<Tx> {
+        match &self.0 {
+            Pools::Sqlite { readers, .. } => {
+                Tx::begin(Conn::Sqlite(readers.acquire().await?), "begin").await
+            }
+            Pools::Postgres(pool) => {
+                let begin = "begin isolation level repeatable read read only";
+                Tx::begin(Conn::Postgres(pool.acquire().await?), begin).await
+            }
+        }
+    }
+
+    /// The engine underneath.
+    pub fn engine(&self) -> Engine {
+        match self.0 {
+            Pools::Sqlite { .. } => Engine::Sqlite,
+            Pools::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Parses and plans `sql` without running it: what the statement test does with every text.
+    pub async fn prepare(&self, sql: String) -> Result<()> {
+        use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
+        let sql = AssertSqlSafe(sql).into_sql_str();
+        match &self.0 {
+            Pools::Sqlite { writer, .. } => writer.prepare(sql).await.map(drop)?,
+            Pools::Postgres(pool) => pool.prepare(sql).await.map(drop)?,
+        }
+        Ok(())
+    }
+
+    /// Closes every connection; SQLite folds its write-ahead log into the file.
+    pub async fn close(&self) {
+        match &self.0 {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The schema, embedded. Files are only ever added, to both folders together.
+
+use std::borrow::Cow;
+
+use sqlx::SqlStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// `(version, name, SQLite text, PostgreSQL text)`.
+type Texts = (i64, &'static str, &'static str, &'static str);
+
+macro_rules! migrations {
+    ($($version:literal $name:literal),* $(,)?) => {
+        &[$((
+            $version,
+            $name,
+            include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
+            include_str!(concat!("../../migrations/postgres/", $name, ".sql")),
+        )),*]
+    };
+}
+
+const MIGRATIONS: &[Texts] = migrations![
+    10 "0010_jobs",
+];
+
+/// The newest migration this program knows.
+pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+
+/// Every migration: version, name, SQLite text, PostgreSQL text.
+pub fn migration_texts() -> &'static [(i64, &'static str, &'static str, &'static str)] {
+    MIGRATIONS
+}
+
+pub(super) fn sqlite() -> Migrator {
+    migrator(|texts| texts.2)
+}
+
+pub(super) fn postgres() -> Migrator {
+    migrator(|texts| texts.3)
+}
+
+fn migrator(text: fn(&Texts) -> &'static str) -> Migrator {
+    let migrations = MIGRATIONS
+        .iter()
+        .map(|texts| {
+            Migration::new(
+                texts.0,
+                Cow::Borrowed(texts.1),
+                MigrationType::Simple,
+                SqlStr::from_static(text(texts)),
+                false,
+            )
+        })
+        .collect();
+    Migrator::with_migrations(migrations)
+}

@@ -1,0 +1,103 @@
+//! Reading what a statement returned.
+
+use sqlx::{Row as _, ValueRef as _};
+use volens_privacy::Timestamp;
+use volens_privacy::identity::{AppId, BusinessId, SubjectId};
+
+use super::{Error, Result};
+
+/// One row of either engine.
+pub struct Row(pub(super) Native);
+
+pub(super) enum Native {
+    Sqlite(sqlx::sqlite::SqliteRow),
+    Postgres(sqlx::postgres::PgRow),
+}
+
+impl Row {
+    /// The value of a column, by name.
+    pub fn get<T: Cell>(&self, column: &str) -> Result<T> {
+        T::read(self, column)
+    }
+
+    fn is_null(&self, column: &str) -> Result<bool> {
+        let decode = |_| Error::Decode(column.to_owned());
+        match &self.0 {
+            Native::Sqlite(row) => row.try_get_raw(column).map(|v| v.is_null()).map_err(decode),
+            Native::Postgres(row) => row.try_get_raw(column).map(|v| v.is_null()).map_err(decode),
+        }
+    }
+}
+
+/// A type that a column can be read as.
+pub trait Cell: Sized {
+    /// Reads `column`; absent, null or foreign values are [`Error::Decode`].
+    fn read(row: &Row, column: &str) -> Result<Self>;
+}
+
+macro_rules! native_cell {
+    ($($type:ty),*) => {$(
+        impl Cell for $type {
+            fn read(row: &Row, column: &str) -> Result<Self> {
+                let decode = |_| Error::Decode(column.to_owned());
+                match &row.0 {
+                    Native::Sqlite(row) => row.try_get(column).map_err(decode),
+                    Native::Postgres(row) => row.try_get(column).map_err(decode),
+                }
+            }
+        }
+    )*};
+}
+native_cell!(i64, f64, String, Vec<u8>);
+
+impl<T: Cell> Cell for Option<T> {
+    fn read(row: &Row, column: &str) -> Result<Self> {
+        if row.is_null(column)? { Ok(None) } else { T::read(row, column).map(Some) }
+    }
+}
+
+impl<const N: usize> Cell for [u8; N] {
+    fn read(row: &Row, column: &str) -> Result<Self> {
+        let bytes: Vec<u8> = row.get(column)?;
+        bytes.try_into().map_err(|_| Error::Decode(column.to_owned()))
+    }
+}
+
+impl Cell for u64 {
+    fn read(row: &Row, column: &str) -> Result<Self> {
+        let number: i64 = row.get(column)?;
+        Self::try_from(number).map_err(|_| Error::Decode(column.to_owned()))
+    }
+}
+
+impl Cell for u32 {
+    fn read(row: &Row, column: &str) -> Result<Self> {
+        let number: i64 = row.get(column)?;
+        Self::try_from(number).map_err(|_| Error::Decode(column.to_owned()))
+    }
+}
+
+impl Cell for Timestamp {
+    fn read(row: &Row, column: &str) -> Result<Self> {
+        row.get(column).map(Self::from_micros)
+    }
+}
+
+impl Cell for SubjectId {
+    fn read(row: &Row, column: &str) -> Result<Self> {
+        row.get(column).map(Self::from_bytes)
+    }
+}
+
+impl Cell for BusinessId {
+    fn read(row: &Row, column: &str) -> Result<Self> {
+        row.get(column).map(Self::from_bytes)
+    }
+}
+
+impl Cell for AppId {
+    fn read(row: &Row, column: &str) -> Result<Self> {
+        let text: String = row.get(column)?;
+        Self::parse(&text).map_err(|_| Error::Decode(column.to_owned()))
+    }
+}

@@ -1,0 +1,260 @@
+//! The driver's promises, on both engines.
+
+use std::sync::Arc;
+
+use super::testing::{FreshSqlite, on_both};
+use super::*;
+
+statements! {
+    ADD = "insert into counters (name, value) values ($1, $2)";
+    ADD_ROWS = "insert into counters (name, value) values {rows}";
+    VALUE = "select value from counters where name = $1";
+    SOME = "select name from counters where value >= $1 and name in ({list}) order by name";
+    ALL = "select count(*) as n from counters";
+}
+
+#[test]
+fn the_texts_differ_only_where_they_say_so() {
+    for statement in STATEMENTS {
+        assert_eq!(statement.text(Engine::Sqlite), statement.text(Engine::Postgres));
+    }
+}
+
+async fn value(db: &Db, name: &str) -> Option<i64> {
+    let mut tx = db.read().await.unwrap();
+    let row = tx.fetch_optional(VALUE, values![name]).await.unwrap();
+    row.map(|row| row.get("value").unwrap())
+}
+
+#[tokio::test]
+async fn committed_work_stays_and_dropped_work_goes() {
+    on_both(|db| async move {
+        let mut tx = db.begin().await.unwrap();
+        tx.execute(ADD, values!["kept", 1_i64]).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        tx.execute(ADD, values!["dropped", 1]).await.unwrap();
+        drop(tx);
+        let mut tx = db.begin().await.unwrap();
+        tx.execute(ADD, values!["rolled back", 1]).await.unwrap();
+        tx.rollback().await;
+        assert_eq!(value(&db, "kept").await, Some(1));
+        assert_eq!(value(&db, "dropped").await, None);
+        assert_eq!(value(&db, "rolled back").await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_statement_with_too_few_values_is_refused() {
+    on_both(|db| async move {
+        let mut tx = db.begin().await.unwrap();
+        let refused = tx.execute(ADD, values!["x"]).await;
+        assert!(matches!(refused, Err(Error::Arity { expected: 2, found: 1, .. })));
+        let ragged = tx.execute_rows(ADD_ROWS, vec![values!["x", 1], values!["y"]]).await;
+        assert!(matches!(ragged, Err(Error::Arity { .. })));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rows_and_lists_of_any_length_arrive_whole() {
+    on_both(|db| async move {
+        let count = 1234;
+        let names: Vec<String> = (0..count).map(|n| format!("row {n:05}")).collect();
+        let mut tx = db.begin().await.unwrap();
+        let rows = names.iter().zip(0_i64..).map(|(name, n)| values![name, n]).collect();
+        assert_eq!(tx.execute_rows(ADD_ROWS, rows).await.unwrap(), count);
+        assert_eq!(tx.execute_rows(ADD_ROWS, Vec::new()).await.unwrap(), 0);
+        let list = names.iter().map(Value::from).collect();
+        assert_eq!(tx.fetch_list(SOME, values![1000], list).await.unwrap().len(), 234);
+        assert_eq!(tx.fetch_list(SOME, values![0], Vec::new()).await.unwrap().len(), 0);
+        tx.commit().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_transaction_with_a_failed_statement_cannot_be_committed() {
+    on_both(|db| async move {
+        let mut tx = db.begin().await.unwrap();
+        tx.execute(ADD, values!["twice", 1]).await.unwrap();
+        let again = tx.execute(ADD, values!["twice", 1]).await;
+        assert!(matches!(again, Err(Error::Duplicate(_))));
+        assert!(matches!(tx.commit().await, Err(Error::Aborted)));
+        assert_eq!(value(&db, "twice").await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn readers_cannot_write() {
+    on_both(|db| async move {
+        let mut tx = db.read().await.unwrap();
+        assert!(tx.execute(ADD, values!["sneaky", 1]).await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_failed_begin_does_not_poison_the_writer() {
+    let fresh = FreshSqlite::create();
+    let db = fresh.open().await;
+    // A second transaction on a connection that is inside one is the failure that sqlx would
+    // otherwise remember for ever.
+    let mut tx = db.begin().await.unwrap();
+    tx.execute(ADD, values!["first", 1]).await.unwrap();
+    let failed = tx.begin_again().await;
+    assert!(failed.is_err());
+    drop(tx);
+    for n in 0..20 {
+        let mut tx = db.begin().await.unwrap();
+        tx.execute(ADD, values![format!("after {n}"), 1]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(value(&db, "first").await, None);
+    assert_eq!(value(&db, "after 19").await, Some(1));
+}
+
+#[tokio::test]
+async fn the_change_counter_never_repeats() {
+    on_both(|db| async move {
+        let mut tasks = Vec::new();
+        for _ in 0..20 {
+            let db = db.clone();
+            tasks.push(tokio::spawn(async move {
+                let mut tx = db.begin().await.unwrap();
+                let number = changes::next(&mut tx).await.unwrap();
+                tx.commit().await.unwrap();
+                number
+            }));
+        }
+        let mut numbers = Vec::new();
+        for task in tasks {
+            numbers.push(task.await.unwrap());
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=20).collect::<Vec<i64>>());
+        let mut tx = db.read().await.unwrap();
+        assert_eq!(changes::latest(&mut tx).await.unwrap(), 20);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_schema_from_the_future_is_refused() {
+    let fresh = FreshSqlite::create();
+    let db = fresh.open().await;
+    let mut tx = db.begin().await.unwrap();
+    tx.execute(FROM_THE_FUTURE, values![]).await.unwrap();
+    tx.commit().await.unwrap();
+    db.close().await;
+    assert!(matches!(Db::open(&fresh.address()).await, Err(Error::SchemaNewer(9999))));
+}
+
+const FROM_THE_FUTURE: Statement = Statement::new(
+    "test",
+    "FROM_THE_FUTURE",
+    "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+     values (9999, 'from the future', 1, x'00', 0)",
+    "",
+);
+
+#[tokio::test]
+async fn sqlite_is_durable_and_there_is_no_way_to_weaken_it() {
+    let fresh = FreshSqlite::create();
+    let db = fresh.open().await;
+    let mut tx = db.begin().await.unwrap();
+    for (pragma, column, expected) in
+        [("pragma synchronous", "synchronous", 2), ("pragma foreign_keys", "foreign_keys", 1)]
+    {
+        let statement = Statement::new("test", "PRAGMA", pragma, "");
+        let row = tx.fetch_one(statement, values![]).await.unwrap();
+        assert_eq!(row.get::<i64>(column).unwrap(), expected, "{pragma}");
+    }
+    let weakened = Db::open(&format!("{}?synchronous=off", fresh.address())).await;
+    assert!(weakened.is_err() || fresh.path().join("volens.db?synchronous=off").exists());
+}
+
+/// Adds counters; refuses the name "refused", and lets the database refuse duplicates.
+struct Adder;
+
+impl group::Grouped for Adder {
+    type Item = (String, i64);
+    type Reply = Result<(), &'static str>;
+
+    async fn apply(&self, tx: &mut Tx, items: &[Self::Item]) -> Result<Vec<Self::Reply>> {
+        let mut replies = Vec::new();
+        let mut rows = Vec::new();
+        for (name, value) in items {
+            if name == "refused" {
+                replies.push(Err("refused"));
+            } else {
+                rows.push(values![name, *value]);
+                replies.push(Ok(()));
+            }
+        }
+        tx.execute_rows(ADD_ROWS, rows).await?;
+        Ok(replies)
+    }
+}
+
+#[tokio::test]
+async fn group_commit_answers_each_caller_and_one_bad_row_harms_only_its_sender() {
+    on_both(|db| async move {
+        let group = group::Group::spawn(db.clone(), Arc::new(Adder), 1000);
+        let mut callers = Vec::new();
+        for n in 0..300_i64 {
+            let group = group.clone();
+            let name = match n {
+                17 => "refused".to_owned(),
+                18 | 19 => "same".to_owned(),
+                _ => format!("caller {n}"),
+            };
+            callers.push(tokio::spawn(async move { group.submit((name, n)).await }));
+        }
+        let mut outcomes = Vec::new();
+        for caller in callers {
+            outcomes.push(caller.await.unwrap());
+        }
+        assert!(matches!(outcomes[17], Ok(Err("refused"))));
+        let same: Vec<bool> = outcomes[18..20].iter().map(Result::is_ok).collect();
+        assert_eq!(same.iter().filter(|ok| **ok).count(), 1, "one of two equal rows is kept");
+        let kept = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Ok(())))).count();
+        let mut tx = db.read().await.unwrap();
+        let rows: i64 = tx.fetch_one(ALL, values![]).await.unwrap().get("n").unwrap();
+        assert_eq!(
+            usize::try_from(rows).unwrap(),
+            kept + 1,
+            "the change counter and what was kept"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_queue_sheds_and_a_patient_caller_waits() {
+    let fresh = FreshSqlite::create();
+    let db = fresh.open().await;
+    let blocker = db.begin().await.unwrap();
+    let group = group::Group::spawn(db.clone(), Arc::new(Adder), 1);
+    let mut callers = Vec::new();
+    let mut shed = 0;
+    for n in 0..8 {
+        let group = group.clone();
+        callers.push(tokio::spawn(async move { group.submit((format!("caller {n}"), n)).await }));
+        tokio::task::yield_now().await;
+    }
+    let patient = tokio::spawn({
+        let group = group.clone();
+        async move { group.submit_patiently(("patient".to_owned(), 1)).await }
+    });
+    tokio::task::yield_now().await;
+    blocker.rollback().await;
+    for caller in callers {
+        shed += usize::from(matches!(caller.await.unwrap(), Err(group::GroupError::Full)));
+    }
+    assert!(shed >= 1, "a queue of one cannot hold eight");
+    assert!(matches!(patient.await.unwrap(), Ok(Ok(()))));
+    assert_eq!(value(&db, "patient").await, Some(1));
+}

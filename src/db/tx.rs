@@ -1,0 +1,292 @@
+//! The one transaction value.
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Arguments as _, AssertSqlSafe, Postgres, Sqlite};
+
+use super::row::Native;
+use super::statement::Shape;
+use super::{Engine, Error, Result, Row, Statement, Value, coverage};
+
+/// An open transaction. [`Tx::commit`] keeps its work; dropping it rolls back.
+pub struct Tx {
+    /// Present until commit, rollback or drop takes it.
+    conn: Option<Conn>,
+    /// A statement failed. PostgreSQL would turn a commit into a silent rollback.
+    failed: bool,
+}
+
+pub(super) enum Conn {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+/// Runs the same expression on whichever connection is there.
+macro_rules! each {
+    ($conn:expr, $c:ident => $body:expr) => {
+        match $conn {
+            Conn::Sqlite($c) => $body,
+            Conn::Postgres($c) => $body,
+        }
+    };
+}
+
+impl Conn {
+    async fn control(&mut self, sql: &'static str) -> Result<()> {
+        each!(self, c => sqlx::raw_sql(sql).execute(&mut **c).await.map(drop)).map_err(Error::from)
+    }
+
+    fn poison(&mut self) {
+        each!(self, c => c.close_on_drop());
+    }
+
+    fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Postgres(_) => Engine::Postgres,
+        }
+    }
+}
+
+/// Multi-row statements are cut into these sizes, so that few distinct texts are prepared.
+const CUTS: [usize; 5] = [512, 128, 32, 8, 1];
+/// Parameters in one statement; SQLite's compiled-in limit is 32,766.
+const PARAMETERS_MAX: usize = 32_000;
+
+impl Tx {
+    /// Begins on a fresh connection; one whose begin failed is closed, not reused.
+    pub(super) async fn begin(mut conn: Conn, begin: &'static str) -> Result<Self> {
+        if let Err(error) = conn.control(begin).await {
+            conn.poison();
+            return Err(error);
+        }
+        Ok(Self { conn: Some(conn), failed: false })
+    }
+
+    /// The engine underneath, for the rare text that differs in shape.
+    pub fn engine(&self) -> Engine {
+        self.conn.as_ref().expect("a transaction has its connection until it ends").engine()
+    }
+
+    /// Runs a statement; answers the number of rows it changed.
+    pub async fn execute(&mut self, statement: Statement, values: Vec<Value>) -> Result<u64> {
+        self.check_arity(statement, values.len())?;
+        self.run(statement, Shape::Plain, values).await
+    }
+
+    /// Runs a multi-row insert over all rows, in as few statements as the parameter limit allows.
+    /// Every row must have the same number of values. No rows: nothing happens.
+    pub async fn execute_rows(
+        &mut self,
+        statement: Statement,
+        rows: Vec<Vec<Value>>,
+    ) -> Result<u64> {
+        let Some(columns) = rows.first().map(Vec::len) else { return Ok(0) };
+        let mut changed = 0;
+        let mut left = rows.into_iter();
+        while left.len() > 0 {
+            let count = cut(left.len(), columns);
+            let mut values = Vec::with_capacity(count * columns);
+            for row in left.by_ref().take(count) {
+                let found = row.len();
+                if found != columns {
+                    return Err(Error::Arity { name: statement.name, expected: columns, found });
+                }
+                values.extend(row);
+            }
+            changed += self.run(statement, Shape::Rows { rows: count, columns }, values).await?;
+        }
+        Ok(changed)
+    }
+
+    /// All rows of a query.
+    pub async fn fetch(&mut self, statement: Statement, values: Vec<Value>) -> Result<Vec<Row>> {
+        self.check_arity(statement, values.len())?;
+        self.query(statement, Shape::Plain, values).await
+    }
+
+    /// The first row of a query, if any.
+    pub async fn fetch_optional(
+        &mut self,
+        statement: Statement,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>> {
+        Ok(self.fetch(statement, values).await?.into_iter().next())
+    }
+
+    /// The one row of a query; [`Error::NoRow`] when there is none.
+    pub async fn fetch_one(&mut self, statement: Statement, values: Vec<Value>) -> Result<Row> {
+        let row = self.fetch_optional(statement, values).await?;
+        row.ok_or(Error::NoRow(statement.name))
+    }
+
+    /// All rows of a query with `in ({list})`, the list cut into bounded pieces. The fixed values
+    /// come first. Order across pieces is the list's.
+    pub async fn fetch_list(
+        &mut self,
+        statement: Statement,
+        fixed: Vec<Value>,
+        list: Vec<Value>,
+    ) -> Result<Vec<Row>> {
+        self.check_arity(statement, fixed.len())?;
+        let mut rows = Vec::new();
+        let mut left = list.into_iter();
+        while left.len() > 0 {
+            let count = cut(left.len(), 1);
+            let values = fixed.iter().cloned().chain(left.by_ref().take(count)).collect();
+            rows.extend(self.query(statement, Shape::List(count), values).await?);
+        }
+        Ok(rows)
+    }
+
+    /// Runs a statement with `in ({list})`; answers the number of rows changed.
+    pub async fn execute_list(
+        &mut self,
+        statement: Statement,
+        fixed: Vec<Value>,
+        list: Vec<Value>,
+    ) -> Result<u64> {
+        self.check_arity(statement, fixed.len())?;
+        let mut changed = 0;
+        let mut left = list.into_iter();
+        while left.len() > 0 {
+            let count = cut(left.len(), 1);
+            let values = fixed.iter().cloned().chain(left.by_ref().take(count)).collect();
+            changed += self.run(statement, Shape::List(count), values).await?;
+        }
+        Ok(changed)
+    }
+
+    /// Makes the work durable. A connection whose commit failed is closed, not reused.
+    pub async fn commit(mut self) -> Result<()> {
+        let Some(mut conn) = self.conn.take() else { return Err(Error::Aborted) };
+        if self.failed {
+            end(&mut conn).await;
+            return Err(Error::Aborted);
+        }
+        if let Err(error) = conn.control("commit").await {
+            conn.poison();
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Begins a second time on the same connection, which every engine's driver must refuse.
+    #[cfg(test)]
+    pub(super) async fn begin_again(&mut self) -> Result<()> {
+        self.conn.as_mut().ok_or(Error::Aborted)?.control("begin immediate").await
+    }
+
+    /// Throws the work away, and waits until that is done.
+    pub async fn rollback(mut self) {
+        if let Some(mut conn) = self.conn.take() {
+            end(&mut conn).await;
+        }
+    }
+
+    fn check_arity(&self, statement: Statement, found: usize) -> Result<()> {
+        let expected = statement.arity(self.engine());
+        // SQLite would read a missing parameter as NULL without a word.
+        if expected == found {
+            return Ok(());
+        }
+        Err(Error::Arity { name: statement.name, expected, found })
+    }
+
+    async fn run(&mut self, statement: Statement, shape: Shape, values: Vec<Value>) -> Result<u64> {
+        let sql = AssertSqlSafe(statement.expanded(self.engine(), shape));
+        let conn = self.conn.as_mut().ok_or(Error::Aborted)?;
+        let done = match conn {
+            Conn::Sqlite(c) => {
+                let query = sqlx::query_with(sql, sqlite_arguments(values)?);
+                query.execute(&mut **c).await.map(|done| done.rows_affected())
+            }
+            Conn::Postgres(c) => {
+                let query = sqlx::query_with(sql, postgres_arguments(values)?);
+                query.execute(&mut **c).await.map(|done| done.rows_affected())
+            }
+        };
+        self.note(statement, done)
+    }
+
+    async fn query(
+        &mut self,
+        statement: Statement,
+        shape: Shape,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>> {
+        let sql = AssertSqlSafe(statement.expanded(self.engine(), shape));
+        let conn = self.conn.as_mut().ok_or(Error::Aborted)?;
+        let rows = match conn {
+            Conn::Sqlite(c) => {
+                let query = sqlx::query_with(sql, sqlite_arguments(values)?);
+                let rows = query.fetch_all(&mut **c).await;
+                rows.map(|rows| rows.into_iter().map(|r| Row(Native::Sqlite(r))).collect())
+            }
+            Conn::Postgres(c) => {
+                let query = sqlx::query_with(sql, postgres_arguments(values)?);
+                let rows = query.fetch_all(&mut **c).await;
+                rows.map(|rows| rows.into_iter().map(|r| Row(Native::Postgres(r))).collect())
+            }
+        };
+        self.note(statement, rows)
+    }
+
+    fn note<T>(
+        &mut self,
+        statement: Statement,
+        outcome: std::result::Result<T, sqlx::Error>,
+    ) -> Result<T> {
+        match outcome {
+            Ok(value) => {
+                coverage::ran(self.engine(), statement);
+                Ok(value)
+            }
+            Err(error) => {
+                self.failed = true;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        let Some(mut conn) = self.conn.take() else { return };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move { end(&mut conn).await })),
+            Err(_) => conn.poison(),
+        }
+    }
+}
+
+async fn end(conn: &mut Conn) {
+    if conn.control("rollback").await.is_err() {
+        conn.poison();
+    }
+}
+
+/// How many of `left` rows of `columns` values go into the next statement.
+fn cut(left: usize, columns: usize) -> usize {
+    let fits = |size: &usize| *size <= left && size * columns.max(1) <= PARAMETERS_MAX;
+    CUTS.into_iter().find(fits).unwrap_or(1)
+}
+
+macro_rules! arguments {
+    ($name:ident, $type:ty) => {
+        fn $name(values: Vec<Value>) -> Result<$type> {
+            let mut arguments = <$type>::default();
+            for value in values {
+                let added = match value {
+                    Value::Int(v) => arguments.add(v),
+                    Value::Real(v) => arguments.add(v),
+                    Value::Text(v) => arguments.add(v),
+                    Value::Bytes(v) => arguments.add(v),
+                };
+                added.map_err(|source| Error::Driver(sqlx::Error::Encode(source)))?;
+            }
+            Ok(arguments)
+        }
+    };
+}
+arguments!(sqlite_arguments, sqlx::sqlite::SqliteArguments);
+arguments!(postgres_arguments, sqlx::postgres::PgArguments);
