@@ -12,9 +12,5 @@ pub mod cli;
 
 /// Every SQL statement of the service, for the tests that prepare and count them.
 pub fn statements() -> Vec<db::Statement> {
-    [
-        db::changes::STATEMENTS,
-        jobs::STATEMENTS,
-    ]
-    .concat()
+    [db::changes::STATEMENTS, jobs::STATEMENTS].concat()
 }
