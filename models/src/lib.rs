@@ -1,1 +1,40 @@
-//! Learning for Volens.
+//! Learning to rank welcome: the crate a data scientist reads.
+//!
+//! Everything here is a pure function of its arguments: no input or output, no async, no clock, no randomness
+//! but from a seed that is handed in. What leaves the house about a person is scored under that person's
+//! consent ([`model::Model::score`]); what trains a model comes in as a [`table::Table`].
+//!
+//! # The life of a model
+//!
+//! [`features`] (person and message as named values) → [`table`] → [`binning`] → [`learner`] (additive terms
+//! by FTRL, chosen by cross-validation) → [`calibrate`] → [`model`] → [`score`] and [`explain`] → [`words`]
+//! (reasons a person can read). [`evaluate`] and [`uplift`] say how good it is, [`card`] what it is, and
+//! [`artifact`] is the file it is kept in.
+
+pub mod artifact;
+pub mod binning;
+pub mod calibrate;
+pub mod card;
+pub mod dataset;
+pub mod evaluate;
+pub mod explain;
+pub mod features;
+pub mod learner;
+mod math;
+pub mod model;
+pub mod score;
+pub mod table;
+pub mod topk;
+pub mod uplift;
+pub mod words;
+
+pub use crate::artifact::Artifact;
+pub use crate::card::ModelCard;
+pub use crate::explain::{Contribution, Explanation};
+pub use crate::features::{Features, Message, Person, Schema, Value};
+pub use crate::learner::{Options, Trained, train};
+pub use crate::model::{Model, Score};
+pub use crate::score::{Codes, Scorer};
+pub use crate::table::{Cell, Column, Table, TableBuilder};
+pub use crate::topk::TopK;
+pub use crate::words::{Reason, reasons};

@@ -1,0 +1,94 @@
+//! The model file: `VOLMODEL`, format version, length, SHA-256, then model and card as JSON.
+//!
+//! Numbers keep every bit (`serde_json` with `float_roundtrip`), so the same training gives the same bytes
+//! and a loaded model the same scores. A file that is not exactly what was written is refused.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::card::ModelCard;
+use crate::model::{Model, ModelError};
+
+/// First bytes of every model file.
+const MAGIC: &[u8; 8] = b"VOLMODEL";
+/// The format this program writes and reads.
+pub const VERSION: u32 = 1;
+const LENGTH_AT: usize = 12;
+const HASH_AT: usize = 20;
+const BODY_AT: usize = 52;
+
+/// A model with its card.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Artifact {
+    /// The weights.
+    pub model: Model,
+    /// What they are.
+    pub card: ModelCard,
+}
+
+/// Why a model file is refused.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ArtifactError {
+    /// It does not begin like a model file, or ends too early.
+    #[error("this is not a model file")]
+    NotAModel,
+    /// Another format.
+    #[error("the model file has format {0}; this program reads format {VERSION}")]
+    Version(u32),
+    /// The content is not what the hash in the file says.
+    #[error("the model file is damaged")]
+    Damaged,
+    /// The content cannot be read.
+    #[error("the model file cannot be read")]
+    Unreadable,
+    /// The content is readable but is no usable model.
+    #[error("the model in the file is not usable")]
+    Model(#[from] ModelError),
+}
+
+impl Artifact {
+    /// The bytes of the file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let body =
+            serde_json::to_vec(self).expect("a model has only finite numbers and string keys");
+        let mut bytes = Vec::with_capacity(BODY_AT + body.len());
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&Sha256::digest(&body));
+        bytes.extend_from_slice(&body);
+        bytes
+    }
+
+    /// Reads a file.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ArtifactError> {
+        if bytes.len() < BODY_AT || &bytes[..MAGIC.len()] != MAGIC {
+            return Err(ArtifactError::NotAModel);
+        }
+        let version = u32::from_le_bytes(array(&bytes[MAGIC.len()..LENGTH_AT]));
+        if version != VERSION {
+            return Err(ArtifactError::Version(version));
+        }
+        let length = u64::from_le_bytes(array(&bytes[LENGTH_AT..HASH_AT]));
+        let body = &bytes[BODY_AT..];
+        if body.len() as u64 != length
+            || Sha256::digest(body).as_slice() != &bytes[HASH_AT..BODY_AT]
+        {
+            return Err(ArtifactError::Damaged);
+        }
+        let artifact: Self = serde_json::from_slice(body).map_err(|_| ArtifactError::Unreadable)?;
+        artifact.model.check()?;
+        Ok(artifact)
+    }
+
+    /// SHA-256 of the file: the model's name in ledger entries.
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.to_bytes()).into()
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.try_into().expect("the range has this length")
+}

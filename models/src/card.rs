@@ -1,0 +1,79 @@
+//! What a model is, for people: kept beside the weights in the model file.
+
+use serde::{Deserialize, Serialize};
+use volens_privacy::{PurposeKind, Timestamp};
+
+use crate::calibrate::Method;
+use crate::evaluate::Metrics;
+use crate::learner::select::Choice;
+use crate::learner::{Effect, Options, Trained};
+
+/// The model card.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelCard {
+    /// What it predicts, in a few words.
+    pub name: String,
+    /// When it was trained.
+    pub created: Timestamp,
+    /// First and last moment of the outcomes it learnt from.
+    pub data_span: Option<(Timestamp, Timestamp)>,
+    /// The purposes under which its rows were used.
+    pub purposes: Vec<PurposeKind>,
+    /// Ledger index of the entry that commits to the training set.
+    pub training_entry: Option<u64>,
+    /// Rows learnt from.
+    pub rows: usize,
+    /// Rows with a positive label.
+    pub positives: usize,
+    /// Measured on rows not learnt from; the mean over `folds` when there are several.
+    pub metrics: Option<Metrics>,
+    /// One entry per fold.
+    pub folds: Vec<Metrics>,
+    /// The terms that matter most, strongest first.
+    pub effects: Vec<Effect>,
+    /// What was chosen by cross-validation.
+    pub choice: Choice,
+    /// How it is calibrated.
+    pub calibration: Method,
+    /// How it was trained, with the seed.
+    pub options: Options,
+}
+
+/// Terms named on a card.
+const EFFECTS: usize = 20;
+
+impl ModelCard {
+    /// The card of a model just trained, without data span, purposes, ledger entry and fold metrics, which
+    /// the caller knows.
+    pub fn of(
+        name: &str,
+        trained: &Trained,
+        labels: &[bool],
+        options: Options,
+        created: Timestamp,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            created,
+            data_span: None,
+            purposes: Vec::new(),
+            training_entry: None,
+            rows: labels.len(),
+            positives: labels.iter().filter(|&&label| label).count(),
+            metrics: None,
+            folds: Vec::new(),
+            effects: trained.effects.iter().take(EFFECTS).cloned().collect(),
+            choice: trained.choice.clone(),
+            calibration: trained.calibration,
+            options,
+        }
+    }
+
+    /// Adds what was measured per fold.
+    pub fn with_folds(mut self, folds: Vec<Metrics>) -> Self {
+        self.metrics = Metrics::mean(&folds);
+        self.folds = folds;
+        self
+    }
+}

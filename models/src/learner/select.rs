@@ -1,0 +1,248 @@
+//! One automatic default for all tables: resolution, learning rate, penalties, passes and pairs are chosen by
+//! cross-validation inside the training rows, the simplest first.
+//!
+//! A richer model replaces a simpler one only when the paired difference of their out-of-fold log losses is
+//! more than [`MARGIN`] standard errors.
+
+use serde::{Deserialize, Serialize};
+
+use crate::binning::Bins;
+use crate::features::Kind;
+use crate::learner::design::{Axis, Design, Shape};
+use crate::learner::ftrl::{Ftrl, Settings, shuffle};
+use crate::learner::screen::{self, Residuals};
+use crate::math::{log_loss_of_logit, sigmoid};
+
+/// Standard errors by which a richer model must be better.
+const MARGIN: f64 = 1.0;
+/// Groups per numeric column, from simple to rich; several at once share strength between neighbours.
+const LADDER: [&[usize]; 4] = [&[8], &[16], &[64, 8], &[256, 32, 8]];
+/// Learning rates; the middle one comes first.
+const RATES: [f64; 4] = [0.05, 0.02, 0.12, 0.006];
+/// L1 and L2 penalties.
+const PENALTIES: [(f64, f64); 2] = [(2.0, 10.0), (6.0, 60.0)];
+/// Pairs added per round while rounds keep helping.
+const ROUNDS: [usize; 6] = [1, 2, 4, 8, 16, 32];
+/// Most passes over the rows.
+const PASSES: usize = 10;
+
+/// What was chosen, and how good it was on rows it had not seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Learner settings, with the number of passes.
+    pub settings: Settings,
+    /// Groups per numeric column.
+    pub resolutions: Vec<usize>,
+    /// Crossed columns, by name, in the order they were chosen.
+    pub pairs: Vec<(String, String)>,
+    /// Out-of-fold log loss of the choice, before calibration.
+    pub log_loss: f64,
+}
+
+/// The rows a choice is made on.
+pub(crate) struct Inner<'a> {
+    pub(crate) bins: &'a [Bins],
+    pub(crate) codes: &'a [Vec<u16>],
+    pub(crate) counts: &'a [Vec<usize>],
+    /// Columns with more than one code.
+    pub(crate) columns: &'a [usize],
+    pub(crate) labels: &'a [bool],
+    pub(crate) importance: Option<&'a [f64]>,
+    pub(crate) folds: &'a [u8],
+    pub(crate) count: usize,
+    pub(crate) seed: u64,
+}
+
+/// A candidate, cross-validated.
+pub(crate) struct Tried {
+    pub(crate) settings: Settings,
+    /// Out-of-fold logit per row.
+    pub(crate) logits: Vec<f64>,
+    /// Out-of-fold log loss per row, weighted by importance.
+    losses: Vec<f64>,
+}
+
+impl Tried {
+    pub(crate) fn log_loss(&self) -> f64 {
+        self.losses.iter().sum::<f64>() / self.losses.len() as f64
+    }
+
+    /// Mean improvement over `other` per row and its standard error.
+    fn improvement(&self, other: &Self) -> (f64, f64) {
+        let count = self.losses.len() as f64;
+        let differences =
+            || other.losses.iter().zip(&self.losses).map(|(theirs, ours)| theirs - ours);
+        let mean = differences().sum::<f64>() / count;
+        let variance =
+            differences().map(|difference| (difference - mean).powi(2)).sum::<f64>() / count;
+        (mean, (variance / count).sqrt())
+    }
+
+    fn clearly_better(&self, other: &Self) -> bool {
+        let (mean, error) = self.improvement(other);
+        mean > MARGIN * error
+    }
+}
+
+/// The chosen shapes with their cross-validation.
+pub(crate) struct Chosen {
+    pub(crate) shapes: Vec<Shape>,
+    pub(crate) resolutions: Vec<usize>,
+    pub(crate) tried: Tried,
+}
+
+impl Inner<'_> {
+    /// Runs the whole choice.
+    pub(crate) fn choose(&self) -> Chosen {
+        let mut settings = Settings { alpha: RATES[0], beta: 1.0, l1: 0.0, l2: 0.0, passes: 0 };
+        let mut resolutions = LADDER[0];
+        let mut shapes = self.mains(resolutions);
+        let mut best = self.cross_validate(&Design::new(&shapes, self.codes), settings);
+        for richer in &LADDER[1..] {
+            let candidate = self.mains(richer);
+            if candidate == shapes {
+                continue;
+            }
+            let tried = self.cross_validate(&Design::new(&candidate, self.codes), settings);
+            if tried.clearly_better(&best) {
+                (best, shapes, resolutions) = (tried, candidate, richer);
+            }
+        }
+        let design = Design::new(&shapes, self.codes);
+        let rates = RATES[1..].iter().map(|&alpha| Settings { alpha, ..settings });
+        best = self.lowest(&design, best, rates);
+        settings = best.settings;
+        let penalties = PENALTIES.iter().map(|&(l1, l2)| Settings { l1, l2, ..settings });
+        best = self.lowest(&design, best, penalties);
+        self.add_pairs(&mut shapes, &mut best);
+        Chosen { shapes, resolutions: resolutions.to_vec(), tried: best }
+    }
+
+    /// The candidate of lowest loss among settings that are equally simple.
+    fn lowest(
+        &self,
+        design: &Design,
+        mut best: Tried,
+        candidates: impl Iterator<Item = Settings>,
+    ) -> Tried {
+        for settings in candidates {
+            let tried = self.cross_validate(design, settings);
+            if tried.log_loss() < best.log_loss() {
+                best = tried;
+            }
+        }
+        best
+    }
+
+    fn mains(&self, resolutions: &[usize]) -> Vec<Shape> {
+        let mut shapes: Vec<Shape> = Vec::new();
+        for &column in self.columns {
+            let mut last = 0;
+            for &resolution in resolutions {
+                let groups = match self.bins[column].kind() {
+                    Kind::Number => self.bins[column].coarsen(&self.counts[column], resolution + 1),
+                    Kind::Category => (0..self.bins[column].size() as u16).collect(),
+                };
+                let axis = Axis { column, groups };
+                if axis.size() != last {
+                    last = axis.size();
+                    shapes.push(Shape { first: axis, second: None });
+                }
+            }
+        }
+        shapes
+    }
+
+    fn add_pairs(&self, shapes: &mut Vec<Shape>, best: &mut Tried) {
+        for round in ROUNDS {
+            let candidates = self.screen(best);
+            let new = candidates.into_iter().map(|candidate| candidate.shape).filter(|shape| {
+                !shapes
+                    .iter()
+                    .any(|known| known.second.is_some() && known.columns().eq(shape.columns()))
+            });
+            let mut richer = shapes.clone();
+            richer.extend(new.take(round));
+            if richer.len() == shapes.len() {
+                return;
+            }
+            let tried = self.cross_validate(&Design::new(&richer, self.codes), best.settings);
+            if !tried.clearly_better(best) {
+                return;
+            }
+            (*shapes, *best) = (richer, tried);
+        }
+    }
+
+    fn screen(&self, tried: &Tried) -> Vec<screen::Candidate> {
+        let weight = |row: usize| self.importance.map_or(1.0, |importance| importance[row]);
+        let (first, second): (Vec<f64>, Vec<f64>) = tried
+            .logits
+            .iter()
+            .enumerate()
+            .map(|(row, &logit)| {
+                let p = sigmoid(logit);
+                let label = f64::from(u8::from(self.labels[row]));
+                (weight(row) * (p - label), weight(row) * p * (1.0 - p))
+            })
+            .unzip();
+        let residuals =
+            Residuals { first: &first, second: &second, folds: self.folds, count: self.count };
+        screen::pairs(self.bins, self.counts, self.codes, self.columns, &residuals)
+    }
+
+    /// Trains one learner per inner fold, side by side, until a further pass does not help.
+    fn cross_validate(&self, design: &Design, settings: Settings) -> Tried {
+        let rows = self.labels.len();
+        let parts: Vec<Vec<u32>> = (0..self.count)
+            .map(|fold| {
+                (0..rows as u32).filter(|&row| self.folds[row as usize] as usize != fold).collect()
+            })
+            .collect();
+        let mut learners: Vec<Ftrl> =
+            parts.iter().map(|_| Ftrl::new(design.weights(), settings)).collect();
+        let mut best: Option<Tried> = None;
+        for pass in 1..=PASSES {
+            for (fold, (learner, part)) in learners.iter_mut().zip(&parts).enumerate() {
+                let seed = self.seed.wrapping_add((pass * self.count + fold) as u64);
+                learner.pass(design, self.labels, self.importance, part, seed);
+            }
+            let logits: Vec<f64> = (0..rows)
+                .map(|row| learners[self.folds[row] as usize].logit(design.row(row)))
+                .collect();
+            let losses = self.losses(&logits);
+            let tried = Tried { settings: Settings { passes: pass, ..settings }, logits, losses };
+            match &best {
+                Some(known) if known.log_loss() - tried.log_loss() < 1e-5 => {
+                    if pass > known.settings.passes + 1 {
+                        break;
+                    }
+                }
+                _ => best = Some(tried),
+            }
+        }
+        best.expect("there is at least one pass")
+    }
+
+    fn losses(&self, logits: &[f64]) -> Vec<f64> {
+        let loss = |row: usize| log_loss_of_logit(logits[row], self.labels[row]);
+        (0..logits.len())
+            .map(|row| self.importance.map_or(1.0, |importance| importance[row]) * loss(row))
+            .collect()
+    }
+}
+
+/// Assigns rows to `count` folds, each with the same share of positive labels, in an order drawn from `seed`.
+pub fn stratified_folds(labels: &[bool], count: usize, seed: u64) -> Vec<u8> {
+    let mut folds = vec![0_u8; labels.len()];
+    let mut next = 0;
+    for class in [false, true] {
+        let mut rows: Vec<usize> = (0..labels.len()).filter(|&row| labels[row] == class).collect();
+        shuffle(&mut rows, seed.wrapping_add(u64::from(class)));
+        for row in rows {
+            folds[row] = (next % count) as u8;
+            next += 1;
+        }
+    }
+    folds
+}
