@@ -147,7 +147,7 @@ pub fn verify_inclusion(
         }
         if node % 2 == 1 || node == last {
             hash = node_hash(sibling, &hash);
-            while node % 2 == 0 && node != 0 {
+            while node.is_multiple_of(2) && node != 0 {
                 node /= 2;
                 last /= 2;
             }
@@ -218,7 +218,7 @@ pub fn verify_consistency(
         if node % 2 == 1 || node == last {
             old = node_hash(sibling, &old);
             new = node_hash(sibling, &new);
-            while node % 2 == 0 && node != 0 {
+            while node.is_multiple_of(2) && node != 0 {
                 node /= 2;
                 last /= 2;
             }

@@ -35,6 +35,6 @@ fn mistakes_are_named() {
     check("needs_peer = true", "needs_peer = false", "needs_peer is true for cross_app_linking");
     check("\"relevance\"", "\"reports\"", "purpose relevance: missing");
     check("\"relevance\"", "\"rellevance\"", "unknown purpose");
-    check("minimum_age", "minimal_age", "unknown field");
+    check("\nminimum_age", "\nminimal_age", "unknown field");
     check("legal_basis = \"", "legal_basis = \"\" #", "legal_basis and data are needed");
 }
