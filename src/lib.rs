@@ -8,9 +8,21 @@ pub mod config;
 pub mod db;
 pub mod stretch;
 pub mod jobs;
+pub mod ledger;
+pub mod accounts;
+pub mod consent;
+pub mod identity;
 pub mod cli;
 
 /// Every SQL statement of the service, for the tests that prepare and count them.
 pub fn statements() -> Vec<db::Statement> {
-    [db::changes::STATEMENTS, jobs::STATEMENTS].concat()
+    [
+        db::changes::STATEMENTS,
+        jobs::STATEMENTS,
+        ledger::STATEMENTS,
+        accounts::STATEMENTS,
+        consent::STATEMENTS,
+        identity::STATEMENTS,
+    ]
+    .concat()
 }

@@ -49,6 +49,9 @@ pub enum Error {
     /// The transaction had a failed statement and cannot be committed.
     #[error("the transaction failed before its commit")]
     Aborted,
+    /// Stored data contradict themselves; names the table.
+    #[error("the stored `{0}` are damaged")]
+    Damaged(&'static str),
     /// The database address cannot be used.
     #[error("the database address is neither `sqlite:PATH` nor `postgres://…`")]
     Address,

@@ -20,6 +20,10 @@ macro_rules! migrations {
 }
 
 const MIGRATIONS: &[Texts] = migrations![
+    2 "0002_ledger",
+    3 "0003_accounts",
+    4 "0004_consent",
+    5 "0005_identity",
     10 "0010_jobs",
 ];
 

@@ -1,0 +1,215 @@
+//! Accounts of people: one user of one app, known as a random id.
+//!
+//! The app names its user by a reference of its own; what is stored is a keyed tag of it, so that
+//! the database without the keys finds nobody. Nothing here comes from a phone number, and nothing
+//! here is shared between apps.
+
+pub mod http;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::Rng;
+pub(crate) use store::STATEMENTS;
+use volens_privacy::identity::{AccountTag, AppId, SubjectId};
+use volens_privacy::keys::{DataKey, KeyError, KeyRing};
+use volens_privacy::{AgeBand, Timestamp};
+
+use crate::db::group::Grouped;
+use crate::db::{self, Tx};
+
+/// Why an account could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The app has no account under this reference.
+    #[error("the app has no such account")]
+    Unknown,
+    /// A data key did not unwrap: another key ring, or damage.
+    #[error("an account's data key does not unwrap under the key ring")]
+    Key(#[from] KeyError),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+}
+
+/// What an app may tell about its user. Every field may be unknown; no field identifies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Details {
+    /// Two-letter language code, or empty.
+    pub language: String,
+    /// ISO 3166-1 alpha-2 country, or empty.
+    pub country: String,
+    /// IANA time zone, or empty.
+    pub time_zone: String,
+    /// A band, never a birth date.
+    pub age_band: AgeBand,
+}
+
+/// One account.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Its random id.
+    pub subject: SubjectId,
+    /// Whose user it is.
+    pub app: AppId,
+    /// What the app told.
+    pub details: Details,
+    /// When it became known, cut to the hour.
+    pub created_at: Timestamp,
+    /// Since when processing is restricted (GDPR Art. 18), if it is.
+    pub frozen_at: Option<Timestamp>,
+}
+
+/// A request to know an account, with the random parts drawn beforehand.
+pub struct Registration {
+    app: AppId,
+    tag: AccountTag,
+    candidate: SubjectId,
+    wrapped_key: Vec<u8>,
+    details: Details,
+}
+
+impl Registration {
+    /// Prepares to create or update the account that `app` calls `reference`.
+    pub fn new(
+        keys: &KeyRing,
+        rng: &mut dyn Rng,
+        app: &AppId,
+        reference: &str,
+        details: Details,
+    ) -> Self {
+        let candidate = SubjectId::random(rng);
+        let wrapped_key = keys.wrap(candidate.as_bytes(), &DataKey::generate(rng));
+        let tag = keys.account_tag(app, reference);
+        Self { app: app.clone(), tag, candidate, wrapped_key, details }
+    }
+}
+
+/// What became of a [`Registration`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registered {
+    /// The account is new.
+    Created(SubjectId),
+    /// It was known; its details are now as told.
+    Known(SubjectId),
+}
+
+impl Registered {
+    /// The account.
+    pub fn subject(self) -> SubjectId {
+        match self {
+            Self::Created(subject) | Self::Known(subject) => subject,
+        }
+    }
+}
+
+/// Writes registrations in groups.
+pub struct Registrar {
+    clock: std::sync::Arc<dyn crate::clock::Clock>,
+}
+
+impl Registrar {
+    /// Stamps accounts with `clock`.
+    pub fn new(clock: std::sync::Arc<dyn crate::clock::Clock>) -> Self {
+        Self { clock }
+    }
+}
+
+impl Grouped for Registrar {
+    type Item = Registration;
+    type Reply = Registered;
+
+    async fn apply(&self, tx: &mut Tx, items: &[Registration]) -> db::Result<Vec<Registered>> {
+        register(tx, items, self.clock.now()).await
+    }
+}
+
+/// Creates or updates many accounts, in order.
+pub async fn register(
+    tx: &mut Tx,
+    items: &[Registration],
+    now: Timestamp,
+) -> db::Result<Vec<Registered>> {
+    let mut known = BTreeMap::new();
+    let apps: BTreeSet<&AppId> = items.iter().map(|item| &item.app).collect();
+    for app in apps {
+        let tags = items.iter().filter(|item| item.app == *app).map(|item| item.tag);
+        let found = store::subjects(tx, app, tags).await?;
+        known.extend(found.into_iter().map(|(tag, subject)| ((app, tag), subject)));
+    }
+    let subjects: Vec<SubjectId> = known.values().copied().collect();
+    let mut details: BTreeMap<SubjectId, Details> = store::accounts(tx, &subjects)
+        .await?
+        .into_iter()
+        .map(|(subject, account)| (subject, account.details))
+        .collect();
+    let changed = db::changes::next(tx).await?;
+    let mut created = Vec::new();
+    let mut updates = BTreeMap::new();
+    let mut replies = Vec::with_capacity(items.len());
+    for item in items {
+        if let Some(subject) = known.get(&(&item.app, item.tag)) {
+            if details.get(subject) != Some(&item.details) {
+                details.insert(*subject, item.details.clone());
+                updates.insert(*subject, &item.details);
+            }
+            replies.push(Registered::Known(*subject));
+        } else {
+            known.insert((&item.app, item.tag), item.candidate);
+            details.insert(item.candidate, item.details.clone());
+            created.push(item);
+            replies.push(Registered::Created(item.candidate));
+        }
+    }
+    store::add(tx, &created, now, changed).await?;
+    for (subject, details) in updates {
+        store::update(tx, subject, details, changed).await?;
+    }
+    Ok(replies)
+}
+
+/// The account that `app` calls `reference`, if there is one.
+pub async fn subject_of(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    app: &AppId,
+    reference: &str,
+) -> Result<Option<SubjectId>, AccountError> {
+    let tag = keys.account_tag(app, reference);
+    Ok(store::subjects(tx, app, [tag]).await?.get(&tag).copied())
+}
+
+/// The accounts that `app` calls by these tags; unknown ones are missing from the answer.
+pub async fn subjects_of(
+    tx: &mut Tx,
+    app: &AppId,
+    tags: impl IntoIterator<Item = AccountTag>,
+) -> db::Result<BTreeMap<AccountTag, SubjectId>> {
+    store::subjects(tx, app, tags).await
+}
+
+/// Accounts by id; unknown ones are missing from the answer.
+pub async fn find(tx: &mut Tx, subjects: &[SubjectId]) -> db::Result<BTreeMap<SubjectId, Account>> {
+    store::accounts(tx, subjects).await
+}
+
+/// The data keys of these accounts. An account whose key was destroyed is missing from the answer;
+/// one that does not unwrap fails the whole call.
+pub async fn data_keys(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    subjects: &[SubjectId],
+) -> Result<BTreeMap<SubjectId, DataKey>, AccountError> {
+    let wrapped = store::wrapped_keys(tx, subjects).await?;
+    wrapped
+        .into_iter()
+        .map(|(subject, wrapped)| Ok((subject, keys.unwrap(subject.as_bytes(), &wrapped)?)))
+        .collect()
+}
+
+/// Accounts of an app.
+pub async fn count(tx: &mut Tx, app: &AppId) -> db::Result<u64> {
+    store::count(tx, app).await
+}

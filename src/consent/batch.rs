@@ -1,0 +1,532 @@
+//! Applying a batch of decisions in one transaction.
+//!
+//! Read everything the batch touches, decide in memory and in order, then write everything in a few
+//! multi-row statements: the cost of a batch is a handful of statements and one flush, whatever its
+//! size.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use volens_privacy::consent::{Decision, NoticeRef, PhoneEvidenceLabel};
+use volens_privacy::identity::{AccountTag, AppId, SubjectId};
+use volens_privacy::keys::{DataKey, KeyRing};
+use volens_privacy::ledger::{Leaf, LogSigner};
+use volens_privacy::purpose::PurposeKind;
+use volens_privacy::receipt::Receipt;
+use volens_privacy::{AgeBand, ConsentRecord, Timestamp};
+
+use super::recorder::{Command, Decide, Decided, Effects, ItemDecision, Refused, Replies};
+use super::store::{self, NewToken};
+use super::{Grant, seal_record};
+use crate::accounts::{self, AccountError};
+use crate::db::{self, Tx};
+use crate::ids::GrantId;
+use crate::ledger::{self, LedgerError};
+
+/// Purpose and peer: what one consent is about.
+type About = (PurposeKind, Option<AppId>);
+
+/// A decision that will become a ledger entry; `position` counts from the batch's first entry.
+struct Pending {
+    record: ConsentRecord,
+    leaf: Leaf,
+}
+
+/// What a command will answer once entries have their numbers.
+enum Outcome {
+    Refused(Refused),
+    Decided(Vec<Choice>),
+    Ended(Choice, Effects),
+}
+
+/// One choice: a new entry by position, or one that is on record already.
+struct Choice {
+    about: About,
+    decision: Decision,
+    entry: Result<usize, u64>,
+}
+
+pub(super) async fn record(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    signer: &LogSigner,
+    rng: &mut StdRng,
+    now: Timestamp,
+    commands: &[Command],
+) -> db::Result<Vec<Result<Replies, Refused>>> {
+    ledger::hold(tx).await.map_err(driver)?;
+    let mut batch = Batch::load(tx, keys, commands, now).await?;
+    let mut outcomes = Vec::with_capacity(commands.len());
+    for command in commands {
+        outcomes.push(batch.decide(tx, rng, command).await?);
+    }
+    batch.write(tx, signer, rng).await?.replies(tx, outcomes).await
+}
+
+/// Everything that the commands touch.
+struct Batch {
+    now: Timestamp,
+    subjects: BTreeMap<(AppId, AccountTag), SubjectId>,
+    ages: BTreeMap<SubjectId, AgeBand>,
+    data_keys: BTreeMap<SubjectId, DataKey>,
+    grants: Grants,
+    pending: Vec<Pending>,
+    /// Tokens by grant, replacing what the grant had.
+    tokens: BTreeMap<GrantId, NewToken>,
+}
+
+impl Batch {
+    async fn load(
+        tx: &mut Tx,
+        keys: &KeyRing,
+        commands: &[Command],
+        now: Timestamp,
+    ) -> db::Result<Self> {
+        let mut tags: BTreeMap<&AppId, BTreeSet<AccountTag>> = BTreeMap::new();
+        let mut ids = BTreeSet::new();
+        for command in commands {
+            match command {
+                Command::Decide(Decide { app, account, .. })
+                | Command::Withdraw(super::Withdrawal { app, account, .. }) => {
+                    tags.entry(app).or_default().insert(*account);
+                }
+                Command::Expire(grant) => drop(ids.insert(grant.subject)),
+            }
+        }
+        let mut subjects = BTreeMap::new();
+        for (app, tags) in tags {
+            for (tag, subject) in accounts::subjects_of(tx, app, tags).await? {
+                ids.insert(subject);
+                subjects.insert((app.clone(), tag), subject);
+            }
+        }
+        let ids: Vec<SubjectId> = ids.into_iter().collect();
+        let accounts = accounts::find(tx, &ids).await?;
+        let ages = accounts.into_iter().map(|(id, a)| (id, a.details.age_band)).collect();
+        let data_keys = accounts::data_keys(tx, keys, &ids).await.map_err(account_driver)?;
+        let grants = Grants::new(store::grants(tx, &ids).await?);
+        let (pending, tokens) = (Vec::new(), BTreeMap::new());
+        Ok(Self { now, subjects, ages, data_keys, grants, pending, tokens })
+    }
+
+    async fn decide(
+        &mut self,
+        tx: &mut Tx,
+        rng: &mut StdRng,
+        command: &Command,
+    ) -> db::Result<Outcome> {
+        match command {
+            Command::Decide(decide) => self.choices(tx, rng, decide).await,
+            Command::Withdraw(w) => {
+                let Some(subject) = self.subject(&w.app, w.account) else {
+                    return Ok(Outcome::Refused(Refused::AccountUnknown));
+                };
+                let about = (w.purpose, w.peer.clone());
+                if let Some(known) = self.grants.withdrawn(subject, &about) {
+                    let choice = Choice { about, decision: Decision::Withdrawn, entry: Err(known) };
+                    return Ok(Outcome::Ended(choice, Effects::default()));
+                }
+                let record = self.ending(rng, subject, &w.app, about, Decision::Withdrawn);
+                let record = ConsentRecord { decided_at: w.decided_at, ..record };
+                let (choice, effects) = self.end(tx, rng, record).await?;
+                Ok(Outcome::Ended(choice, effects))
+            }
+            Command::Expire(grant) => {
+                let about = (grant.purpose, grant.peer.clone());
+                let live = self.grants.live(grant.subject, &about);
+                let due = live.is_some_and(|live| live.id == grant.id && !live.is_live(self.now));
+                if !due || !self.data_keys.contains_key(&grant.subject) {
+                    return Ok(Outcome::Refused(Refused::Superseded));
+                }
+                let record = self.ending(rng, grant.subject, &grant.app, about, Decision::Expired);
+                let (choice, effects) = self.end(tx, rng, record).await?;
+                Ok(Outcome::Ended(choice, effects))
+            }
+        }
+    }
+
+    fn subject(&self, app: &AppId, tag: AccountTag) -> Option<SubjectId> {
+        let subject = self.subjects.get(&(app.clone(), tag)).copied();
+        subject.filter(|subject| self.data_keys.contains_key(subject))
+    }
+
+    async fn choices(
+        &mut self,
+        tx: &mut Tx,
+        rng: &mut StdRng,
+        decide: &Decide,
+    ) -> db::Result<Outcome> {
+        let Some(subject) = self.subject(&decide.app, decide.account) else {
+            return Ok(Outcome::Refused(Refused::AccountUnknown));
+        };
+        // All choices of one call stand or fall together, so look before leaping.
+        for item in &decide.items {
+            if item.decision == Decision::Given
+                && let Err(refused) = self.admissible(subject, decide, item)
+            {
+                return Ok(Outcome::Refused(refused));
+            }
+        }
+        let mut choices = Vec::with_capacity(decide.items.len());
+        for item in &decide.items {
+            choices.push(match item.decision {
+                Decision::Given => self.give(rng, subject, decide, item),
+                Decision::Refused | Decision::Withdrawn | Decision::Expired => {
+                    self.refuse(tx, rng, subject, decide, item).await?
+                }
+            });
+        }
+        Ok(Outcome::Decided(choices))
+    }
+
+    fn admissible(
+        &self,
+        subject: SubjectId,
+        decide: &Decide,
+        item: &ItemDecision,
+    ) -> Result<(), Refused> {
+        let age = self.ages.get(&subject).copied().unwrap_or_default();
+        if !age.at_least(item.purpose.definition().minimum_age()) {
+            return Err(Refused::Underage);
+        }
+        let ended = self.grants.last_end(subject, &(item.purpose, item.peer.clone()));
+        if ended.is_some_and(|ended| ended > decide.decided_at.min(self.now)) {
+            return Err(Refused::Superseded);
+        }
+        Ok(())
+    }
+
+    fn give(
+        &mut self,
+        rng: &mut StdRng,
+        subject: SubjectId,
+        decide: &Decide,
+        item: &ItemDecision,
+    ) -> Choice {
+        let about = (item.purpose, item.peer.clone());
+        let given_at = decide.decided_at.min(self.now);
+        if let Some(live) = self.grants.live(subject, &about)
+            && (live.given_at > given_at || same_choice(live, given_at, &decide.notice))
+        {
+            let (decision, entry) = (Decision::Given, Err(live.entry));
+            return Choice { about, decision, entry };
+        }
+        let record = self.record(rng, subject, decide, item);
+        let grant = Grant {
+            subject,
+            id: GrantId::random(rng),
+            app: decide.app.clone(),
+            purpose: item.purpose,
+            peer: item.peer.clone(),
+            state: Decision::Given,
+            notice: decide.notice.id.clone(),
+            notice_version: decide.notice.version,
+            language: decide.notice.language.clone(),
+            given_at,
+            expires_at: record.ends_at(),
+            ended_at: None,
+            entry: 0,
+        };
+        let position = self.push(record);
+        let id = self.grants.give(grant, position);
+        if let (Some(peer), Some(token)) = (&item.peer, &item.token) {
+            let (app, peer) = (decide.app.clone(), peer.clone());
+            let token = *token.as_bytes();
+            self.tokens.insert(id, NewToken { subject, app, peer, token, grant: id });
+        }
+        Choice { about, decision: Decision::Given, entry: Ok(position) }
+    }
+
+    async fn refuse(
+        &mut self,
+        tx: &mut Tx,
+        rng: &mut StdRng,
+        subject: SubjectId,
+        decide: &Decide,
+        item: &ItemDecision,
+    ) -> db::Result<Choice> {
+        // Saying no to what one had agreed to takes the consent back.
+        let record = self.record(rng, subject, decide, item);
+        self.end(tx, rng, record).await.map(|(choice, _)| choice)
+    }
+
+    fn record(
+        &self,
+        rng: &mut StdRng,
+        subject: SubjectId,
+        decide: &Decide,
+        item: &ItemDecision,
+    ) -> ConsentRecord {
+        let phone: Option<PhoneEvidenceLabel> =
+            decide.phone.clone().filter(|_| item.token.is_some());
+        ConsentRecord {
+            id: rng.random(),
+            subject,
+            app: decide.app.clone(),
+            purpose: item.purpose,
+            peer: item.peer.clone(),
+            decision: item.decision,
+            notice: Some(decide.notice.clone()),
+            decided_at: decide.decided_at,
+            recorded_at: self.now,
+            expires_at: None,
+            phone,
+            evidence: decide.evidence.clone(),
+        }
+    }
+
+    fn ending(
+        &self,
+        rng: &mut StdRng,
+        subject: SubjectId,
+        app: &AppId,
+        about: About,
+        decision: Decision,
+    ) -> ConsentRecord {
+        let (purpose, peer) = about;
+        ConsentRecord {
+            id: rng.random(),
+            subject,
+            app: app.clone(),
+            purpose,
+            peer,
+            decision,
+            notice: None,
+            decided_at: self.now,
+            recorded_at: self.now,
+            expires_at: None,
+            phone: None,
+            evidence: None,
+        }
+    }
+
+    /// Ends whatever lives for what the record is about, and counts what goes with it.
+    async fn end(
+        &mut self,
+        tx: &mut Tx,
+        rng: &mut StdRng,
+        record: ConsentRecord,
+    ) -> db::Result<(Choice, Effects)> {
+        let about = (record.purpose, record.peer.clone());
+        let decision = record.decision;
+        let mut effects = Effects::default();
+        if let Some(live) = self.grants.live(record.subject, &about) {
+            effects = store::effects(tx, live).await?;
+            let id = live.id;
+            self.tokens.remove(&id);
+        }
+        let ended = ended(rng, &record);
+        let position = self.push(record);
+        self.grants.end(ended, position);
+        Ok((Choice { about, decision, entry: Ok(position) }, effects))
+    }
+
+    fn push(&mut self, record: ConsentRecord) -> usize {
+        let key = &self.data_keys[&record.subject];
+        let leaf = record.leaf(key);
+        self.pending.push(Pending { record, leaf });
+        self.pending.len() - 1
+    }
+
+    async fn write(self, tx: &mut Tx, signer: &LogSigner, rng: &mut StdRng) -> db::Result<Written> {
+        let leaves: Vec<Leaf> = self.pending.iter().map(|p| p.leaf.clone()).collect();
+        let appended = ledger::append(tx, signer, &leaves, self.now).await.map_err(driver)?;
+        let first = appended.first;
+        let sealed = self.pending.iter().zip(first..).map(|(pending, index)| {
+            let subject = pending.record.subject;
+            let key = &self.data_keys[&subject];
+            (subject, index, seal_record(key, index, &pending.record, rng))
+        });
+        store::add_records(tx, sealed.collect()).await?;
+        let changed = db::changes::next(tx).await?;
+        self.grants.write(tx, first, changed).await?;
+        for token in self.tokens.values() {
+            store::drop_token(tx, token.subject, &token.peer).await?;
+        }
+        let tokens: Vec<NewToken> = self.tokens.into_values().collect();
+        store::add_tokens(tx, &tokens).await?;
+        let (pending, data_keys) = (self.pending, self.data_keys);
+        Ok(Written { pending, data_keys, appended })
+    }
+}
+
+fn same_choice(live: &Grant, given_at: Timestamp, notice: &NoticeRef) -> bool {
+    live.given_at == given_at && live.notice == notice.id && live.notice_version == notice.version
+}
+
+/// The batch after its entries were numbered.
+struct Written {
+    pending: Vec<Pending>,
+    data_keys: BTreeMap<SubjectId, DataKey>,
+    appended: ledger::Appended,
+}
+
+impl Written {
+    async fn replies(
+        self,
+        tx: &mut Tx,
+        outcomes: Vec<Outcome>,
+    ) -> db::Result<Vec<Result<Replies, Refused>>> {
+        let first = self.appended.first;
+        let indices: Vec<u64> = (first..self.appended.size).collect();
+        let proofs = ledger::proofs(tx, &indices, self.appended.size).await.map_err(driver)?;
+        let mut receipts: Vec<Option<Receipt>> = self
+            .pending
+            .into_iter()
+            .zip(indices)
+            .zip(proofs)
+            .map(|((pending, index), proof)| {
+                let key = &self.data_keys[&pending.record.subject];
+                let checkpoint = &self.appended.checkpoint;
+                Some(Receipt::new(pending.record, key, index, &proof, checkpoint))
+            })
+            .collect();
+        let mut decided = |choice: Choice| {
+            let (entry, receipt) = match choice.entry {
+                Ok(position) => (first + position as u64, receipts[position].take()),
+                Err(known) => (known, None),
+            };
+            let (purpose, peer) = choice.about;
+            Decided { purpose, peer, decision: choice.decision, entry, receipt }
+        };
+        Ok(outcomes
+            .into_iter()
+            .map(|outcome| match outcome {
+                Outcome::Refused(refused) => Err(refused),
+                Outcome::Decided(choices) => {
+                    Ok(Replies::Decided(choices.into_iter().map(&mut decided).collect()))
+                }
+                Outcome::Ended(choice, effects) => Ok(Replies::Ended(decided(choice), effects)),
+            })
+            .collect())
+    }
+}
+
+/// The grants of the batch's accounts, changed in memory and written at the end.
+struct Grants {
+    /// Oldest first under what they are about.
+    rows: BTreeMap<(SubjectId, About), Vec<Row>>,
+}
+
+struct Row {
+    grant: Grant,
+    /// Position of the new entry that this row's state rests on.
+    position: Option<usize>,
+    new: bool,
+}
+
+impl Grants {
+    fn new(grants: Vec<Grant>) -> Self {
+        let mut rows: BTreeMap<_, Vec<Row>> = BTreeMap::new();
+        for grant in grants {
+            let key = (grant.subject, (grant.purpose, grant.peer.clone()));
+            rows.entry(key).or_default().push(Row { grant, position: None, new: false });
+        }
+        Self { rows }
+    }
+
+    fn about(&self, subject: SubjectId, about: &About) -> &[Row] {
+        self.rows.get(&(subject, about.clone())).map_or(&[], Vec::as_slice)
+    }
+
+    fn about_mut(&mut self, grant: &Grant) -> &mut Vec<Row> {
+        self.rows.entry((grant.subject, (grant.purpose, grant.peer.clone()))).or_default()
+    }
+
+    fn live(&self, subject: SubjectId, about: &About) -> Option<&Grant> {
+        let rows = self.about(subject, about).iter().map(|row| &row.grant);
+        rows.rev().find(|grant| grant.state == Decision::Given)
+    }
+
+    fn last_end(&self, subject: SubjectId, about: &About) -> Option<Timestamp> {
+        self.about(subject, about).iter().filter_map(|row| row.grant.ended_at).max()
+    }
+
+    /// The entry of the latest decision, if that was a withdrawal on record before this batch.
+    fn withdrawn(&self, subject: SubjectId, about: &About) -> Option<u64> {
+        let last = self.about(subject, about).last()?;
+        let known = last.grant.state == Decision::Withdrawn && last.position.is_none();
+        known.then_some(last.grant.entry)
+    }
+
+    /// Renews the live grant, or adds this one.
+    fn give(&mut self, grant: Grant, position: usize) -> GrantId {
+        let rows = self.about_mut(&grant);
+        if let Some(row) = rows.iter_mut().find(|row| row.grant.state == Decision::Given) {
+            row.grant = Grant { id: row.grant.id, ..grant };
+            row.position = Some(position);
+            return row.grant.id;
+        }
+        let id = grant.id;
+        rows.push(Row { grant, position: Some(position), new: true });
+        id
+    }
+
+    /// Ends the live grant; where there is none, `ended` is noted, so that an older consent that
+    /// arrives late finds it.
+    fn end(&mut self, ended: Grant, position: usize) {
+        let rows = self.about_mut(&ended);
+        match rows.iter_mut().find(|row| row.grant.state == Decision::Given) {
+            Some(row) => {
+                row.grant.state = ended.state;
+                row.grant.ended_at = ended.ended_at;
+                row.position = Some(position);
+            }
+            None => rows.push(Row { grant: ended, position: Some(position), new: true }),
+        }
+    }
+
+    async fn write(mut self, tx: &mut Tx, first: u64, changed: i64) -> db::Result<()> {
+        let mut touched: Vec<&mut Row> =
+            self.rows.values_mut().flatten().filter(|row| row.position.is_some()).collect();
+        for row in &mut touched {
+            row.grant.entry = first + row.position.unwrap_or_default() as u64;
+        }
+        // Ends before beginnings: an account has one live grant for one thing.
+        for row in touched.iter().filter(|row| !row.new) {
+            if row.grant.state == Decision::Given {
+                store::renew(tx, &row.grant, changed).await?;
+            } else {
+                store::end(tx, &row.grant, changed).await?;
+            }
+        }
+        let new: Vec<&Grant> = touched.iter().filter(|row| row.new).map(|row| &row.grant).collect();
+        store::add_grants(tx, &new, changed).await
+    }
+}
+
+/// The row of a decision that ends something, made from its record.
+fn ended(rng: &mut StdRng, record: &ConsentRecord) -> Grant {
+    let at = record.effective_at();
+    let notice = record.notice.as_ref();
+    Grant {
+        subject: record.subject,
+        id: GrantId::random(rng),
+        app: record.app.clone(),
+        purpose: record.purpose,
+        peer: record.peer.clone(),
+        state: record.decision,
+        notice: notice.map(|notice| notice.id.clone()).unwrap_or_default(),
+        notice_version: notice.map_or(0, |notice| notice.version),
+        language: notice.map(|notice| notice.language.clone()).unwrap_or_default(),
+        given_at: at,
+        expires_at: at,
+        ended_at: Some(at),
+        entry: 0,
+    }
+}
+
+fn driver(error: LedgerError) -> db::Error {
+    match error {
+        LedgerError::Db(error) => error,
+        LedgerError::OutOfRange | LedgerError::Damaged => db::Error::Damaged("ledger"),
+    }
+}
+
+fn account_driver(error: AccountError) -> db::Error {
+    match error {
+        AccountError::Db(error) => error,
+        AccountError::Unknown | AccountError::Key(_) => db::Error::Damaged("account_keys"),
+    }
+}

@@ -1,0 +1,266 @@
+//! Consent: what people decided, under which notice, and what follows at once.
+//!
+//! Every decision becomes one entry of the ledger (a commitment), one sealed record that only the
+//! account's key opens, and a row of the `grants` projection. Projections choose candidates; the
+//! one road to a [`Permit`](volens_privacy::consent::Permit) is [`consents_of`], which opens every
+//! record and checks it against its entry.
+//!
+//! A withdrawal ends the grant in the same transaction that records it, and the database deletes
+//! with it whatever rested on the grant, before the person is answered.
+
+mod batch;
+pub mod http;
+mod intake;
+mod recorder;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+pub use intake::{
+    AppPhones, DecisionRequest, DecisionsRequest, Intake, IntakeError, NoticeRequest, PhoneRequest,
+    WithdrawRequest,
+};
+pub use recorder::{
+    Command, Decide, Decided, Effects, ItemDecision, Recorder, Recording, Refused, Replies,
+    Withdrawal,
+};
+pub(crate) use store::STATEMENTS;
+use volens_privacy::consent::{Consents, Decision, Entry};
+use volens_privacy::identity::{AppId, SubjectId};
+use volens_privacy::keys::{DataKey, KeyRing};
+use volens_privacy::ledger::{Leaf, LeafKind, LogSigner};
+use volens_privacy::notice::{Notice, Notices};
+use volens_privacy::purpose::PurposeKind;
+use volens_privacy::receipt::Receipt;
+use volens_privacy::{ConsentRecord, Timestamp};
+
+use crate::accounts::{self, AccountError};
+use crate::db::{self, Tx};
+use crate::ids::GrantId;
+use crate::ledger::{self, LedgerError};
+
+/// Why consents could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsentError {
+    /// A published notice has other bytes than the file of the same version: texts never change.
+    #[error("notice {id} version {version} ({language}) was published with another text")]
+    NoticeChanged {
+        /// Which notice.
+        id: String,
+        /// Its version.
+        version: u32,
+        /// Its language.
+        language: String,
+    },
+    /// The accounts did not answer.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// The ledger did not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+}
+
+/// One row of the projection: a consent that lives or has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Whose.
+    pub subject: SubjectId,
+    /// Its id.
+    pub id: GrantId,
+    /// In which app.
+    pub app: AppId,
+    /// What for.
+    pub purpose: PurposeKind,
+    /// With which other app, for linking.
+    pub peer: Option<AppId>,
+    /// `Given` while it lives.
+    pub state: Decision,
+    /// Notice it was given under.
+    pub notice: String,
+    /// Version of that notice.
+    pub notice_version: u32,
+    /// Language of that notice.
+    pub language: String,
+    /// When it was given (or refused).
+    pub given_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+    /// When it ended otherwise.
+    pub ended_at: Option<Timestamp>,
+    /// Ledger index of the latest decision about it.
+    pub entry: u64,
+}
+
+impl Grant {
+    /// Whether the projection holds it for live at `now`. Chooses candidates; permits nothing.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.state == Decision::Given && now < self.expires_at
+    }
+}
+
+/// The grants of these accounts, oldest decision first.
+pub async fn grants_of(tx: &mut Tx, subjects: &[SubjectId]) -> db::Result<Vec<Grant>> {
+    store::grants(tx, subjects).await
+}
+
+/// Grants whose time has run out but that nobody has ended yet.
+pub async fn due(tx: &mut Tx, now: Timestamp, limit: u32) -> db::Result<Vec<Grant>> {
+    store::due(tx, now, i64::from(limit)).await
+}
+
+/// The verified consents of these accounts: every record opened with the account's key and compared
+/// with its ledger entry.
+///
+/// Fails closed: an account whose key is gone, whose records do not open or do not match their
+/// entries, or whose processing is restricted is missing from the answer.
+pub async fn consents_of(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    subjects: &[SubjectId],
+) -> Result<BTreeMap<SubjectId, Consents>, ConsentError> {
+    let accounts = accounts::find(tx, subjects).await?;
+    let data_keys = accounts::data_keys(tx, keys, subjects).await?;
+    let mut entries = entries_of(tx, &data_keys, subjects).await?;
+    let mut verified = BTreeMap::new();
+    let mut failed = 0_usize;
+    for (subject, account) in accounts {
+        let (Some(key), None) = (data_keys.get(&subject), account.frozen_at) else { continue };
+        let Some(Ok(entries)) = entries.remove(&subject) else {
+            failed += 1;
+            continue;
+        };
+        match Consents::replay(subject, account.details.age_band, key, entries) {
+            Ok(consents) => drop(verified.insert(subject, consents)),
+            Err(_) => failed += 1,
+        }
+    }
+    if failed > 0 {
+        tracing::error!(
+            failed,
+            "consent records do not match the ledger; their accounts are left out"
+        );
+    }
+    Ok(verified)
+}
+
+/// A record does not open, or its entry is not in the ledger.
+struct Unreadable;
+
+async fn entries_of(
+    tx: &mut Tx,
+    data_keys: &BTreeMap<SubjectId, DataKey>,
+    subjects: &[SubjectId],
+) -> Result<BTreeMap<SubjectId, Result<Vec<Entry>, Unreadable>>, ConsentError> {
+    let records = store::records(tx, subjects).await?;
+    let indices: Vec<u64> = records.iter().map(|(_, index, _)| *index).collect();
+    let mut leaves = ledger::leaves(tx, &indices).await?;
+    let mut entries: BTreeMap<SubjectId, Result<Vec<Entry>, Unreadable>> =
+        subjects.iter().map(|subject| (*subject, Ok(Vec::new()))).collect();
+    for (subject, index, sealed) in records {
+        let opened = data_keys
+            .get(&subject)
+            .and_then(|key| open_record(key, subject, index, &sealed))
+            .zip(leaves.remove(&index))
+            .map(|(record, leaf)| Entry { index, leaf, record });
+        let of = entries.entry(subject).or_insert_with(|| Ok(Vec::new()));
+        match (of.as_mut(), opened) {
+            (Ok(list), Some(entry)) => list.push(entry),
+            _ => *of = Err(Unreadable),
+        }
+    }
+    Ok(entries)
+}
+
+fn record_context(subject: SubjectId, index: u64) -> [Vec<u8>; 3] {
+    [b"consent record".to_vec(), subject.as_bytes().to_vec(), index.to_be_bytes().to_vec()]
+}
+
+fn seal_record(
+    key: &DataKey,
+    index: u64,
+    record: &ConsentRecord,
+    rng: &mut dyn rand::Rng,
+) -> Vec<u8> {
+    let context = record_context(record.subject, index);
+    let context: Vec<&[u8]> = context.iter().map(Vec::as_slice).collect();
+    key.seal(&context, &record.canonical_bytes(), rng)
+}
+
+fn open_record(
+    key: &DataKey,
+    subject: SubjectId,
+    index: u64,
+    sealed: &[u8],
+) -> Option<ConsentRecord> {
+    let context = record_context(subject, index);
+    let context: Vec<&[u8]> = context.iter().map(Vec::as_slice).collect();
+    let plain = key.open(&context, sealed).ok()?;
+    serde_json::from_slice(&plain).ok()
+}
+
+/// Receipts of one account for all its decisions, against the latest checkpoint, oldest first.
+pub async fn receipts_of(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    subject: SubjectId,
+) -> Result<Vec<(u64, Receipt)>, ConsentError> {
+    let data_keys = accounts::data_keys(tx, keys, &[subject]).await?;
+    let Some(key) = data_keys.get(&subject) else { return Ok(Vec::new()) };
+    let mut entries = entries_of(tx, &data_keys, &[subject]).await?;
+    let Some(Ok(entries)) = entries.remove(&subject) else {
+        return Err(ConsentError::Ledger(LedgerError::Damaged));
+    };
+    let Some(checkpoint) = ledger::checkpoint(tx).await? else { return Ok(Vec::new()) };
+    let indices: Vec<u64> = entries.iter().map(|entry| entry.index).collect();
+    let size = ledger::size(tx).await?;
+    let proofs = ledger::proofs(tx, &indices, size).await?;
+    let receipt = |(entry, proof): (Entry, Vec<_>)| {
+        (entry.index, Receipt::new(entry.record, key, entry.index, &proof, &checkpoint))
+    };
+    Ok(entries.into_iter().zip(proofs).map(receipt).collect())
+}
+
+/// Records the built-in notices in the log before anybody can consent under them. Refuses to go on
+/// when a published version has another text now.
+pub async fn publish_notices(
+    tx: &mut Tx,
+    signer: &LogSigner,
+    notices: &Notices,
+    now: Timestamp,
+) -> Result<usize, ConsentError> {
+    let published = store::published(tx).await?;
+    let mut new: Vec<&Notice> = Vec::new();
+    for notice in notices.all() {
+        let key = (notice.id.clone(), notice.version, notice.language.clone());
+        match published.get(&key) {
+            None => new.push(notice),
+            Some(sha256) if *sha256 == notice.sha256 => {}
+            Some(_) => {
+                let (id, version, language) = key;
+                return Err(ConsentError::NoticeChanged { id, version, language });
+            }
+        }
+    }
+    if new.is_empty() {
+        return Ok(0);
+    }
+    let leaves: Vec<Leaf> = new.iter().map(|notice| notice_leaf(notice, now)).collect();
+    let appended = ledger::append(tx, signer, &leaves, now).await?;
+    store::add_notices(tx, &new, appended.first, now).await?;
+    Ok(new.len())
+}
+
+fn notice_leaf(notice: &Notice, now: Timestamp) -> Leaf {
+    let detail = serde_json::json!({
+        "language": notice.language,
+        "sha256": crate::ids::hex(&notice.sha256),
+    });
+    Leaf::new(LeafKind::NoticePublished, now)
+        .with_notice(&notice.id, notice.version)
+        .with_detail(detail)
+}

@@ -1,0 +1,173 @@
+//! The one writer of decisions: whatever is queued becomes one transaction, one run of ledger
+//! entries, one signed checkpoint.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use volens_privacy::Timestamp;
+use volens_privacy::consent::{Decision, NoticeRef, PhoneEvidenceLabel};
+use volens_privacy::identity::{AccountTag, AppId, LinkToken};
+use volens_privacy::keys::KeyRing;
+use volens_privacy::ledger::LogSigner;
+use volens_privacy::purpose::PurposeKind;
+use volens_privacy::receipt::Receipt;
+
+use super::{Grant, batch};
+use crate::clock::Clock;
+use crate::db::group::{Group, Grouped};
+use crate::db::{self, Tx};
+
+/// What can be asked of the recorder.
+pub enum Command {
+    /// Record what a person chose under one notice.
+    Decide(Decide),
+    /// Take a consent back.
+    Withdraw(Withdrawal),
+    /// End a grant whose time has run out.
+    Expire(Grant),
+}
+
+/// Choices of one person under one notice, already checked by [`super::intake`].
+pub struct Decide {
+    /// The app that asked.
+    pub app: AppId,
+    /// Whose choices.
+    pub account: AccountTag,
+    /// What was shown.
+    pub notice: NoticeRef,
+    /// When the person chose.
+    pub decided_at: Timestamp,
+    /// What the app adds as proof.
+    pub evidence: Option<serde_json::Value>,
+    /// How a phone number was presented, if one was.
+    pub phone: Option<PhoneEvidenceLabel>,
+    /// The choices.
+    pub items: Vec<ItemDecision>,
+}
+
+/// One choice.
+pub struct ItemDecision {
+    /// About what.
+    pub purpose: PurposeKind,
+    /// With which other app, for linking.
+    pub peer: Option<AppId>,
+    /// `Given` or `Refused`.
+    pub decision: Decision,
+    /// The token that exists while this linking grant lives.
+    pub token: Option<LinkToken>,
+}
+
+/// A consent taken back.
+pub struct Withdrawal {
+    /// The app that reports it.
+    pub app: AppId,
+    /// Whose.
+    pub account: AccountTag,
+    /// Which purpose.
+    pub purpose: PurposeKind,
+    /// Which other app, for linking.
+    pub peer: Option<AppId>,
+    /// When the person said so.
+    pub decided_at: Timestamp,
+}
+
+/// Why a command was refused without anything being recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The app has no such account.
+    #[error("the app has no such account")]
+    AccountUnknown,
+    /// The account is known to be of somebody too young to consent to this.
+    #[error("the account is of somebody too young to consent to this")]
+    Underage,
+    /// The person took this consent back after the decision that is reported now.
+    #[error("a later withdrawal or refusal is on record")]
+    Superseded,
+}
+
+impl Refused {
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::AccountUnknown => "account.unknown",
+            Self::Underage => "account.underage",
+            Self::Superseded => "consent.superseded",
+        }
+    }
+}
+
+/// What became of one choice.
+pub struct Decided {
+    /// About what.
+    pub purpose: PurposeKind,
+    /// With which other app.
+    pub peer: Option<AppId>,
+    /// What is on record now.
+    pub decision: Decision,
+    /// Ledger index of the entry that says so.
+    pub entry: u64,
+    /// The receipt, for an entry made by this command; `None` when the same choice was on record.
+    pub receipt: Option<Receipt>,
+}
+
+/// What a withdrawal took with it.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+pub struct Effects {
+    /// Links that no longer exist.
+    pub links: u64,
+    /// Scores deleted.
+    pub scores: u64,
+    /// Rows of sealed lists deleted.
+    pub list_rows: u64,
+    /// Pending follow-ups cancelled.
+    pub followups: u64,
+}
+
+/// What the recorder answers.
+pub enum Replies {
+    /// To [`Command::Decide`], one per choice.
+    Decided(Vec<Decided>),
+    /// To [`Command::Withdraw`] and [`Command::Expire`].
+    Ended(Decided, Effects),
+}
+
+/// The work behind a [`Recorder`].
+pub struct Recording {
+    keys: Arc<KeyRing>,
+    signer: LogSigner,
+    clock: Arc<dyn Clock>,
+    rng: Mutex<StdRng>,
+}
+
+/// The queue to the one writer of decisions.
+pub type Recorder = Group<Recording>;
+
+impl Recording {
+    /// Signs with `keys`, stamps with `clock`, draws ids and nonces from `rng`.
+    pub fn new(keys: Arc<KeyRing>, clock: Arc<dyn Clock>, rng: StdRng) -> Self {
+        let signer = keys.log_signer();
+        Self { keys, signer, clock, rng: Mutex::new(rng) }
+    }
+}
+
+impl Grouped for Recording {
+    type Item = Command;
+    type Reply = Result<Replies, Refused>;
+
+    async fn apply(&self, tx: &mut Tx, items: &[Command]) -> db::Result<Vec<Self::Reply>> {
+        let seed = self.rng.lock().unwrap_or_else(PoisonError::into_inner).random();
+        let mut rng = StdRng::from_seed(seed);
+        batch::record(tx, &self.keys, &self.signer, &mut rng, self.clock.now(), items).await
+    }
+}

@@ -1,0 +1,211 @@
+//! Grants and sealed records in SQL.
+
+use std::collections::BTreeMap;
+
+use volens_privacy::Timestamp;
+use volens_privacy::consent::Decision;
+use volens_privacy::identity::{AppId, SubjectId};
+use volens_privacy::notice::Notice;
+use volens_privacy::purpose::PurposeKind;
+
+use super::{Effects, Grant};
+use crate::db::{self, Row, Tx, Value, statements, values};
+use crate::ids::GrantId;
+
+statements! {
+    GRANTS = "select subject, id, app, purpose, peer, state, notice, notice_version, language,
+                     given_at, expires_at, ended_at, entry
+              from grants where subject in ({list}) order by entry";
+    ADD_GRANTS = "insert into grants
+                  (subject, id, app, purpose, peer, state, notice, notice_version, language,
+                   given_at, expires_at, ended_at, entry, changed) values {rows}";
+    RENEW = "update grants set notice = $3, notice_version = $4, language = $5, given_at = $6,
+             expires_at = $7, entry = $8, changed = $9 where subject = $1 and id = $2";
+    END = "update grants set state = $3, ended_at = $4, entry = $5, changed = $6
+           where subject = $1 and id = $2";
+    DUE = "select subject, id, app, purpose, peer, state, notice, notice_version, language,
+                  given_at, expires_at, ended_at, entry
+           from grants where state = 'given' and expires_at <= $1 order by expires_at limit $2";
+    ADD_RECORDS = "insert into consent_records (subject, entry, sealed) values {rows}";
+    RECORDS = "select subject, entry, sealed from consent_records where subject in ({list})
+               order by subject, entry";
+    NOTICES = "select id, version, language, sha256 from notices";
+    ADD_NOTICES = "insert into notices (id, version, language, sha256, entry, created_at)
+                   values {rows}";
+    ADD_TOKENS = "insert into link_tokens (subject, peer, app, token, grant_id) values {rows}";
+    DROP_TOKEN = "delete from link_tokens where subject = $1 and peer = $2";
+    LINKS = "select count(*) as n from links where subject_a = $1 and app_b = $2";
+}
+
+fn grant(row: &Row) -> db::Result<Grant> {
+    let purpose: String = row.get("purpose")?;
+    let peer: String = row.get("peer")?;
+    let state: String = row.get("state")?;
+    let unreadable = |column: &str| db::Error::Decode(column.to_owned());
+    let peer = match peer.as_str() {
+        "" => None,
+        name => Some(AppId::parse(name).map_err(|_| unreadable("peer"))?),
+    };
+    Ok(Grant {
+        subject: row.get("subject")?,
+        id: row.get("id")?,
+        app: row.get("app")?,
+        purpose: purpose.parse::<PurposeKind>().map_err(|_| unreadable("purpose"))?,
+        peer,
+        state: state.parse::<Decision>().map_err(|_| unreadable("state"))?,
+        notice: row.get("notice")?,
+        notice_version: row.get("notice_version")?,
+        language: row.get("language")?,
+        given_at: row.get("given_at")?,
+        expires_at: row.get("expires_at")?,
+        ended_at: row.get("ended_at")?,
+        entry: row.get("entry")?,
+    })
+}
+
+fn peer_text(peer: Option<&AppId>) -> &str {
+    peer.map_or("", AppId::as_str)
+}
+
+fn list(subjects: &[SubjectId]) -> Vec<Value> {
+    subjects.iter().map(|subject| Value::from(*subject)).collect()
+}
+
+pub(super) async fn grants(tx: &mut Tx, subjects: &[SubjectId]) -> db::Result<Vec<Grant>> {
+    tx.fetch_list(GRANTS, values![], list(subjects)).await?.iter().map(grant).collect()
+}
+
+pub(super) async fn due(tx: &mut Tx, now: Timestamp, limit: i64) -> db::Result<Vec<Grant>> {
+    tx.fetch(DUE, values![now, limit]).await?.iter().map(grant).collect()
+}
+
+pub(super) async fn add_grants(tx: &mut Tx, grants: &[&Grant], changed: i64) -> db::Result<()> {
+    let mut rows = Vec::with_capacity(grants.len());
+    for g in grants {
+        let mut row = values![
+            g.subject,
+            g.id,
+            &g.app,
+            g.purpose.as_str(),
+            peer_text(g.peer.as_ref()),
+            g.state.as_str(),
+            &g.notice,
+            g.notice_version,
+            &g.language,
+            g.given_at,
+            g.expires_at,
+            g.ended_at,
+        ];
+        row.push(Value::count(g.entry)?);
+        row.push(changed.into());
+        rows.push(row);
+    }
+    tx.execute_rows(ADD_GRANTS, rows).await.map(drop)
+}
+
+pub(super) async fn renew(tx: &mut Tx, g: &Grant, changed: i64) -> db::Result<()> {
+    let values = vec![
+        g.subject.into(),
+        g.id.into(),
+        (&g.notice).into(),
+        g.notice_version.into(),
+        (&g.language).into(),
+        g.given_at.into(),
+        g.expires_at.into(),
+        Value::count(g.entry)?,
+        changed.into(),
+    ];
+    tx.execute(RENEW, values).await.map(drop)
+}
+
+pub(super) async fn end(tx: &mut Tx, g: &Grant, changed: i64) -> db::Result<()> {
+    let values = vec![
+        g.subject.into(),
+        g.id.into(),
+        g.state.as_str().into(),
+        g.ended_at.into(),
+        Value::count(g.entry)?,
+        changed.into(),
+    ];
+    tx.execute(END, values).await.map(drop)
+}
+
+pub(super) async fn add_records(
+    tx: &mut Tx,
+    records: Vec<(SubjectId, u64, Vec<u8>)>,
+) -> db::Result<()> {
+    let mut rows = Vec::with_capacity(records.len());
+    for (subject, entry, sealed) in records {
+        rows.push(vec![subject.into(), Value::count(entry)?, sealed.into()]);
+    }
+    tx.execute_rows(ADD_RECORDS, rows).await.map(drop)
+}
+
+pub(super) async fn records(
+    tx: &mut Tx,
+    subjects: &[SubjectId],
+) -> db::Result<Vec<(SubjectId, u64, Vec<u8>)>> {
+    let rows = tx.fetch_list(RECORDS, values![], list(subjects)).await?;
+    rows.iter()
+        .map(|row| Ok((row.get("subject")?, row.get("entry")?, row.get("sealed")?)))
+        .collect()
+}
+
+type NoticeKey = (String, u32, String);
+
+pub(super) async fn published(tx: &mut Tx) -> db::Result<BTreeMap<NoticeKey, [u8; 32]>> {
+    let rows = tx.fetch(NOTICES, values![]).await?;
+    rows.iter()
+        .map(|row| {
+            let key = (row.get("id")?, row.get("version")?, row.get("language")?);
+            Ok((key, row.get("sha256")?))
+        })
+        .collect()
+}
+
+pub(super) async fn add_notices(
+    tx: &mut Tx,
+    notices: &[&Notice],
+    first_entry: u64,
+    now: Timestamp,
+) -> db::Result<()> {
+    let mut rows = Vec::with_capacity(notices.len());
+    for (notice, entry) in notices.iter().zip(first_entry..) {
+        rows.push(vec![
+            (&notice.id).into(),
+            notice.version.into(),
+            (&notice.language).into(),
+            notice.sha256.into(),
+            Value::count(entry)?,
+            now.into(),
+        ]);
+    }
+    tx.execute_rows(ADD_NOTICES, rows).await.map(drop)
+}
+
+/// A link token to be stored with its grant.
+pub(super) struct NewToken {
+    pub(super) subject: SubjectId,
+    pub(super) app: AppId,
+    pub(super) peer: AppId,
+    pub(super) token: [u8; 48],
+    pub(super) grant: GrantId,
+}
+
+pub(super) async fn add_tokens(tx: &mut Tx, tokens: &[NewToken]) -> db::Result<()> {
+    let rows = tokens.iter().map(|t| values![t.subject, &t.peer, &t.app, t.token, t.grant]);
+    tx.execute_rows(ADD_TOKENS, rows.collect()).await.map(drop)
+}
+
+pub(super) async fn drop_token(tx: &mut Tx, subject: SubjectId, peer: &AppId) -> db::Result<()> {
+    tx.execute(DROP_TOKEN, values![subject, peer]).await.map(drop)
+}
+
+/// What will go with this grant, counted before it ends.
+pub(super) async fn effects(tx: &mut Tx, grant: &Grant) -> db::Result<Effects> {
+    let mut effects = Effects::default();
+    if let Some(peer) = &grant.peer {
+        effects.links = tx.fetch_one(LINKS, values![grant.subject, peer]).await?.get("n")?;
+    }
+    Ok(effects)
+}

@@ -1,0 +1,156 @@
+//! The persisted Merkle log: every decision about consent and every use of it, append-only.
+//!
+//! The tree itself is [`volens_privacy::ledger`] (RFC 6962); this slice keeps its leaves and the
+//! hashes of complete subtrees, signs a checkpoint in the same transaction as the entries it
+//! covers, and answers proofs from the stored nodes. An entry is acknowledged only after the
+//! commit that holds both.
+
+pub mod http;
+mod store;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use store::STATEMENTS;
+pub use verify::{Fault, Report, verify};
+use volens_privacy::Timestamp;
+use volens_privacy::ledger::{
+    Checkpoint, Frontier, Hash, Leaf, LogSigner, Node, SignedCheckpoint, consistency_nodes,
+    inclusion_nodes, leaf_hash, prove_consistency, prove_inclusion,
+};
+
+use crate::db::{self, Tx};
+
+/// Why the log did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The entry or size asked for is not in the log.
+    #[error("the ledger has no such entry or size")]
+    OutOfRange,
+    /// The stored tree contradicts itself; `volens ledger verify` tells where.
+    #[error("the stored ledger is damaged")]
+    Damaged,
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+}
+
+/// What an append made.
+#[derive(Debug)]
+pub struct Appended {
+    /// Index of the first new entry; the others follow without gaps.
+    pub first: u64,
+    /// Entries in the log now.
+    pub size: u64,
+    /// The signed head that covers them.
+    pub checkpoint: SignedCheckpoint,
+}
+
+/// Appends leaves in the caller's transaction, with their tree nodes and one signed checkpoint.
+///
+/// The head stays locked until the transaction ends. Call it once per transaction, with everything
+/// that the transaction has to say.
+pub async fn append(
+    tx: &mut Tx,
+    signer: &LogSigner,
+    leaves: &[Leaf],
+    now: Timestamp,
+) -> Result<Appended, LedgerError> {
+    let first = store::lock_head(tx).await?;
+    let mut frontier = frontier(tx, first).await?;
+    let bytes: Vec<Vec<u8>> = leaves.iter().map(Leaf::bytes).collect();
+    let mut grown = Vec::with_capacity(leaves.len() * 2);
+    for leaf in &bytes {
+        grown.extend(frontier.append(leaf_hash(leaf)));
+    }
+    let size = frontier.size();
+    let origin = signer.origin().to_owned();
+    let checkpoint = signer.sign(&Checkpoint { origin, size, root: frontier.root() });
+    store::add_entries(tx, first, &bytes).await?;
+    store::add_nodes(tx, &grown).await?;
+    if size > first {
+        store::add_checkpoint(tx, size, &checkpoint, now).await?;
+    }
+    store::grow(tx, size).await?;
+    Ok(Appended { first, size, checkpoint })
+}
+
+async fn frontier(tx: &mut Tx, size: u64) -> Result<Frontier, LedgerError> {
+    let wanted = Frontier::nodes_for(size);
+    let found = store::nodes(tx, &wanted).await?;
+    let hashes: Option<Vec<Hash>> = wanted.iter().map(|node| found.get(node).copied()).collect();
+    let hashes = hashes.ok_or(LedgerError::Damaged)?;
+    Frontier::from_nodes(size, hashes).map_err(|_| LedgerError::Damaged)
+}
+
+/// Locks the head until the transaction ends: whoever decides by what is on record and then appends
+/// holds it from before the reading, so that decisions have one order on every node.
+pub async fn hold(tx: &mut Tx) -> Result<(), LedgerError> {
+    store::lock_head(tx).await?;
+    Ok(())
+}
+
+/// Entries in the log.
+pub async fn size(tx: &mut Tx) -> Result<u64, LedgerError> {
+    Ok(store::size(tx).await?)
+}
+
+/// The latest signed checkpoint; none while the log is empty.
+pub async fn checkpoint(tx: &mut Tx) -> Result<Option<SignedCheckpoint>, LedgerError> {
+    store::latest_checkpoint(tx).await?.map(parsed).transpose()
+}
+
+/// The signed checkpoint of exactly `size` entries.
+pub async fn checkpoint_at(
+    tx: &mut Tx,
+    size: u64,
+) -> Result<Option<SignedCheckpoint>, LedgerError> {
+    store::checkpoint_at(tx, size).await?.map(parsed).transpose()
+}
+
+fn parsed(note: String) -> Result<SignedCheckpoint, LedgerError> {
+    SignedCheckpoint::parse(&note).map_err(|_| LedgerError::Damaged)
+}
+
+/// Inclusion proofs of several entries in the tree of `size` entries, in the order asked
+/// (RFC 6962 §2.1.1). Shared nodes are read once.
+pub async fn proofs(
+    tx: &mut Tx,
+    indices: &[u64],
+    size: u64,
+) -> Result<Vec<Vec<Hash>>, LedgerError> {
+    if size > store::size(tx).await? || indices.iter().any(|index| *index >= size) {
+        return Err(LedgerError::OutOfRange);
+    }
+    let wanted: BTreeSet<Node> =
+        indices.iter().flat_map(|index| inclusion_nodes(*index, size)).collect();
+    let found = found(tx, wanted).await?;
+    let prove = |index: &u64| prove_inclusion(*index, size, &|node| found.get(&node).copied());
+    indices.iter().map(|index| prove(index).map_err(|_| LedgerError::Damaged)).collect()
+}
+
+/// The proof that the tree of `to` entries extends the tree of `from` (RFC 6962 §2.1.2).
+pub async fn consistency(tx: &mut Tx, from: u64, to: u64) -> Result<Vec<Hash>, LedgerError> {
+    if from > to || to > store::size(tx).await? {
+        return Err(LedgerError::OutOfRange);
+    }
+    let found = found(tx, consistency_nodes(from, to).into_iter().collect()).await?;
+    prove_consistency(from, to, &|node| found.get(&node).copied()).map_err(|_| LedgerError::Damaged)
+}
+
+async fn found(tx: &mut Tx, wanted: BTreeSet<Node>) -> Result<BTreeMap<Node, Hash>, LedgerError> {
+    let wanted: Vec<Node> = wanted.into_iter().collect();
+    Ok(store::nodes(tx, &wanted).await?)
+}
+
+/// Leaves `from..to` with their indices.
+pub async fn entries(tx: &mut Tx, from: u64, to: u64) -> Result<Vec<(u64, Vec<u8>)>, LedgerError> {
+    Ok(store::entries(tx, from, to).await?)
+}
+
+/// The leaves at these indices; absent ones are missing from the answer.
+pub async fn leaves(tx: &mut Tx, indices: &[u64]) -> Result<BTreeMap<u64, Vec<u8>>, LedgerError> {
+    Ok(store::some_entries(tx, indices).await?)
+}

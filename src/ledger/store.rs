@@ -1,0 +1,146 @@
+//! The log's SQL.
+
+use std::collections::BTreeMap;
+
+use volens_privacy::Timestamp;
+use volens_privacy::ledger::{Hash, Node, SignedCheckpoint};
+
+use crate::db::{self, Tx, Value, statements, values};
+
+statements! {
+    // Whoever appends holds the head until the commit, so that leaves are numbered without gaps.
+    LOCK_HEAD = "select size from ledger_heads where log = $1"
+        | postgres "select size from ledger_heads where log = $1 for update";
+    SIZE = "select size from ledger_heads where log = $1";
+    GROW = "update ledger_heads set size = $2 where log = $1";
+    ADD_ENTRIES = "insert into ledger_entries (log, idx, leaf) values {rows}";
+    ADD_NODES = "insert into ledger_nodes (log, position, hash) values {rows}";
+    ADD_CHECKPOINT = "insert into ledger_checkpoints (log, size, note, created_at)
+                      values ($1, $2, $3, $4)";
+    NODES = "select position, hash from ledger_nodes where log = $1 and position in ({list})";
+    CHECKPOINT = "select note from ledger_checkpoints where log = $1 and size = $2";
+    LATEST_CHECKPOINT = "select note from ledger_checkpoints where log = $1
+                         order by size desc limit 1";
+    CHECKPOINTS = "select size, note from ledger_checkpoints where log = $1 and size > $2
+                   order by size limit $3";
+    ENTRIES = "select idx, leaf from ledger_entries where log = $1 and idx >= $2 and idx < $3
+               order by idx";
+    SOME_ENTRIES = "select idx, leaf from ledger_entries where log = $1 and idx in ({list})";
+    ALL_NODES = "select position, hash from ledger_nodes where log = $1 and position >= $2
+                 order by position limit $3";
+}
+
+/// The one log of this installation so far; tables carry its id so that there can be others.
+const LOG: &str = "main";
+
+/// Bits of a node's index within its level.
+const INDEX_BITS: u32 = 48;
+
+fn position(node: Node) -> db::Result<i64> {
+    if node.index >> INDEX_BITS != 0 {
+        return Err(db::Error::Range);
+    }
+    i64::try_from(u64::from(node.level) << INDEX_BITS | node.index).map_err(|_| db::Error::Range)
+}
+
+fn node(position: u64) -> Node {
+    let level = u8::try_from(position >> INDEX_BITS).unwrap_or(u8::MAX);
+    Node { level, index: position & ((1 << INDEX_BITS) - 1) }
+}
+
+pub(super) async fn lock_head(tx: &mut Tx) -> db::Result<u64> {
+    tx.fetch_one(LOCK_HEAD, values![LOG]).await?.get("size")
+}
+
+pub(super) async fn size(tx: &mut Tx) -> db::Result<u64> {
+    tx.fetch_one(SIZE, values![LOG]).await?.get("size")
+}
+
+pub(super) async fn grow(tx: &mut Tx, size: u64) -> db::Result<()> {
+    tx.execute(GROW, vec![LOG.into(), Value::count(size)?]).await.map(drop)
+}
+
+pub(super) async fn add_entries(tx: &mut Tx, first: u64, leaves: &[Vec<u8>]) -> db::Result<()> {
+    let mut rows = Vec::with_capacity(leaves.len());
+    for (index, leaf) in (first..).zip(leaves) {
+        rows.push(vec![LOG.into(), Value::count(index)?, leaf.into()]);
+    }
+    tx.execute_rows(ADD_ENTRIES, rows).await.map(drop)
+}
+
+pub(super) async fn add_nodes(tx: &mut Tx, nodes: &[(Node, Hash)]) -> db::Result<()> {
+    let mut rows = Vec::with_capacity(nodes.len());
+    for (node, hash) in nodes {
+        rows.push(values![LOG, position(*node)?, hash.as_bytes()]);
+    }
+    tx.execute_rows(ADD_NODES, rows).await.map(drop)
+}
+
+pub(super) async fn add_checkpoint(
+    tx: &mut Tx,
+    size: u64,
+    note: &SignedCheckpoint,
+    now: Timestamp,
+) -> db::Result<()> {
+    let values = vec![LOG.into(), Value::count(size)?, note.as_str().into(), now.into()];
+    tx.execute(ADD_CHECKPOINT, values).await.map(drop)
+}
+
+pub(super) async fn nodes(tx: &mut Tx, wanted: &[Node]) -> db::Result<BTreeMap<Node, Hash>> {
+    let mut list = Vec::with_capacity(wanted.len());
+    for node in wanted {
+        list.push(position(*node)?.into());
+    }
+    let rows = tx.fetch_list(NODES, values![LOG], list).await?;
+    rows.iter()
+        .map(|row| Ok((node(row.get("position")?), Hash::from_bytes(row.get("hash")?))))
+        .collect()
+}
+
+/// Up to `limit` stored nodes from `from` on, in order of position.
+pub(super) async fn all_nodes(
+    tx: &mut Tx,
+    from: Node,
+    limit: i64,
+) -> db::Result<Vec<(Node, Hash)>> {
+    let rows = tx.fetch(ALL_NODES, values![LOG, position(from)?, limit]).await?;
+    rows.iter()
+        .map(|row| Ok((node(row.get("position")?), Hash::from_bytes(row.get("hash")?))))
+        .collect()
+}
+
+pub(super) async fn checkpoint_at(tx: &mut Tx, size: u64) -> db::Result<Option<String>> {
+    let row = tx.fetch_optional(CHECKPOINT, vec![LOG.into(), Value::count(size)?]).await?;
+    row.map(|row| row.get("note")).transpose()
+}
+
+pub(super) async fn latest_checkpoint(tx: &mut Tx) -> db::Result<Option<String>> {
+    let row = tx.fetch_optional(LATEST_CHECKPOINT, values![LOG]).await?;
+    row.map(|row| row.get("note")).transpose()
+}
+
+/// Up to `limit` checkpoints of more than `size` entries, smallest first.
+pub(super) async fn checkpoints_after(
+    tx: &mut Tx,
+    size: u64,
+    limit: i64,
+) -> db::Result<Vec<(u64, String)>> {
+    let values = vec![LOG.into(), Value::count(size)?, limit.into()];
+    let rows = tx.fetch(CHECKPOINTS, values).await?;
+    rows.iter().map(|row| Ok((row.get("size")?, row.get("note")?))).collect()
+}
+
+pub(super) async fn entries(tx: &mut Tx, from: u64, to: u64) -> db::Result<Vec<(u64, Vec<u8>)>> {
+    let values = vec![LOG.into(), Value::count(from)?, Value::count(to)?];
+    let rows = tx.fetch(ENTRIES, values).await?;
+    rows.iter().map(|row| Ok((row.get("idx")?, row.get("leaf")?))).collect()
+}
+
+pub(super) async fn some_entries(
+    tx: &mut Tx,
+    indices: &[u64],
+) -> db::Result<BTreeMap<u64, Vec<u8>>> {
+    let list = indices.iter().map(|index| Value::count(*index)).collect::<db::Result<_>>()?;
+    let rows = tx.fetch_list(SOME_ENTRIES, values![LOG], list).await?;
+    rows.iter().map(|row| Ok((row.get("idx")?, row.get("leaf")?))).collect()
+}
