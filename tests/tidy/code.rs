@@ -167,7 +167,9 @@ fn the_product_neither_panics_nor_prints() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    let found: Vec<String> = rust().iter().filter_map(undocumented).collect();
+    let all = rust();
+    let named_otherwise = all.iter().filter(|file| !file.path.ends_with("/tests.rs"));
+    let found: Vec<String> = named_otherwise.filter_map(undocumented).collect();
     expect_none("a Rust file begins with `//!` and one sentence", &found);
 }
 
