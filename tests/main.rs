@@ -1,3 +1,4 @@
 //! End-to-end tests of Volens, in one binary: the whole service, and rules about its code.
 
+mod sql;
 mod tidy;

@@ -12,8 +12,8 @@ use crate::tidy;
 
 /// An error with everything that caused it.
 fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let cause = error.source().map(|cause| format!(": {}", chain(cause)));
+    format!("{error}{}", cause.unwrap_or_default())
 }
 
 /// `src/consent/store.rs` as `volens::consent::store`.
