@@ -3,9 +3,9 @@
 //! Modules in the order of their layers; each may use only what stands before it (`tests/tidy.rs`).
 
 pub mod clock;
-pub mod ids;
 pub mod config;
 pub mod db;
+pub mod ids;
 pub mod stretch;
 pub mod jobs;
 pub mod ledger;
