@@ -12,6 +12,8 @@ pub mod ledger;
 pub mod accounts;
 pub mod consent;
 pub mod identity;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod cli;
 
 /// Every SQL statement of the service, for the tests that prepare and count them.

@@ -6,8 +6,6 @@
 
 pub mod http;
 mod store;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
