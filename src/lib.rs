@@ -8,6 +8,7 @@ pub mod db;
 pub mod ids;
 pub mod stretch;
 pub mod jobs;
+pub mod tabular;
 pub mod ledger;
 pub mod accounts;
 pub mod consent;

@@ -205,23 +205,22 @@ pub fn choose(
     count: usize,
 ) -> Result<Calibration, CalibrateError> {
     let weight = |row: usize| importance.map_or(1.0, |importance| importance[row]);
-    let losses =
-        |learn: &dyn Fn(&[f64], &[bool], Option<&[f64]>) -> Result<Calibration, CalibrateError>| {
-            let mut losses = vec![0.0; logits.len()];
-            for fold in 0..count {
-                let rows = || (0..logits.len()).filter(move |&row| folds[row] as usize != fold);
-                let seen: Vec<f64> = rows().map(|row| logits[row]).collect();
-                let known: Vec<bool> = rows().map(|row| labels[row]).collect();
-                let weights: Option<Vec<f64>> =
-                    importance.map(|all| rows().map(|row| all[row]).collect());
-                let calibration = learn(&seen, &known, weights.as_deref())?;
-                for row in (0..logits.len()).filter(|&row| folds[row] as usize == fold) {
-                    losses[row] = weight(row)
-                        * log_loss_of_logit(calibration.apply(logits[row]), labels[row]);
-                }
+    let losses = |learn: &Learn<'_>| {
+        let mut losses = vec![0.0; logits.len()];
+        for fold in 0..count {
+            let rows = || (0..logits.len()).filter(move |&row| folds[row] as usize != fold);
+            let seen: Vec<f64> = rows().map(|row| logits[row]).collect();
+            let known: Vec<bool> = rows().map(|row| labels[row]).collect();
+            let weights: Option<Vec<f64>> =
+                importance.map(|all| rows().map(|row| all[row]).collect());
+            let calibration = learn(&seen, &known, weights.as_deref())?;
+            for row in (0..logits.len()).filter(|&row| folds[row] as usize == fold) {
+                losses[row] =
+                    weight(row) * log_loss_of_logit(calibration.apply(logits[row]), labels[row]);
             }
-            Ok::<_, CalibrateError>(losses)
-        };
+        }
+        Ok::<_, CalibrateError>(losses)
+    };
     let mut best = losses(&|_, _, _| Ok(Calibration::None))?;
     let mut method = Method::None;
     // Platt by linfa ignores weights, so weighted rows leave only the isotonic curve as an alternative.

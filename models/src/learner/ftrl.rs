@@ -38,23 +38,30 @@ struct Coordinate {
     weight: f64,
 }
 
+/// One coordinate's step: the learning rate as its reciprocal, and the penalties.
+#[derive(Clone, Copy)]
+struct Step {
+    per_alpha: f64,
+    beta: f64,
+    l1: f64,
+    l2: f64,
+}
+
 impl Coordinate {
+    /// Algorithm 1 of the paper, without a branch.
     #[inline]
-    fn learn(&mut self, gradient: f64, settings: &Settings, l1: f64, l2: f64) {
+    fn learn(&mut self, gradient: f64, step: Step) {
         self.n += gradient * gradient;
         let root = self.n.sqrt();
-        self.z += gradient - (root - self.root) / settings.alpha * self.weight;
+        self.z += gradient - (root - self.root) * step.per_alpha * self.weight;
         self.root = root;
-        self.weight = if self.z.abs() <= l1 {
-            0.0
-        } else {
-            -(self.z - l1.copysign(self.z)) / ((settings.beta + root) / settings.alpha + l2)
-        };
+        let beyond = (self.z.abs() - step.l1).max(0.0);
+        self.weight = -beyond.copysign(self.z) / ((step.beta + root) * step.per_alpha + step.l2);
     }
 }
 
 impl Ftrl {
-    /// An untrained learner whose bias is the log odds of the base rate.
+    /// An untrained learner: bias and all weights 0.
     pub fn new(weights: usize, settings: Settings) -> Self {
         Self {
             settings,
@@ -74,20 +81,22 @@ impl Ftrl {
     ) {
         let mut order = rows.to_vec();
         shuffle(&mut order, seed);
+        let free = Step {
+            per_alpha: 1.0 / self.settings.alpha,
+            beta: self.settings.beta,
+            l1: 0.0,
+            l2: 0.0,
+        };
+        let step = Step { l1: self.settings.l1, l2: self.settings.l2, ..free };
         for row in order {
             let row = row as usize;
             let active = design.row(row);
             let probability = sigmoid(self.logit(active));
             let error = probability - f64::from(u8::from(labels[row]));
             let gradient = error * importance.map_or(1.0, |importance| importance[row]);
-            self.bias.learn(gradient, &self.settings, 0.0, 0.0);
+            self.bias.learn(gradient, free);
             for &slot in active {
-                self.coordinates[slot as usize].learn(
-                    gradient,
-                    &self.settings,
-                    self.settings.l1,
-                    self.settings.l2,
-                );
+                self.coordinates[slot as usize].learn(gradient, step);
             }
         }
     }

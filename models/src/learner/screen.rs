@@ -8,7 +8,7 @@ use crate::learner::design::{Axis, Shape};
 /// Groups per column at which a pair is tried; the better one is kept.
 const RESOLUTIONS: [usize; 2] = [6, 17];
 /// Pseudo-evidence against a cell's effect, in units of the loss's second derivative.
-const RIDGE: f64 = 4.0;
+const RIDGE: f64 = 20.0;
 /// Most cell updates of one screening; beyond it rows are sampled evenly.
 const WORK: usize = 120_000_000;
 

@@ -15,16 +15,25 @@ use crate::math::{log_loss_of_logit, sigmoid};
 
 /// Standard errors by which a richer model must be better.
 const MARGIN: f64 = 1.0;
+/// The same for pairs.
+const PAIR_MARGIN: f64 = 0.3;
 /// Groups per numeric column, from simple to rich; several at once share strength between neighbours.
 const LADDER: [&[usize]; 4] = [&[8], &[16], &[64, 8], &[256, 32, 8]];
-/// Learning rates; the middle one comes first.
-const RATES: [f64; 4] = [0.05, 0.02, 0.12, 0.006];
-/// L1 and L2 penalties.
-const PENALTIES: [(f64, f64); 2] = [(2.0, 10.0), (6.0, 60.0)];
-/// Pairs added per round while rounds keep helping.
-const ROUNDS: [usize; 6] = [1, 2, 4, 8, 16, 32];
+/// Learning rates, ascending.
+const RATES: [f64; 4] = [0.006, 0.02, 0.05, 0.12];
+/// Where the search for a rate begins.
+const FIRST_RATE: usize = 2;
+/// L1 and L2 penalties, ascending.
+const PENALTIES: [(f64, f64); 5] =
+    [(0.0, 0.0), (2.0, 10.0), (6.0, 60.0), (12.0, 200.0), (20.0, 600.0)];
+/// Where the search for penalties begins.
+const FIRST_PENALTY: usize = 1;
+/// Numbers of pairs tried together in each round, while rounds help.
+const ROUNDS: [&[usize]; 3] = [&[4, 12, 32], &[8, 24], &[16]];
 /// Most passes over the rows.
-const PASSES: usize = 10;
+const PASSES: usize = 8;
+/// A further pass must lower the log loss by this much.
+const PASS_GAIN: f64 = 3e-5;
 
 /// What was chosen, and how good it was on rows it had not seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,9 +87,9 @@ impl Tried {
         (mean, (variance / count).sqrt())
     }
 
-    fn clearly_better(&self, other: &Self) -> bool {
+    fn better_by(&self, margin: f64, other: &Self) -> bool {
         let (mean, error) = self.improvement(other);
-        mean > MARGIN * error
+        mean > margin * error
     }
 }
 
@@ -94,7 +103,8 @@ pub(crate) struct Chosen {
 impl Inner<'_> {
     /// Runs the whole choice.
     pub(crate) fn choose(&self) -> Chosen {
-        let mut settings = Settings { alpha: RATES[0], beta: 1.0, l1: 0.0, l2: 0.0, passes: 0 };
+        let (l1, l2) = PENALTIES[FIRST_PENALTY];
+        let settings = Settings { alpha: RATES[FIRST_RATE], beta: 1.0, l1, l2, passes: 0 };
         let mut resolutions = LADDER[0];
         let mut shapes = self.mains(resolutions);
         let mut best = self.cross_validate(&Design::new(&shapes, self.codes), settings);
@@ -104,31 +114,53 @@ impl Inner<'_> {
                 continue;
             }
             let tried = self.cross_validate(&Design::new(&candidate, self.codes), settings);
-            if tried.clearly_better(&best) {
+            if tried.better_by(MARGIN, &best) {
                 (best, shapes, resolutions) = (tried, candidate, richer);
             }
         }
         let design = Design::new(&shapes, self.codes);
-        let rates = RATES[1..].iter().map(|&alpha| Settings { alpha, ..settings });
-        best = self.lowest(&design, best, rates);
-        settings = best.settings;
-        let penalties = PENALTIES.iter().map(|&(l1, l2)| Settings { l1, l2, ..settings });
-        best = self.lowest(&design, best, penalties);
+        best = self.climb(&design, best, FIRST_RATE, RATES.len(), |settings, at| Settings {
+            alpha: RATES[at],
+            ..settings
+        });
+        best = self.climb(&design, best, FIRST_PENALTY, PENALTIES.len(), |settings, at| Settings {
+            l1: PENALTIES[at].0,
+            l2: PENALTIES[at].1,
+            ..settings
+        });
         self.add_pairs(&mut shapes, &mut best);
         Chosen { shapes, resolutions: resolutions.to_vec(), tried: best }
     }
 
-    /// The candidate of lowest loss among settings that are equally simple.
-    fn lowest(
+    /// Walks along equally simple settings, up first, then down, while the log loss falls.
+    fn climb(
         &self,
         design: &Design,
         mut best: Tried,
-        candidates: impl Iterator<Item = Settings>,
+        first: usize,
+        count: usize,
+        change: impl Fn(Settings, usize) -> Settings,
     ) -> Tried {
-        for settings in candidates {
-            let tried = self.cross_validate(design, settings);
-            if tried.log_loss() < best.log_loss() {
+        let start = best.settings;
+        let mut better = |at: usize| {
+            let tried = self.cross_validate(design, change(start, at));
+            let falls = tried.log_loss() < best.log_loss();
+            if falls {
                 best = tried;
+            }
+            falls
+        };
+        if !(first + 1 < count && better(first + 1)) {
+            for at in (0..first).rev() {
+                if !better(at) {
+                    break;
+                }
+            }
+        } else {
+            for at in first + 2..count {
+                if !better(at) {
+                    break;
+                }
             }
         }
         best
@@ -153,23 +185,35 @@ impl Inner<'_> {
         shapes
     }
 
+    /// Adds pairs in rounds. Each round screens on what is left to explain and tries several numbers of
+    /// pairs, best pairs first.
     fn add_pairs(&self, shapes: &mut Vec<Shape>, best: &mut Tried) {
-        for round in ROUNDS {
-            let candidates = self.screen(best);
-            let new = candidates.into_iter().map(|candidate| candidate.shape).filter(|shape| {
-                !shapes
-                    .iter()
-                    .any(|known| known.second.is_some() && known.columns().eq(shape.columns()))
-            });
-            let mut richer = shapes.clone();
-            richer.extend(new.take(round));
-            if richer.len() == shapes.len() {
-                return;
+        for sizes in ROUNDS {
+            let crossed: Vec<Vec<usize>> = shapes
+                .iter()
+                .filter(|shape| shape.second.is_some())
+                .map(|shape| shape.columns().collect())
+                .collect();
+            let mut new: Vec<Shape> =
+                self.screen(best).into_iter().map(|candidate| candidate.shape).collect();
+            new.retain(|shape| !crossed.contains(&shape.columns().collect()));
+            let mut chosen: Option<(Vec<Shape>, Tried)> = None;
+            let mut before = 0;
+            for &size in sizes {
+                let size = size.min(new.len());
+                if size == before {
+                    break;
+                }
+                before = size;
+                let richer: Vec<Shape> = shapes.iter().chain(&new[..size]).cloned().collect();
+                let tried = self.cross_validate(&Design::new(&richer, self.codes), best.settings);
+                let simpler = chosen.as_ref().map_or(&*best, |(_, tried)| tried);
+                if !tried.better_by(PAIR_MARGIN, simpler) {
+                    break;
+                }
+                chosen = Some((richer, tried));
             }
-            let tried = self.cross_validate(&Design::new(&richer, self.codes), best.settings);
-            if !tried.clearly_better(best) {
-                return;
-            }
+            let Some((richer, tried)) = chosen else { return };
             (*shapes, *best) = (richer, tried);
         }
     }
@@ -213,11 +257,7 @@ impl Inner<'_> {
             let losses = self.losses(&logits);
             let tried = Tried { settings: Settings { passes: pass, ..settings }, logits, losses };
             match &best {
-                Some(known) if known.log_loss() - tried.log_loss() < 1e-5 => {
-                    if pass > known.settings.passes + 1 {
-                        break;
-                    }
-                }
+                Some(known) if known.log_loss() - tried.log_loss() < PASS_GAIN => break,
                 _ => best = Some(tried),
             }
         }
