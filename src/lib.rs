@@ -13,6 +13,8 @@ pub mod ledger;
 pub mod accounts;
 pub mod consent;
 pub mod identity;
+pub mod signals;
+pub mod relevance;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod cli;
@@ -26,6 +28,8 @@ pub fn statements() -> Vec<db::Statement> {
         accounts::STATEMENTS,
         consent::STATEMENTS,
         identity::STATEMENTS,
+        signals::STATEMENTS,
+        relevance::STATEMENTS,
     ]
     .concat()
 }

@@ -24,6 +24,8 @@ const MIGRATIONS: &[Texts] = migrations![
     3 "0003_accounts",
     4 "0004_consent",
     5 "0005_identity",
+    6 "0006_signals",
+    7 "0007_relevance",
     10 "0010_jobs",
 ];
 

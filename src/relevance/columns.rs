@@ -1,0 +1,102 @@
+//! Keeps the [`Table`] in step with the database: whatever changed since the last look is read
+//! again, never everybody.
+//!
+//! Filling an empty table is the same as refreshing it from the beginning, so a table that was
+//! refreshed and one that was built from scratch cannot differ by construction but for the deltas;
+//! a property test looks for the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use tokio::sync::Mutex;
+use volens_privacy::{KeyRing, SubjectId};
+
+use super::standing::Standing;
+use super::store::{self, Delta};
+use super::table::{Known, Table};
+use super::{RelevanceError, Result};
+use crate::db::{self, Db, Tx};
+use crate::{accounts, signals};
+
+/// Accounts read again at a time.
+const PAGE: usize = 4096;
+
+/// The shared table of all accounts. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Columns {
+    table: Arc<RwLock<Table>>,
+    /// The change up to which the table is complete. Held while refreshing: one at a time.
+    seen: Arc<Mutex<i64>>,
+}
+
+impl Columns {
+    /// The table as of the last refresh. Hold the guard only for one scan: it delays the next
+    /// refresh.
+    pub fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what was committed since the last refresh. Answers how many accounts were read.
+    pub async fn refresh(&self, db: &Db, keys: &KeyRing) -> Result<usize> {
+        let mut seen = self.seen.lock().await;
+        let mut tx = db.read().await?;
+        let latest = db::changes::latest(&mut tx).await?;
+        let mut changed = BTreeSet::new();
+        if latest > *seen {
+            for delta in Delta::ALL {
+                changed.extend(store::changed(&mut tx, delta, *seen, latest).await?);
+            }
+        }
+        let changed: Vec<SubjectId> = changed.into_iter().collect();
+        for page in changed.chunks(PAGE) {
+            let known = known(&mut tx, keys, page).await?;
+            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+            for subject in page {
+                table.set(*subject, known.get(subject));
+            }
+        }
+        *seen = latest;
+        Ok(changed.len())
+    }
+}
+
+/// What is known about these accounts now; those that are gone are left out. This is the slow path:
+/// what it says is what the table must say.
+pub async fn known(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    subjects: &[SubjectId],
+) -> Result<BTreeMap<SubjectId, Known>, RelevanceError> {
+    let some = |text: String| (!text.is_empty()).then_some(text);
+    let mut known: BTreeMap<SubjectId, Known> = BTreeMap::new();
+    for (subject, account) in accounts::find(tx, subjects).await? {
+        let details = account.details;
+        known.insert(
+            subject,
+            Known {
+                app: account.app,
+                language: some(details.language),
+                country: some(details.country),
+                age_band: details.age_band,
+                frozen: account.frozen_at.is_some(),
+                live: Vec::new(),
+                standing: None,
+            },
+        );
+    }
+    for (subject, purpose) in store::live(tx, subjects).await? {
+        if let Some(known) = known.get_mut(&subject) {
+            known.live.push(purpose);
+        }
+    }
+    for held in known.values_mut() {
+        held.live.sort_unstable();
+        held.live.dedup();
+    }
+    for (subject, profile) in signals::profiles(tx, keys, subjects).await? {
+        if let Some(known) = known.get_mut(&subject) {
+            known.standing = Some(Standing::of(&profile));
+        }
+    }
+    Ok(known)
+}

@@ -1,0 +1,272 @@
+//! Exposures – who came to see which message, and who was kept aside from it – and what happened
+//! afterwards. What models learn from, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use rand::Rng;
+use volens_models::features::Features;
+use volens_privacy::{AppId, BusinessId, KeyRing, Permit, SubjectId, Timestamp, purpose};
+
+use super::{RelevanceError, Result, store};
+use crate::accounts;
+use crate::db::Tx;
+use crate::ids::{CampaignId, ExposureId, ListId};
+
+/// What a message is meant to bring about; what a model predicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Goal {
+    /// The recipient opens what the message points to.
+    Click,
+    /// The recipient writes back.
+    Reply,
+    /// The recipient buys.
+    Buy,
+}
+
+impl Goal {
+    /// Every goal.
+    pub const ALL: [Self; 3] = [Self::Click, Self::Reply, Self::Buy];
+
+    /// As stored and spoken.
+    pub const fn as_str(self) -> &'static str {
+        self.outcome().as_str()
+    }
+
+    /// The goal with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|goal| goal.as_str() == name)
+    }
+
+    /// The outcome that meets it.
+    pub const fn outcome(self) -> OutcomeKind {
+        match self {
+            Self::Click => OutcomeKind::Click,
+            Self::Reply => OutcomeKind::Reply,
+            Self::Buy => OutcomeKind::Buy,
+        }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What can happen after a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OutcomeKind {
+    /// It arrived.
+    Delivered,
+    /// It was read.
+    Read,
+    /// What it points to was opened.
+    Click,
+    /// The recipient wrote back.
+    Reply,
+    /// The recipient bought.
+    Buy,
+    /// The recipient wants no more.
+    Stop,
+    /// The recipient complained.
+    Complaint,
+}
+
+impl OutcomeKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Delivered,
+        Self::Read,
+        Self::Click,
+        Self::Reply,
+        Self::Buy,
+        Self::Stop,
+        Self::Complaint,
+    ];
+
+    /// As stored and spoken.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Click => "click",
+            Self::Reply => "reply",
+            Self::Buy => "buy",
+            Self::Stop => "stop",
+            Self::Complaint => "complaint",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// What [`Exposure::of`] has to be told besides the person.
+#[derive(Clone, Debug)]
+pub struct Occasion {
+    /// The app of the account.
+    pub app: AppId,
+    /// Whose message.
+    pub business: BusinessId,
+    /// Of which campaign, when it was ours.
+    pub campaign: Option<CampaignId>,
+    /// On which list, when it was ours.
+    pub list: Option<ListId>,
+    /// The business's word for what was sent.
+    pub arm: String,
+    /// False: kept aside.
+    pub treated: bool,
+    /// When.
+    pub at: Timestamp,
+    /// Until when what happens counts as an outcome.
+    pub closes_at: Timestamp,
+    /// How probable it was to be in this arm, greater than 0 and at most 1.
+    pub propensity: f64,
+}
+
+/// One account came to see a message, or was kept aside from it.
+pub struct Exposure {
+    pub(super) subject: SubjectId,
+    pub(super) id: ExposureId,
+    pub(super) app: AppId,
+    pub(super) business: BusinessId,
+    pub(super) campaign: Option<CampaignId>,
+    pub(super) list: Option<ListId>,
+    pub(super) arm: String,
+    pub(super) treated: bool,
+    pub(super) at: Timestamp,
+    pub(super) closes_at: Timestamp,
+    pub(super) propensity: f64,
+    pub(super) features: Features,
+}
+
+impl Exposure {
+    /// The exposure of a person who permits to be ranked, with the features as they were seen then.
+    /// A repeated `id` of the same account is the same exposure.
+    pub fn of(
+        permit: &Permit<'_, purpose::Relevance>,
+        id: ExposureId,
+        occasion: Occasion,
+        features: Features,
+    ) -> Self {
+        let Occasion { app, business, campaign, list, arm, treated, at, closes_at, propensity } =
+            occasion;
+        let subject = permit.subject();
+        Self {
+            subject,
+            id,
+            app,
+            business,
+            campaign,
+            list,
+            arm,
+            treated,
+            at,
+            closes_at,
+            propensity,
+            features,
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> ExposureId {
+        self.id
+    }
+}
+
+/// Keeps exposures, features sealed under each account's key. Answers how many are new.
+pub async fn record_exposures(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    exposures: &[Exposure],
+    rng: &mut (dyn Rng + Send),
+) -> Result<u64> {
+    let subjects: BTreeSet<SubjectId> = exposures.iter().map(|e| e.subject).collect();
+    let subjects: Vec<SubjectId> = subjects.into_iter().collect();
+    let data_keys = accounts::data_keys(tx, keys, &subjects).await?;
+    let mut sealed = Vec::with_capacity(exposures.len());
+    for exposure in exposures {
+        let key = data_keys.get(&exposure.subject).ok_or(RelevanceError::NoKey)?;
+        let plain = store::encode(&exposure.features);
+        let features = key.seal(&context(&exposure.subject, &exposure.id), &plain, rng);
+        sealed.push(store::SealedExposure { exposure, features });
+    }
+    store::add_exposures(tx, sealed).await
+}
+
+/// What happened to one exposure.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// To whom.
+    pub subject: SubjectId,
+    /// What.
+    pub kind: OutcomeKind,
+    /// When.
+    pub at: Timestamp,
+    /// What it was worth, in the business's currency.
+    pub value: Option<f64>,
+}
+
+/// What became of a reported outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// Kept.
+    Accepted,
+    /// Nobody of that list is, or still is, that account: its consent ended with all its exposures.
+    NoExposure,
+    /// After the window in which outcomes count.
+    TooLate,
+}
+
+/// Notes outcomes of the messages of one list. The first of each kind holds; repeats change nothing.
+pub async fn record_outcomes(
+    tx: &mut Tx,
+    list: ListId,
+    outcomes: &[Outcome],
+) -> Result<Vec<Noted>> {
+    let subjects: BTreeSet<SubjectId> = outcomes.iter().map(|outcome| outcome.subject).collect();
+    let exposures = store::of_list(tx, list, &subjects).await?;
+    let mut kept = BTreeMap::new();
+    let mut answers = Vec::with_capacity(outcomes.len());
+    for outcome in outcomes {
+        answers.push(match exposures.get(&outcome.subject) {
+            None => Noted::NoExposure,
+            Some((_, closes_at)) if outcome.at > *closes_at => Noted::TooLate,
+            Some((exposure, _)) => {
+                kept.entry((*exposure, outcome.kind)).or_insert(store::Met {
+                    subject: outcome.subject,
+                    exposure: *exposure,
+                    kind: outcome.kind,
+                    at: outcome.at,
+                    value: outcome.value,
+                });
+                Noted::Accepted
+            }
+        });
+    }
+    store::add_outcomes(tx, kept.into_values().collect()).await?;
+    Ok(answers)
+}
+
+/// Notes that an exposure just recorded met an outcome: for imports, where both stand in one row.
+pub async fn record_met(
+    tx: &mut Tx,
+    met: impl IntoIterator<Item = (&Exposure, OutcomeKind, Timestamp, Option<f64>)>,
+) -> Result<u64> {
+    let rows = met.into_iter().map(|(exposure, kind, at, value)| store::Met {
+        subject: exposure.subject,
+        exposure: exposure.id,
+        kind,
+        at,
+        value,
+    });
+    store::add_outcomes(tx, rows.collect()).await
+}
+
+/// What binds sealed features to their exposure.
+pub(super) fn context<'a>(subject: &'a SubjectId, id: &'a ExposureId) -> [&'a [u8]; 3] {
+    [b"volens/exposure", subject.as_bytes(), id.as_bytes()]
+}

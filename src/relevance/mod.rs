@@ -1,0 +1,78 @@
+//! Relevance: whom a message would be welcome to, learned from what earlier messages brought about.
+//!
+//! ```text
+//! profile ─▶ Standing ─▶ Table (columns, bitmaps) ─▶ proposals   (narrow, never permit)
+//!    │                                                    │
+//!    └── Permit<Relevance> ─▶ features ─▶ Model::score ◀──┘
+//! exposures + outcomes ── Permit<Relevance> + Permit<ModelTraining> ─▶ training ─▶ registry
+//! ```
+//!
+//! Exposures hold the features as they were seen at that moment, sealed under the account's key, and
+//! end with the consent they were kept under. A model is trained from scratch on the accounts that
+//! consent at that time, so that whoever withdrew is not in it; the training is an entry of the
+//! ledger that commits to the set it was trained on.
+
+pub mod columns;
+mod exposures;
+pub mod features;
+mod registry;
+mod standing;
+mod store;
+mod table;
+#[cfg(test)]
+mod tests;
+pub mod training;
+
+pub use columns::{Columns, known};
+pub use exposures::{
+    Exposure, Goal, Noted, Occasion, Outcome, OutcomeKind, record_exposures, record_met,
+    record_outcomes,
+};
+pub use registry::{Active, Version, activate, active, roll_back, versions};
+pub use standing::Standing;
+pub(crate) use store::STATEMENTS;
+pub use table::{Known, Table};
+pub use training::{Order, Progress, Report, TrainingSet, gather, keep, learn};
+
+use crate::{accounts, consent, db, ledger, signals};
+
+/// Why something about relevance could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum RelevanceError {
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// An account's data key could not be read.
+    #[error("an account's data key could not be read")]
+    Account(#[from] accounts::AccountError),
+    /// A consent could not be verified.
+    #[error("the consents of an account could not be verified")]
+    Consent(#[from] consent::ConsentError),
+    /// A profile could not be read.
+    #[error("a profile could not be read")]
+    Signals(#[from] signals::SignalError),
+    /// The ledger failed.
+    #[error("the ledger failed")]
+    Ledger(#[from] ledger::LedgerError),
+    /// Something sealed did not open.
+    #[error("something sealed did not open")]
+    Key(#[from] volens_privacy::KeyError),
+    /// An account has no data key any more.
+    #[error("an account has no data key any more")]
+    NoKey,
+    /// Something stored does not read as what it should be.
+    #[error("a stored value is unreadable: {0}")]
+    Unreadable(&'static str),
+    /// The stored model cannot be used.
+    #[error("a stored model cannot be used")]
+    Artifact(#[from] volens_models::artifact::ArtifactError),
+    /// Nothing could be learned.
+    #[error("nothing could be learned: {0}")]
+    Train(#[from] volens_models::learner::TrainError),
+    /// No such version of the model.
+    #[error("there is no such version of the model")]
+    NoVersion,
+}
+
+/// Result of this slice.
+pub type Result<T, E = RelevanceError> = std::result::Result<T, E>;

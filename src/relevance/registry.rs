@@ -1,0 +1,105 @@
+//! The models there are: versions per owner and goal, one of them active, any earlier one a step away.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use volens_models::artifact::Artifact;
+use volens_privacy::{BusinessId, Timestamp};
+
+use super::exposures::Goal;
+use super::{RelevanceError, Result, store};
+use crate::db::Tx;
+use crate::ids::ModelId;
+
+/// One version of a model.
+#[derive(Clone, Debug, Serialize)]
+pub struct Version {
+    /// Whose outcomes it learned from; all businesses' when absent.
+    pub business: Option<BusinessId>,
+    /// What it predicts.
+    #[serde(serialize_with = "goal_name")]
+    pub goal: Goal,
+    /// Counted from 1 per owner and goal.
+    pub version: u32,
+    /// Its id.
+    pub id: ModelId,
+    /// When it was trained.
+    pub created_at: Timestamp,
+    /// Ledger index of its `model.trained` entry.
+    pub entry: u64,
+    /// What it is, for people.
+    pub card: serde_json::Value,
+    /// Whether it is the one in use.
+    pub active: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn goal_name<S: serde::Serializer>(goal: &Goal, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(goal.as_str())
+}
+
+/// The model in use.
+#[derive(Clone)]
+pub struct Active {
+    /// Its id.
+    pub id: ModelId,
+    /// Its version.
+    pub version: u32,
+    /// Weights and card.
+    pub artifact: Arc<Artifact>,
+}
+
+/// All versions for an owner and a goal, oldest first.
+pub async fn versions(
+    tx: &mut Tx,
+    business: Option<BusinessId>,
+    goal: Goal,
+) -> Result<Vec<Version>> {
+    store::versions(tx, business, goal).await
+}
+
+/// The model in use for a business and a goal: its own, or the one learned from all businesses.
+pub async fn active(tx: &mut Tx, business: BusinessId, goal: Goal) -> Result<Option<Active>> {
+    let own = store::active(tx, Some(business), goal).await?;
+    let found = match own {
+        Some(own) => Some(own),
+        None => store::active(tx, None, goal).await?,
+    };
+    let Some((id, version, artifact)) = found else { return Ok(None) };
+    Ok(Some(Active { id, version, artifact: Arc::new(Artifact::from_bytes(&artifact)?) }))
+}
+
+/// Puts a version in use.
+///
+/// # Errors
+/// [`RelevanceError::NoVersion`] when there is no such version; nothing changes then.
+pub async fn activate(
+    tx: &mut Tx,
+    business: Option<BusinessId>,
+    goal: Goal,
+    version: u32,
+    now: Timestamp,
+) -> Result<()> {
+    let all = store::versions(tx, business, goal).await?;
+    if !all.iter().any(|held| held.version == version) {
+        return Err(RelevanceError::NoVersion);
+    }
+    store::activate(tx, business, goal, version, now).await
+}
+
+/// Puts the version before the one in use back in use; answers which that is.
+///
+/// # Errors
+/// [`RelevanceError::NoVersion`] when there is none before it.
+pub async fn roll_back(
+    tx: &mut Tx,
+    business: Option<BusinessId>,
+    goal: Goal,
+    now: Timestamp,
+) -> Result<u32> {
+    let all = store::versions(tx, business, goal).await?;
+    let used = all.iter().position(|version| version.active).ok_or(RelevanceError::NoVersion)?;
+    let before = used.checked_sub(1).ok_or(RelevanceError::NoVersion)?;
+    store::activate(tx, business, goal, all[before].version, now).await?;
+    Ok(all[before].version)
+}

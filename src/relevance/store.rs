@@ -1,0 +1,267 @@
+//! SQL of the slice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use volens_models::features::Features;
+use volens_privacy::{BusinessId, PurposeKind, SubjectId, Timestamp};
+
+use super::exposures::{Goal, OutcomeKind};
+use super::registry::Version;
+use super::{RelevanceError, Result};
+use crate::db::{Row, Tx, Value, statements, values};
+use crate::ids::{ExposureId, ListId, ModelId};
+
+statements! {
+    CHANGED_ACCOUNTS = "select subject from accounts where changed > $1 and changed <= $2";
+    CHANGED_GRANTS = "select distinct subject from grants where changed > $1 and changed <= $2";
+    CHANGED_PROFILES = "select subject from profiles where changed > $1 and changed <= $2";
+    REMOVED = "select subject from removed_accounts where changed > $1 and changed <= $2";
+    LIVE = "select subject, purpose from grants where state = 'given' and subject in ({list})";
+    ADD_EXPOSURES = "insert into exposures (subject, id, app, business, campaign, list, arm,
+        treated, at, closes_at, propensity, features) values {rows} on conflict do nothing";
+    OF_LIST = "select subject, id, closes_at from exposures where list = $1 and subject in ({list})";
+    ADD_OUTCOMES = "insert into outcomes (subject, exposure, kind, at, value) values {rows}
+        on conflict do nothing";
+    CLOSED = "select subject, id, treated, at, features from exposures
+        where business = $1 and closes_at <= $2 order by subject, id";
+    CLOSED_OF_ALL = "select subject, id, treated, at, features from exposures
+        where closes_at <= $1 order by subject, id";
+    MET = "select subject, exposure from outcomes where kind = $1 and subject in ({list})";
+    ADD_MODEL = "insert into models (business, goal, version, id, created_at, entry, artifact, card)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    VERSIONS = "select business, goal, version, id, created_at, entry, card, activated_at
+        from models where business = $1 and goal = $2 order by version";
+    LAST_VERSION = "select cast(coalesce(max(version), 0) as bigint) as version from models
+        where business = $1 and goal = $2";
+    DEACTIVATE = "update models set activated_at = null
+        where business = $1 and goal = $2 and activated_at is not null";
+    ACTIVATE = "update models set activated_at = $4
+        where business = $1 and goal = $2 and version = $3";
+    ACTIVE = "select id, version, artifact from models
+        where business = $1 and goal = $2 and activated_at is not null";
+}
+
+/// A table whose changes are looked for.
+#[derive(Clone, Copy)]
+pub(super) enum Delta {
+    Accounts,
+    Grants,
+    Profiles,
+    Removed,
+}
+
+impl Delta {
+    pub(super) const ALL: [Self; 4] = [Self::Accounts, Self::Grants, Self::Profiles, Self::Removed];
+}
+
+pub(super) async fn changed(
+    tx: &mut Tx,
+    delta: Delta,
+    after: i64,
+    until: i64,
+) -> Result<Vec<SubjectId>> {
+    let statement = match delta {
+        Delta::Accounts => CHANGED_ACCOUNTS,
+        Delta::Grants => CHANGED_GRANTS,
+        Delta::Profiles => CHANGED_PROFILES,
+        Delta::Removed => REMOVED,
+    };
+    let rows = tx.fetch(statement, values![after, until]).await?;
+    rows.iter().map(|row| Ok(row.get("subject")?)).collect()
+}
+
+pub(super) async fn live(
+    tx: &mut Tx,
+    subjects: &[SubjectId],
+) -> Result<Vec<(SubjectId, PurposeKind)>> {
+    let rows = tx.fetch_list(LIVE, values![], list(subjects)).await?;
+    let mut live = Vec::new();
+    for row in &rows {
+        let purpose: String = row.get("purpose")?;
+        // A purpose this program does not know narrows nothing and permits nothing.
+        if let Ok(purpose) = purpose.parse() {
+            live.push((row.get("subject")?, purpose));
+        }
+    }
+    Ok(live)
+}
+
+/// An exposure with its features sealed.
+pub(super) struct SealedExposure<'e> {
+    pub(super) exposure: &'e super::Exposure,
+    pub(super) features: Vec<u8>,
+}
+
+pub(super) async fn add_exposures(tx: &mut Tx, rows: Vec<SealedExposure<'_>>) -> Result<u64> {
+    let values = |row: SealedExposure<'_>| {
+        let e = row.exposure;
+        values![
+            e.subject,
+            e.id,
+            &e.app,
+            e.business,
+            e.campaign,
+            e.list,
+            &e.arm,
+            i64::from(e.treated),
+            e.at,
+            e.closes_at,
+            e.propensity,
+            row.features
+        ]
+    };
+    Ok(tx.execute_rows(ADD_EXPOSURES, rows.into_iter().map(values).collect()).await?)
+}
+
+pub(super) async fn of_list(
+    tx: &mut Tx,
+    list_id: ListId,
+    subjects: &BTreeSet<SubjectId>,
+) -> Result<BTreeMap<SubjectId, (ExposureId, Timestamp)>> {
+    let subjects: Vec<SubjectId> = subjects.iter().copied().collect();
+    let rows = tx.fetch_list(OF_LIST, values![list_id], list(&subjects)).await?;
+    let found = |row: &Row| Ok((row.get("subject")?, (row.get("id")?, row.get("closes_at")?)));
+    rows.iter().map(found).collect()
+}
+
+/// An outcome of a known exposure.
+pub(super) struct Met {
+    pub(super) subject: SubjectId,
+    pub(super) exposure: ExposureId,
+    pub(super) kind: OutcomeKind,
+    pub(super) at: Timestamp,
+    pub(super) value: Option<f64>,
+}
+
+pub(super) async fn add_outcomes(tx: &mut Tx, rows: Vec<Met>) -> Result<u64> {
+    let values = |m: Met| values![m.subject, m.exposure, m.kind.as_str(), m.at, m.value];
+    Ok(tx.execute_rows(ADD_OUTCOMES, rows.into_iter().map(values).collect()).await?)
+}
+
+/// A closed exposure as stored.
+pub(super) struct Closed {
+    pub(super) subject: SubjectId,
+    pub(super) id: ExposureId,
+    pub(super) treated: bool,
+    pub(super) at: Timestamp,
+    pub(super) features: Vec<u8>,
+}
+
+pub(super) async fn closed(
+    tx: &mut Tx,
+    business: Option<BusinessId>,
+    now: Timestamp,
+) -> Result<Vec<Closed>> {
+    let rows = match business {
+        Some(business) => tx.fetch(CLOSED, values![business, now]).await?,
+        None => tx.fetch(CLOSED_OF_ALL, values![now]).await?,
+    };
+    let closed = |row: &Row| {
+        let treated: i64 = row.get("treated")?;
+        Ok(Closed {
+            subject: row.get("subject")?,
+            id: row.get("id")?,
+            treated: treated == 1,
+            at: row.get("at")?,
+            features: row.get("features")?,
+        })
+    };
+    rows.iter().map(closed).collect()
+}
+
+pub(super) async fn met(
+    tx: &mut Tx,
+    kind: OutcomeKind,
+    subjects: &[SubjectId],
+) -> Result<BTreeSet<(SubjectId, ExposureId)>> {
+    let rows = tx.fetch_list(MET, values![kind.as_str()], list(subjects)).await?;
+    rows.iter().map(|row| Ok((row.get("subject")?, row.get("exposure")?))).collect()
+}
+
+pub(super) async fn add_model(tx: &mut Tx, v: &Version, artifact: Vec<u8>) -> Result<()> {
+    let mut values = values![owner(v.business), v.goal.as_str(), v.version, v.id, v.created_at];
+    values.push(Value::count(v.entry)?);
+    values.extend(values![artifact, v.card.to_string()]);
+    tx.execute(ADD_MODEL, values).await?;
+    Ok(())
+}
+
+pub(super) async fn last_version(
+    tx: &mut Tx,
+    business: Option<BusinessId>,
+    goal: Goal,
+) -> Result<u32> {
+    let row = tx.fetch_one(LAST_VERSION, values![owner(business), goal.as_str()]).await?;
+    let version: i64 = row.get("version")?;
+    u32::try_from(version).map_err(|_| RelevanceError::Unreadable("model version"))
+}
+
+pub(super) async fn versions(
+    tx: &mut Tx,
+    business: Option<BusinessId>,
+    goal: Goal,
+) -> Result<Vec<Version>> {
+    let rows = tx.fetch(VERSIONS, values![owner(business), goal.as_str()]).await?;
+    let version = |row: &Row| {
+        let card: String = row.get("card")?;
+        let version: i64 = row.get("version")?;
+        let entry: i64 = row.get("entry")?;
+        let active: Option<i64> = row.get("activated_at")?;
+        Ok(Version {
+            business,
+            goal,
+            version: u32::try_from(version).map_err(|_| RelevanceError::Unreadable("version"))?,
+            id: row.get("id")?,
+            created_at: row.get("created_at")?,
+            entry: entry.unsigned_abs(),
+            card: serde_json::from_str(&card).map_err(|_| RelevanceError::Unreadable("card"))?,
+            active: active.is_some(),
+        })
+    };
+    rows.iter().map(version).collect()
+}
+
+/// Makes one version the active one.
+pub(super) async fn activate(
+    tx: &mut Tx,
+    business: Option<BusinessId>,
+    goal: Goal,
+    version: u32,
+    now: Timestamp,
+) -> Result<()> {
+    tx.execute(DEACTIVATE, values![owner(business), goal.as_str()]).await?;
+    let values = values![owner(business), goal.as_str(), version, now];
+    tx.execute(ACTIVATE, values).await?;
+    Ok(())
+}
+
+/// The active model: id, version and artifact.
+pub(super) async fn active(
+    tx: &mut Tx,
+    business: Option<BusinessId>,
+    goal: Goal,
+) -> Result<Option<(ModelId, u32, Vec<u8>)>> {
+    let row = tx.fetch_optional(ACTIVE, values![owner(business), goal.as_str()]).await?;
+    let Some(row) = row else { return Ok(None) };
+    let version: i64 = row.get("version")?;
+    let version = u32::try_from(version).map_err(|_| RelevanceError::Unreadable("version"))?;
+    Ok(Some((row.get("id")?, version, row.get("artifact")?)))
+}
+
+fn owner(business: Option<BusinessId>) -> Vec<u8> {
+    business.map(|business| business.as_bytes().to_vec()).unwrap_or_default()
+}
+
+fn list(subjects: &[SubjectId]) -> Vec<Value> {
+    subjects.iter().map(|subject| Value::from(*subject)).collect()
+}
+
+/// Sealed features as bytes.
+pub(super) fn encode(features: &Features) -> Vec<u8> {
+    serde_json::to_vec(features).expect("names and values are JSON")
+}
+
+/// Opened features.
+pub(super) fn decode(bytes: &[u8]) -> Result<Features> {
+    serde_json::from_slice(bytes).map_err(|_| RelevanceError::Unreadable("features"))
+}

@@ -1,0 +1,297 @@
+//! Training: from the exposures of those who consent now to a model in the registry.
+//!
+//! Three steps, so that nobody waits for the learner: [`gather`] reads under a read transaction and
+//! verifies every permit, [`learn`] is pure, [`keep`] writes the ledger entry and the model.
+
+use std::collections::BTreeMap;
+
+use rand::Rng;
+use serde::Serialize;
+use serde_json::json;
+use volens_models::artifact::Artifact;
+use volens_models::card::ModelCard;
+use volens_models::dataset::time_ordered;
+use volens_models::evaluate::Metrics;
+use volens_models::features::{Features, Schema, TREATMENT};
+use volens_models::learner::{Options, train};
+use volens_models::table::Table;
+use volens_privacy::ledger::{Frontier, leaf_hash};
+use volens_privacy::purpose::{ModelTraining, Relevance};
+use volens_privacy::{
+    BusinessId, Consents, KeyRing, Leaf, LeafKind, LogSigner, PurposeKind, SubjectId, Timestamp,
+};
+
+use super::Result;
+use super::exposures::{Goal, context};
+use super::registry::Version;
+use super::store::{self, Closed};
+use crate::db::Tx;
+use crate::ids::{ModelId, hex};
+use crate::{accounts, consent, ledger};
+
+/// Accounts verified at a time.
+const PAGE: usize = 1024;
+/// The latest part of the rows that the model is measured on before it learns from all.
+const MEASURED: f64 = 0.2;
+
+/// What to train.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// On the outcomes of one business, or of all.
+    pub business: Option<BusinessId>,
+    /// What to predict.
+    pub goal: Goal,
+}
+
+/// Told how many of how many exposures were looked at.
+pub type Progress<'p> = &'p (dyn Fn(u64, u64) + Send + Sync);
+
+/// What a model will learn from, in order of time, and what it will not.
+pub struct TrainingSet {
+    order: Order,
+    rows: Vec<Row>,
+    excluded: BTreeMap<&'static str, u64>,
+    /// Entries of the ledger when the permits were verified.
+    ledger_size: u64,
+    /// Root of the Merkle tree over (account, exposure, entries that permit it).
+    manifest: [u8; 32],
+}
+
+struct Row {
+    at: Timestamp,
+    features: Features,
+    met: bool,
+}
+
+impl TrainingSet {
+    /// Rows to learn from.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Exposures left out, by the code of the reason.
+    pub fn excluded(&self) -> &BTreeMap<&'static str, u64> {
+        &self.excluded
+    }
+
+    /// Commitment to the set; the same set gives the same.
+    pub fn manifest(&self) -> [u8; 32] {
+        self.manifest
+    }
+}
+
+/// Reads the exposures whose window is over and keeps those of accounts that consent, at `now`, both
+/// to being profiled and to teaching models.
+pub async fn gather(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    order: Order,
+    now: Timestamp,
+    progress: Progress<'_>,
+) -> Result<TrainingSet> {
+    let ledger_size = ledger::size(tx).await?;
+    let closed = store::closed(tx, order.business, now).await?;
+    let total = closed.len() as u64;
+    let mut gathering =
+        Gathering { now, rows: Vec::new(), excluded: BTreeMap::new(), proofs: Vec::new() };
+    let mut looked_at = 0;
+    for page in pages(closed) {
+        let subjects: Vec<SubjectId> = page.keys().copied().collect();
+        let consents = consent::consents_of(tx, keys, &subjects).await?;
+        let data_keys = accounts::data_keys(tx, keys, &subjects).await?;
+        let met = store::met(tx, order.goal.outcome(), &subjects).await?;
+        for (subject, exposures) in page {
+            looked_at += exposures.len() as u64;
+            let (Some(consents), Some(key)) = (consents.get(&subject), data_keys.get(&subject))
+            else {
+                gathering.exclude("consent.absent", exposures.len());
+                continue;
+            };
+            gathering.account(consents, key, exposures, |id| met.contains(&(subject, id)))?;
+        }
+        progress(looked_at, total);
+    }
+    Ok(gathering.finish(order, ledger_size))
+}
+
+/// Exposures by account, some accounts at a time.
+fn pages(closed: Vec<Closed>) -> Vec<BTreeMap<SubjectId, Vec<Closed>>> {
+    let mut pages: Vec<BTreeMap<SubjectId, Vec<Closed>>> = vec![BTreeMap::new()];
+    for exposure in closed {
+        let full = pages
+            .last()
+            .is_some_and(|page| page.len() >= PAGE && !page.contains_key(&exposure.subject));
+        if full {
+            pages.push(BTreeMap::new());
+        }
+        if let Some(page) = pages.last_mut() {
+            page.entry(exposure.subject).or_default().push(exposure);
+        }
+    }
+    pages
+}
+
+struct Gathering {
+    now: Timestamp,
+    rows: Vec<(SubjectId, Row)>,
+    excluded: BTreeMap<&'static str, u64>,
+    proofs: Vec<Vec<u8>>,
+}
+
+impl Gathering {
+    fn exclude(&mut self, code: &'static str, exposures: usize) {
+        *self.excluded.entry(code).or_default() += exposures as u64;
+    }
+
+    fn account(
+        &mut self,
+        consents: &Consents,
+        key: &volens_privacy::DataKey,
+        exposures: Vec<Closed>,
+        met: impl Fn(crate::ids::ExposureId) -> bool,
+    ) -> Result<()> {
+        let permits = consents
+            .permit::<Relevance>((), self.now)
+            .and_then(|profiled| Ok((profiled, consents.permit::<ModelTraining>((), self.now)?)));
+        let (profiled, teaching) = match permits {
+            Ok(permits) => permits,
+            Err(refusal) => {
+                self.exclude(refusal.code(), exposures.len());
+                return Ok(());
+            }
+        };
+        let subject = teaching.subject();
+        for exposure in exposures {
+            let plain = key.open(&context(&subject, &exposure.id), &exposure.features)?;
+            let mut features = store::decode(&plain)?;
+            features.number(TREATMENT, f64::from(u8::from(exposure.treated)));
+            let mut proof = subject.as_bytes().to_vec();
+            proof.extend_from_slice(exposure.id.as_bytes());
+            proof.extend_from_slice(&profiled.entry().to_be_bytes());
+            proof.extend_from_slice(&teaching.entry().to_be_bytes());
+            self.proofs.push(proof);
+            let met = met(exposure.id);
+            self.rows.push((subject, Row { at: exposure.at, features, met }));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, order: Order, ledger_size: u64) -> TrainingSet {
+        let mut manifest = Frontier::default();
+        for proof in &self.proofs {
+            manifest.append(leaf_hash(proof));
+        }
+        self.rows.sort_by_key(|(subject, row)| (row.at, *subject));
+        TrainingSet {
+            order,
+            rows: self.rows.into_iter().map(|(_, row)| row).collect(),
+            excluded: self.excluded,
+            ledger_size,
+            manifest: *manifest.root().as_bytes(),
+        }
+    }
+}
+
+/// A model and the set it was learned from.
+pub struct Learned {
+    set: TrainingSet,
+    artifact: Artifact,
+}
+
+/// Learns a model from the set: measured on the latest fifth of the rows, then learned from all.
+/// Slow; not for the async executor.
+pub fn learn(set: TrainingSet, now: Timestamp) -> Result<Learned> {
+    let options = Options::default();
+    let schema = Schema::covering(set.rows.iter().map(|row| &row.features));
+    let table = Table::from_features(&schema, set.rows.iter().map(|row| &row.features));
+    let labels: Vec<bool> = set.rows.iter().map(|row| row.met).collect();
+    let trained = train(&table, &labels, None, &options)?;
+    let name = format!("probability of {}", set.order.goal);
+    let mut card = ModelCard::of(&name, &trained, &labels, options, now);
+    card.data_span = set.rows.first().zip(set.rows.last()).map(|(a, b)| (a.at, b.at));
+    card.purposes = vec![PurposeKind::Relevance, PurposeKind::ModelTraining];
+    if let Some(metrics) = measure(&set, &table, &labels, &options) {
+        card = card.with_folds(vec![metrics]);
+    }
+    Ok(Learned { set, artifact: Artifact { model: trained.model, card } })
+}
+
+/// What the same training gives on the latest rows when it learns from the earlier ones only;
+/// nothing when either part is too small to say.
+fn measure(
+    set: &TrainingSet,
+    table: &Table,
+    labels: &[bool],
+    options: &Options,
+) -> Option<Metrics> {
+    let times: Vec<i64> = set.rows.iter().map(|row| row.at.micros()).collect();
+    let mut split = time_ordered(&times, MEASURED);
+    if split.train.is_empty() {
+        // One moment for all: there is no later part, so every fifth row is kept aside.
+        (split.test, split.train) = (0..labels.len()).partition(|row| row % 5 == 4);
+    }
+    let of = |rows: &[usize]| rows.iter().map(|&row| labels[row]).collect::<Vec<_>>();
+    let trained = train(&table.take(&split.train), &of(&split.train), None, options).ok()?;
+    let score = |row: &usize| trained.model.score_values(&table.features(*row)).probability;
+    let probabilities: Vec<f64> = split.test.iter().map(score).collect();
+    Metrics::of(&probabilities, &of(&split.test), options.seed).ok()
+}
+
+/// What a training came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The new version, in use from now on.
+    #[serde(flatten)]
+    pub version: Version,
+    /// Rows learned from.
+    pub rows: usize,
+    /// Exposures left out, by the code of the reason.
+    pub excluded: BTreeMap<&'static str, u64>,
+}
+
+/// Appends `model.trained` to the ledger, keeps the model and puts it in use.
+pub async fn keep(
+    tx: &mut Tx,
+    signer: &LogSigner,
+    learned: Learned,
+    now: Timestamp,
+    rng: &mut (dyn Rng + Send),
+) -> Result<Report> {
+    let Learned { set, mut artifact } = learned;
+    let Order { business, goal } = set.order;
+    let id = ModelId::random(rng);
+    let version = store::last_version(tx, business, goal).await? + 1;
+    let detail = json!({
+        "model": id,
+        "goal": goal.as_str(),
+        "business": business,
+        "version": version,
+        "rows": set.rows.len(),
+        "ledger_size": set.ledger_size,
+        "training_set": hex(&set.manifest),
+    });
+    let leaf = Leaf::new(LeafKind::ModelTrained, now)
+        .with_purpose(PurposeKind::ModelTraining)
+        .with_detail(detail.clone());
+    let appended = ledger::append(tx, signer, &[leaf], now).await?;
+    artifact.card.training_entry = Some(appended.first);
+    let card = json!({
+        "model": artifact.card,
+        "training": detail,
+        "excluded": set.excluded,
+        "file_sha256": hex(&artifact.hash()),
+    });
+    let version = Version {
+        business,
+        goal,
+        version,
+        id,
+        created_at: now,
+        entry: appended.first,
+        card,
+        active: true,
+    };
+    store::add_model(tx, &version, artifact.to_bytes()).await?;
+    store::activate(tx, business, goal, version.version, now).await?;
+    Ok(Report { version, rows: set.rows.len(), excluded: set.excluded })
+}

@@ -1,0 +1,114 @@
+//! Signals: what accounts did, taken in under consent and kept only as a fading, sealed profile.
+//!
+//! The door understands the Segment spec ([`segment`]) and `CloudEvents` ([`cloudevents`]). Every
+//! item is decided on its own: without a live consent for relevance nothing of it is stored, not
+//! even the tag that would recognise a repeat. What is stored is one profile per account
+//! ([`Profile`]): faded counters per topic and kind of act, sealed under the account's own key,
+//! gone in the same statement that ends the consent. No address, no device, no time finer than an
+//! hour.
+
+use std::collections::BTreeMap;
+
+use volens_privacy::{KeyError, KeyRing, SubjectId, Timestamp};
+
+pub mod cloudevents;
+mod codec;
+pub mod decay;
+pub mod http;
+mod ingest;
+mod item;
+mod kinds;
+mod profile;
+mod reason;
+pub mod segment;
+mod store;
+#[cfg(test)]
+pub(crate) mod tests;
+mod writer;
+
+pub use codec::Malformed;
+pub use ingest::{Batch, Outcome, Taken, take_in};
+pub use item::{Content, Description, Item, MAX_ITEM, Parsed, one_trait, primary_language};
+pub use kinds::{Kind, kind_of};
+pub use profile::{Acts, Observation, Profile, Trait};
+pub use reason::Reason;
+pub(crate) use store::STATEMENTS;
+pub use writer::{Signals, Writer};
+
+use crate::db::{self, Tx};
+use crate::{accounts, consent};
+
+/// The most bytes of a batch, unpacked (Segment: 500 KB).
+pub const MAX_BATCH: usize = 500 * 1024;
+
+/// Signals older than this many days are refused, and profiles forget them.
+pub const MAX_AGE_DAYS: u64 = 400;
+
+/// Why signals could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum SignalError {
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// A consent could not be verified.
+    #[error("the consents of an account could not be verified")]
+    Consent(#[from] consent::ConsentError),
+    /// An account's data key could not be read.
+    #[error("an account's data key could not be read")]
+    Account(#[from] accounts::AccountError),
+    /// A sealed profile did not open.
+    #[error("a sealed profile did not open")]
+    Key(#[from] KeyError),
+    /// A profile that was opened could not be read.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+/// The profiles of these accounts, opened. Accounts without one are left out. Whoever uses a profile
+/// for a person needs that person's permit for it besides.
+pub async fn profiles(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    subjects: &[SubjectId],
+) -> Result<BTreeMap<SubjectId, Profile>, SignalError> {
+    let sealed = store::profiles(tx, &subjects.iter().copied().collect()).await?;
+    let held: Vec<SubjectId> = sealed.iter().map(|(subject, _)| *subject).collect();
+    let data_keys = accounts::data_keys(tx, keys, &held).await?;
+    let mut opened = BTreeMap::new();
+    for (subject, sealed) in sealed {
+        // Without its key the profile is as good as erased.
+        let Some(key) = data_keys.get(&subject) else { continue };
+        let plain = key.open(&context(&subject), &sealed)?;
+        opened.insert(subject, Profile::from_bytes(&plain)?);
+    }
+    Ok(opened)
+}
+
+/// What binds a sealed profile to its account and use.
+fn context(subject: &SubjectId) -> [&[u8]; 2] {
+    [b"volens/profile", subject.as_bytes()]
+}
+
+/// What was refused or left out for one app since the beginning of the day `days` days ago, by code.
+pub async fn refusals(
+    tx: &mut Tx,
+    app: &volens_privacy::AppId,
+    days: u32,
+    now: Timestamp,
+) -> Result<BTreeMap<String, u64>, SignalError> {
+    let since = now.minus(days_long(u64::from(days))).day();
+    let counted = store::refusals(tx, app, since).await?;
+    Ok(counted.into_iter().map(|(code, times)| (code, times.unsigned_abs())).collect())
+}
+
+/// Forgets the tags and counts of signals so old that a repeat would be refused anyway.
+/// Answers how many rows went.
+pub async fn forget_old(tx: &mut Tx, now: Timestamp) -> Result<u64, SignalError> {
+    let before = now.minus(days_long(MAX_AGE_DAYS + 1));
+    let tags = store::forget_tags(tx, before).await?;
+    Ok(tags + store::forget_refusals(tx, before.day()).await?)
+}
+
+fn days_long(days: u64) -> std::time::Duration {
+    std::time::Duration::from_hours(days * 24)
+}
