@@ -72,3 +72,6 @@ pub use receipt::{Receipt, ReceiptError, ReceiptReport, RowProof};
 pub use redact::Redacted;
 pub use time::{TimeError, Timestamp};
 pub use topics::{Topic, TopicId, TopicRefusal, Topics, TopicsError};
+
+#[cfg(test)]
+mod redaction_tests;

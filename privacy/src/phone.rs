@@ -84,7 +84,7 @@ impl PhoneNumber {
             .map(|code| code.to_ascii_uppercase().parse::<phonenumber::country::Id>())
             .transpose()
             .map_err(|_unknown| PhoneError::RegionUnknown)?;
-        if region.is_none() && !text.starts_with(['+', '＋']) {
+        if region.is_none() && !text.starts_with('+') {
             return Err(PhoneError::RegionMissing);
         }
         let number = phonenumber::parse(region, text).map_err(|_error| PhoneError::Invalid)?;
@@ -266,3 +266,6 @@ impl Drop for PhoneNumber {
         self.0.zeroize();
     }
 }
+
+#[cfg(test)]
+mod tests;
