@@ -16,7 +16,7 @@ use crate::purpose::{
 use crate::time::Timestamp;
 
 const ME: SubjectId = SubjectId::from_bytes([1; 16]);
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 fn key() -> DataKey {
     DataKey::generate(&mut StdRng::seed_from_u64(1))
@@ -28,7 +28,7 @@ fn app(name: &str) -> AppId {
 
 /// The time `minutes` after the beginning of the test's world.
 fn at(minutes: u64) -> Timestamp {
-    Timestamp::from_micros(1_790_000_000_000_000).plus(Duration::from_secs(60 * minutes))
+    Timestamp::from_micros(1_790_000_000_000_000).plus(Duration::from_mins(minutes))
 }
 
 fn record(decision: Decision, purpose: PurposeKind, minutes: u64) -> ConsentRecord {

@@ -162,7 +162,7 @@ fn the_same_key_signs_the_same_note() {
     // PRIVATE+KEY+PeterNeumann+c74f20a3+… of the same test file
     let seed = crate::encoding::unbase64("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz").unwrap();
     let signer = LogSigner::new("PeterNeumann".to_owned(), seed[1..].try_into().unwrap());
-    let text = &NEUMANN_NOTE[..NEUMANN_NOTE.find("\n\n").unwrap() + 1];
+    let text = &NEUMANN_NOTE[..=NEUMANN_NOTE.find("\n\n").unwrap()];
     assert_eq!(signer.sign_text(text), NEUMANN_NOTE);
     assert_eq!(signer.verifier().vkey(), NEUMANN);
 }
