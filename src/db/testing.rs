@@ -29,8 +29,9 @@ where
     }
 }
 
+/// Says aloud that the PostgreSQL half of a test is skipped, or fails when it is required.
 #[expect(clippy::print_stderr, reason = "a skipped tier must be seen")]
-fn skipped() {
+pub fn skipped() {
     assert!(!required("postgres"), "PostgreSQL is required and VOLENS_TEST_POSTGRES is not set");
     eprintln!("SKIPPED postgres: VOLENS_TEST_POSTGRES is not set");
 }

@@ -1,0 +1,3 @@
+//! Stories that run through the whole service, one a file.
+
+mod join_attack;
