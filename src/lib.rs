@@ -7,8 +7,11 @@ pub mod config;
 pub mod db;
 pub mod ids;
 pub mod stretch;
+pub mod metrics;
+pub mod limits;
 pub mod jobs;
 pub mod tabular;
+pub mod access;
 pub mod ledger;
 pub mod accounts;
 pub mod consent;
@@ -17,6 +20,8 @@ pub mod signals;
 pub mod relevance;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod app;
+pub mod web;
 pub mod cli;
 
 /// Every SQL statement of the service, for the tests that prepare and count them.
@@ -24,12 +29,14 @@ pub fn statements() -> Vec<db::Statement> {
     [
         db::changes::STATEMENTS,
         jobs::STATEMENTS,
+        access::STATEMENTS,
         ledger::STATEMENTS,
         accounts::STATEMENTS,
         consent::STATEMENTS,
         identity::STATEMENTS,
         signals::STATEMENTS,
         relevance::STATEMENTS,
+        web::idempotency::STATEMENTS,
     ]
     .concat()
 }

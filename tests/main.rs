@@ -1,6 +1,10 @@
 //! End-to-end tests of Volens, in one binary: the whole service, and rules about its code.
 
+mod access;
+mod api;
 mod dump;
 mod journeys;
+mod slow;
 mod sql;
+mod support;
 mod tidy;

@@ -8,14 +8,22 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::Parser;
+use rand::SeedableRng as _;
+use rand::rngs::{StdRng, SysRng};
 
 mod logging;
+mod openapi;
 pub mod output;
+mod serve;
 mod settings;
 
 pub use self::output::{Exit, Output};
+use crate::app::App;
+use crate::clock::SystemClock;
 use crate::config::{self, Settings};
 
 /// Makes the enum of commands and its dispatch from one table.
@@ -37,6 +45,10 @@ macro_rules! commands {
 }
 
 commands! {
+    /// Serve the API and the pages.
+    Serve => serve;
+    /// Print the OpenAPI document.
+    Openapi => openapi;
     /// Print every setting with its default and its meaning.
     Settings => settings;
 }
@@ -87,11 +99,21 @@ impl Context {
     fn new(global: &Global) -> anyhow::Result<Self> {
         Ok(Self { settings: global.settings()?, output: Output::new(global.json) })
     }
+
+    /// The service as configured, for commands that work on its data.
+    pub async fn app(&self) -> anyhow::Result<App> {
+        self.open(self.settings.clone()).await
+    }
+
+    /// The service with settings that a command changed.
+    async fn open(&self, settings: Settings) -> anyhow::Result<App> {
+        let rng = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
+        Ok(App::open(settings, Arc::new(SystemClock), rng).await?)
+    }
 }
 
 impl Global {
     fn settings(&self) -> anyhow::Result<Settings> {
-        use anyhow::Context as _;
         let file = match &self.config {
             Some(path) => Some(
                 std::fs::read_to_string(path)

@@ -20,6 +20,7 @@ macro_rules! migrations {
 }
 
 const MIGRATIONS: &[Texts] = migrations![
+    1 "0001_access",
     2 "0002_ledger",
     3 "0003_accounts",
     4 "0004_consent",

@@ -127,7 +127,7 @@ macro_rules! statements {
     ($( $(#[$meta:meta])* $name:ident = $sqlite:literal $(| postgres $postgres:literal)? ; )*) => {
         $(
             $(#[$meta])*
-            const $name: $crate::db::Statement = $crate::db::Statement::new(
+            pub(super) const $name: $crate::db::Statement = $crate::db::Statement::new(
                 module_path!(),
                 stringify!($name),
                 $sqlite,

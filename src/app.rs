@@ -1,0 +1,219 @@
+//! The one place that wires the service: database, keys, clock, settings and what runs on them.
+//!
+//! Tests build it with the same constructor, a manual clock and a seeded generator.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use volens_privacy::{KeyError, KeyRing, Timestamp};
+use zeroize::Zeroizing;
+
+use crate::access::key_ring::{self, KeyRingError};
+use crate::access::keys::KeyCache;
+use crate::clock::Clock;
+use crate::config::{self, Settings};
+use crate::db::{self, Db};
+use crate::limits::{Buckets, InFlight};
+use crate::metrics::Metrics;
+use crate::stretch::Stretch;
+
+/// The running service. Cheap to clone; every handler gets one.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What the service is made of.
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// The keys, which are not in the database.
+    pub keys: Arc<KeyRing>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What was configured.
+    pub settings: Arc<Settings>,
+    /// The pool of slow hashing.
+    pub stretch: Stretch,
+    /// Counters and durations.
+    pub metrics: Arc<Metrics>,
+    /// API keys that were used lately.
+    pub api_keys: KeyCache,
+    /// How much callers may ask for.
+    pub rates: Rates,
+    /// Requests with an `Idempotency-Key` that are being answered.
+    pub in_flight: Arc<InFlight>,
+    rng: Mutex<StdRng>,
+}
+
+/// Token buckets by kind of caller.
+pub struct Rates {
+    /// Apps, per key.
+    pub apps: Buckets,
+    /// Everyone else with a credential, per key or user.
+    pub callers: Buckets,
+    /// Requests without a valid credential, per address.
+    pub addresses: Buckets,
+    /// Sign-ins, per account.
+    pub sign_ins: Buckets,
+}
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error("the database cannot be used")]
+    Db(#[from] db::Error),
+    /// A file or directory.
+    #[error("{path} cannot be used")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The key ring's file is not one.
+    #[error("{path} is not a key ring of this version")]
+    Ring {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: KeyError,
+    },
+    /// The database was written with keys, and there are none.
+    #[error(
+        "{path} does not exist, but this database was written with a key ring: restore that file; \
+         a new one could open nothing in it"
+    )]
+    RingMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The key ring is another one.
+    #[error(transparent)]
+    Keys(#[from] KeyRingError),
+}
+
+impl App {
+    /// Opens database and keys and wires the service. Makes both on the first start; refuses keys
+    /// that are not those the database was written with.
+    pub async fn open(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        mut rng: StdRng,
+    ) -> Result<Self, StartError> {
+        make_directory(&settings.data)?;
+        let db = Db::open(settings.database_url().expose()).await?;
+        let keys = key_ring(&db, &settings.key_file(), clock.now(), &mut rng).await?;
+        let mut tx = db.begin().await?;
+        key_ring::verify(&mut tx, &keys).await?;
+        tx.commit().await?;
+        Ok(Self(Arc::new(Parts {
+            db,
+            keys: Arc::new(keys),
+            clock,
+            stretch: stretch(&settings.stretch),
+            metrics: Arc::new(Metrics::default()),
+            api_keys: KeyCache::new(Duration::from_secs(settings.access.key_cache_seconds.into())),
+            rates: Rates::new(&settings),
+            in_flight: Arc::new(InFlight::default()),
+            settings: Arc::new(settings),
+            rng: Mutex::new(rng),
+        })))
+    }
+
+    /// A generator of its own for one piece of work, seeded from the service's.
+    pub fn rng(&self) -> StdRng {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        StdRng::from_rng(&mut *rng)
+    }
+
+    /// Now, by the service's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl Rates {
+    fn new(settings: &Settings) -> Self {
+        let (rates, access) = (&settings.rates, &settings.access);
+        let buckets = |rate, burst| Buckets::new(rate, 1, burst, rates.remembered);
+        Self {
+            apps: buckets(rates.app_per_second, rates.app_burst),
+            callers: buckets(rates.caller_per_second, rates.caller_burst),
+            addresses: buckets(rates.address_per_second, rates.address_burst),
+            sign_ins: Buckets::new(
+                1,
+                access.sign_in_recovery_seconds,
+                access.sign_in_attempts,
+                rates.remembered,
+            ),
+        }
+    }
+}
+
+fn stretch(settings: &config::Stretch) -> Stretch {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let workers = if settings.workers == 0 { cores } else { settings.workers as usize };
+    Stretch::new(workers, settings.waiting as usize)
+}
+
+fn make_directory(path: &Path) -> Result<(), StartError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| StartError::File { path: path.to_owned(), error })
+}
+
+/// Reads the key ring, or makes it when neither file nor database has seen one.
+async fn key_ring(
+    db: &Db,
+    path: &Path,
+    now: Timestamp,
+    rng: &mut StdRng,
+) -> Result<KeyRing, StartError> {
+    let failed = |error| StartError::File { path: path.to_owned(), error };
+    match fs::read(path).map(Zeroizing::new) {
+        Ok(json) => KeyRing::from_json(&json)
+            .map_err(|error| StartError::Ring { path: path.to_owned(), error }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if key_ring::is_bound(&mut db.read().await?).await? {
+                return Err(StartError::RingMissing { path: path.to_owned() });
+            }
+            let keys = KeyRing::generate(rng, now);
+            write_secret(path, &keys.to_json()).map_err(failed)?;
+            Ok(keys)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Writes a file that only its owner reads, and never over another one.
+fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    match path.parent() {
+        Some(directory) if directory != Path::new("") => File::open(directory)?.sync_all(),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,175 @@
+//! Who may call what: every documented operation with every role.
+//!
+//! **An operation that is missing in `OPERATIONS` fails the suite.** Add a line with the roles that
+//! may call it; everyone else has to get 403, and nobody in particular 401, whatever the body.
+
+mod console;
+mod keys;
+mod start;
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use axum::http::Method;
+use volens::access::{Caller, Role};
+
+use crate::support::{Client, TestApp, on_both};
+
+/// Who may call an operation.
+#[derive(Clone, Copy)]
+enum Who {
+    /// Everyone, also without a credential.
+    Public,
+    /// These roles.
+    Only(&'static [Role]),
+}
+
+use Role::{Agent, App, Business, Officer, Operator};
+use Who::{Only, Public};
+
+/// Every operation, in the order of the document.
+const OPERATIONS: &[(&str, Who)] = &[
+    ("GET /healthz", Public),
+    ("GET /metrics", Public),
+    ("GET /readyz", Public),
+    ("GET /v1/apps", Only(&[Operator])),
+    ("POST /v1/apps", Only(&[Operator])),
+    ("GET /v1/businesses", Only(&[Operator])),
+    ("POST /v1/businesses", Only(&[Operator])),
+    ("GET /v1/keys", Only(&[App, Business, Operator])),
+    ("POST /v1/keys", Only(&[App, Business, Operator])),
+    ("DELETE /v1/keys/{key}", Only(&[App, Business, Operator])),
+    ("GET /v1/me", Only(&[App, Business, Officer, Agent, Operator])),
+    ("POST /v1/sign-in-links", Only(&[Operator])),
+    ("GET /v1/users", Only(&[Operator])),
+    ("POST /v1/users", Only(&[Operator])),
+    ("DELETE /v1/users/{user}", Only(&[Operator])),
+];
+
+/// Every documented operation as `METHOD /path`.
+fn documented() -> BTreeSet<String> {
+    let document = serde_json::to_value(volens::web::router::document()).expect("it is data");
+    let paths = document["paths"].as_object().expect("paths");
+    let operations = |(path, item): (&String, &serde_json::Value)| {
+        let methods = item.as_object().expect("operations").keys();
+        methods.map(|method| format!("{} {path}", method.to_uppercase())).collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(operations).collect()
+}
+
+#[test]
+fn every_documented_operation_is_in_the_table() {
+    let table: BTreeSet<String> = OPERATIONS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let documented = documented();
+    let missing: Vec<_> = documented.difference(&table).collect();
+    assert!(missing.is_empty(), "say in tests/access.rs who may call {missing:#?}");
+    let gone: Vec<_> = table.difference(&documented).collect();
+    assert!(gone.is_empty(), "no longer documented: {gone:#?}");
+    assert_eq!(table.len(), OPERATIONS.len(), "an operation is in the table twice");
+}
+
+/// A client per role, and one without a credential.
+async fn everyone(test: &TestApp) -> Vec<(Option<Role>, Client)> {
+    let app = test.new_app("facelook").await;
+    let (id, business) = test.new_business("Bakery").await;
+    vec![
+        (None, test.anonymous()),
+        (Some(App), app),
+        (Some(Business), business),
+        (Some(Officer), test.officer().await),
+        (Some(Agent), test.agent(id).await),
+        (Some(Operator), test.operator().await),
+    ]
+}
+
+/// The operation with an id that exists nowhere in place of every parameter.
+async fn call(client: &Client, operation: &str) -> crate::support::Answer {
+    let (method, path) = operation.split_once(' ').expect("METHOD /path");
+    let filled: Vec<&str> = path
+        .split('/')
+        .map(|part| if part.starts_with('{') { "00000000000000000000000000000000" } else { part })
+        .collect();
+    let method: Method = method.parse().expect("a method");
+    let body = if method == Method::GET { Body::empty() } else { Body::from("{}") };
+    client.send(method, &filled.join("/"), Some("application/json"), body).await
+}
+
+#[tokio::test]
+async fn every_operation_with_every_role() {
+    on_both(|test| async move {
+        for (role, client) in everyone(&test).await {
+            for (operation, who) in OPERATIONS {
+                let answer = call(&client, operation).await;
+                let what = format!("{operation} as {role:?}: {}", answer.text());
+                let allowed = match (who, role) {
+                    (Public, _) => true,
+                    (Only(roles), Some(role)) => roles.contains(&role),
+                    (Only(_), None) => false,
+                };
+                if allowed {
+                    assert!(answer.status != 401 && answer.status != 403, "{what}");
+                } else if role.is_none() {
+                    assert_eq!(answer.status, 401, "{what}");
+                    answer.problem(401, "access.unauthenticated");
+                    assert!(answer.header("www-authenticate").starts_with("Bearer"), "{what}");
+                } else {
+                    assert_eq!(answer.status, 403, "{what}");
+                    answer.problem(403, "access.forbidden");
+                }
+                assert!(!answer.status.is_server_error(), "{what}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_all_look_the_same() {
+    on_both(|test| async move {
+        let good = test.key_of(&Caller::Operator).await;
+        let id = good.split('_').nth(2).expect("an id").to_owned();
+        let secret = good.splitn(4, '_').nth(3).expect("a secret").to_owned();
+        let swap = |at: usize| {
+            let mut text = good.clone().into_bytes();
+            text[at] = if text[at] == b'a' { b'b' } else { b'a' };
+            String::from_utf8(text).expect("it is ASCII")
+        };
+        let first = "Bearer nonsense".to_owned();
+        let expected = test.anonymous().with("authorization", &first).get("/v1/apps").await;
+        expected.problem(401, "access.unauthenticated");
+        for wrong in [
+            format!("Bearer {}", swap(good.len() - 2)),
+            format!("Bearer {}", swap("vk_operator_".len())),
+            format!("Bearer vk_officer_{id}_{secret}"),
+            format!("Bearer vk_operator_{id}_"),
+            format!("Bearer {good}x"),
+            "Bearer ".to_owned(),
+            "Basic !!".to_owned(),
+            "Digest x".to_owned(),
+            String::new(),
+        ] {
+            let answer = test.anonymous().with("authorization", &wrong).get("/v1/apps").await;
+            assert_eq!((answer.status, &answer.body), (expected.status, &expected.body), "{wrong}");
+        }
+        test.client(&good).get("/v1/apps").await.expect(200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_caller_beyond_its_rate_waits_and_others_do_not() {
+    let flags = [("rates.caller_burst", "3"), ("rates.caller_per_second", "1")];
+    crate::support::on_both_with(&flags, |test| async move {
+        let (one, two) = (test.operator().await, test.operator().await);
+        for _ in 0..3 {
+            one.get("/v1/me").await.expect(200);
+        }
+        let refused = one.get("/v1/me").await;
+        refused.problem(429, "rate.exceeded");
+        assert_eq!(refused.header("retry-after"), "1");
+        two.get("/v1/me").await.expect(200);
+        test.clock.advance(std::time::Duration::from_secs(1));
+        one.get("/v1/me").await.expect(200);
+    })
+    .await;
+}
