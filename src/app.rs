@@ -11,13 +11,16 @@ use std::time::Duration;
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use volens_privacy::{KeyError, KeyRing, Timestamp};
+use volens_privacy::{KeyError, KeyRing, Notices, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::access::key_ring::{self, KeyRingError};
 use crate::access::keys::KeyCache;
+use crate::accounts::Registrar;
 use crate::clock::Clock;
 use crate::config::{self, Settings};
+use crate::consent::{self, ConsentError, Recorder, Recording};
+use crate::db::group::{Group, Limits};
 use crate::db::{self, Db};
 use crate::limits::{Buckets, InFlight};
 use crate::metrics::Metrics;
@@ -55,6 +58,10 @@ pub struct Parts {
     pub rates: Rates,
     /// Requests with an `Idempotency-Key` that are being answered.
     pub in_flight: Arc<InFlight>,
+    /// The one writer of accounts.
+    pub accounts: Group<Registrar>,
+    /// The one writer of decisions about consent.
+    pub consents: Recorder,
     rng: Mutex<StdRng>,
 }
 
@@ -106,6 +113,9 @@ pub enum StartError {
     /// The key ring is another one.
     #[error(transparent)]
     Keys(#[from] KeyRingError),
+    /// The notices that people consent under could not be put on record.
+    #[error("the notices cannot be published")]
+    Notices(#[from] ConsentError),
 }
 
 impl App {
@@ -121,10 +131,19 @@ impl App {
         let keys = key_ring(&db, &settings.key_file(), clock.now(), &mut rng).await?;
         let mut tx = db.begin().await?;
         key_ring::verify(&mut tx, &keys).await?;
+        let notices = Notices::builtin();
+        consent::publish_notices(&mut tx, &keys.log_signer(), notices, clock.now()).await?;
         tx.commit().await?;
+        let keys = Arc::new(keys);
+        let limits = limits(&settings.queues);
+        let registrar = Arc::new(Registrar::new(Arc::clone(&clock)));
+        let recording =
+            Recording::new(Arc::clone(&keys), Arc::clone(&clock), StdRng::from_rng(&mut rng));
         Ok(Self(Arc::new(Parts {
+            accounts: Group::spawn(db.clone(), registrar, limits),
+            consents: Group::spawn(db.clone(), Arc::new(recording), limits),
             db,
-            keys: Arc::new(keys),
+            keys,
             clock,
             stretch: stretch(&settings.stretch),
             metrics: Arc::new(Metrics::default()),
@@ -164,6 +183,10 @@ impl Rates {
             ),
         }
     }
+}
+
+fn limits(queues: &config::Queues) -> Limits {
+    Limits { waiting: queues.waiting as usize, batch: queues.batch as usize }
 }
 
 fn stretch(settings: &config::Stretch) -> Stretch {

@@ -162,6 +162,13 @@ pub struct Stretch {
     pub waiting: u32,
 }
 
+impl Stretch {
+    /// The cost of stretching a phone number.
+    pub fn cost(&self) -> volens_privacy::StretchCost {
+        volens_privacy::StretchCost { memory_kib: self.memory_kib, passes: self.passes }
+    }
+}
+
 /// Floors and limits of lists. The meaning of each is in `config.toml`.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -289,6 +296,11 @@ impl Settings {
         } else {
             self.database.url.clone()
         }
+    }
+
+    /// Uses another database.
+    pub fn set_database(&mut self, url: String) {
+        self.database.url = Secret(url);
     }
 
     /// Where the key ring is.

@@ -37,6 +37,7 @@ pub fn statements() -> Vec<db::Statement> {
         signals::STATEMENTS,
         relevance::STATEMENTS,
         web::idempotency::STATEMENTS,
+        cli::STATEMENTS,
     ]
     .concat()
 }

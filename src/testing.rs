@@ -20,7 +20,7 @@ use crate::consent::{
     NoticeRequest, PhoneRequest, Recorder, Recording, Refused, Replies, WithdrawRequest,
 };
 use crate::db::Db;
-use crate::db::group::Group;
+use crate::db::group::{Group, Limits};
 
 /// Argon2id at its smallest, so that tests are quick. The service refuses such a cost.
 pub const QUICK: StretchCost = StretchCost { memory_kib: 8, passes: 1 };
@@ -55,7 +55,8 @@ impl World {
             Arc::clone(&clock) as Arc<dyn Clock>,
             StdRng::seed_from_u64(2),
         );
-        let consents = Group::spawn(db.clone(), Arc::new(recording), 1000);
+        let consents =
+            Group::spawn(db.clone(), Arc::new(recording), Limits { waiting: 1000, batch: 256 });
         let mut tx = db.begin().await.expect("a transaction");
         let signer = keys.log_signer();
         consent::publish_notices(&mut tx, &signer, Notices::builtin(), start)

@@ -15,12 +15,16 @@ use clap::Parser;
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 
+mod bench;
+mod ledger;
 mod logging;
 mod openapi;
 pub mod output;
 mod serve;
+mod receipt;
 mod settings;
 
+pub(crate) use self::bench::STATEMENTS;
 pub use self::output::{Exit, Output};
 use crate::app::App;
 use crate::clock::SystemClock;
@@ -47,6 +51,12 @@ macro_rules! commands {
 commands! {
     /// Serve the API and the pages.
     Serve => serve;
+    /// Verify the ledger, or print its head or key.
+    Ledger => ledger;
+    /// Check a receipt offline.
+    Receipt => receipt;
+    /// Measure speed as ratios within one run.
+    Bench => bench;
     /// Print the OpenAPI document.
     Openapi => openapi;
     /// Print every setting with its default and its meaning.

@@ -1,1 +1,374 @@
-//! Consent over HTTP.
+//! Consent over HTTP: apps report decisions and withdrawals, and get receipts that anyone can
+//! check offline.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use volens_privacy::Timestamp;
+use volens_privacy::consent::Decision;
+use volens_privacy::identity::AppId;
+use volens_privacy::notice::Notices;
+use volens_privacy::purpose::{PurposeKind, Purposes};
+use volens_privacy::receipt::Receipt;
+
+use super::{
+    AppPhones, Command, ConsentError, Decided, DecisionsRequest, Effects, Grant, Intake,
+    IntakeError, Refused, Replies, WithdrawRequest,
+};
+use crate::access::directory;
+use crate::accounts::http::reference;
+use crate::accounts::{self, AccountError};
+use crate::app::App;
+use crate::web::callers::{AppCaller, Officer};
+use crate::web::extract::Path;
+use crate::web::json::Json;
+use crate::web::problem::{ApiResult, Problem};
+
+/// Operations of the API.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(decide))
+        .routes(routes!(withdraw))
+        .routes(routes!(state))
+        .routes(routes!(purposes))
+        .routes(routes!(notices))
+}
+
+impl From<ConsentError> for Problem {
+    fn from(error: ConsentError) -> Self {
+        match error {
+            ConsentError::Account(error) => error.into(),
+            ConsentError::Ledger(error) => error.into(),
+            ConsentError::Db(error) => error.into(),
+            ConsentError::NoticeChanged { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<IntakeError> for Problem {
+    fn from(error: IntakeError) -> Self {
+        let pointer = error.field.replace(['.', '['], "/").replace(']', "");
+        Self::refused(error.code, error.detail).field(
+            format!("/{pointer}"),
+            error.code,
+            error.detail,
+        )
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::AccountUnknown => AccountError::Unknown.into(),
+            Refused::Underage => Self::refused(
+                refused.code(),
+                "the account is of somebody too young to consent to this",
+            ),
+            Refused::Superseded => {
+                Self::conflict(refused.code(), "a later withdrawal or refusal is on record")
+            }
+        }
+    }
+}
+
+/// What became of a report.
+#[derive(Serialize, utoipa::ToSchema)]
+struct DecisionsOut {
+    /// One per decision, in order.
+    decisions: Vec<DecidedOut>,
+    /// The receipts of the decisions that were recorded now, for the person to keep.
+    #[schema(value_type = Vec<Object>)]
+    receipts: Vec<Receipt>,
+}
+
+/// What is on record about one decision.
+#[derive(Serialize, utoipa::ToSchema)]
+struct DecidedOut {
+    /// About what.
+    #[schema(value_type = String)]
+    purpose: PurposeKind,
+    /// With which other app.
+    #[schema(value_type = Option<String>)]
+    peer: Option<AppId>,
+    /// `given`, `refused` or `withdrawn`.
+    #[schema(value_type = String)]
+    decision: Decision,
+    /// Ledger index of the entry.
+    entry: u64,
+    /// Whether this call recorded it; `false` when the same decision was on record.
+    recorded: bool,
+}
+
+impl DecidedOut {
+    fn new(decided: &Decided) -> Self {
+        Self {
+            purpose: decided.purpose,
+            peer: decided.peer.clone(),
+            decision: decided.decision,
+            entry: decided.entry,
+            recorded: decided.receipt.is_some(),
+        }
+    }
+}
+
+/// Record what a person decided.
+///
+/// The decisions of one call stand or fall together. The answer comes after they are durable and
+/// covered by a signed checkpoint, and carries receipts that verify offline. Nothing of the phone
+/// number is kept unless a linking consent is given in the same call.
+#[utoipa::path(post, path = "/v1/consents", tag = "consent", security(("key" = [])),
+    request_body = DecisionsRequest, responses((status = 201, body = DecisionsOut)))]
+async fn decide(
+    AppCaller { app: caller }: AppCaller,
+    State(app): State<App>,
+    Json(body): Json<DecisionsRequest>,
+) -> ApiResult<Response> {
+    reference(&body.account)?;
+    let apps = phones(&app, &caller, &body).await?;
+    let now = app.clock.now();
+    let intake = Intake::check(body, &caller, &apps, &app.keys, Notices::builtin(), now)?;
+    let cost = app.settings.stretch.cost();
+    let decide = if intake.needs_stretching() {
+        let keys = std::sync::Arc::clone(&app.keys);
+        app.stretch.run(move || intake.finish(&keys, &cost)).await?
+    } else {
+        intake.finish(&app.keys, &cost)
+    };
+    let decided = match app.consents.submit(Command::Decide(decide)).await?? {
+        Replies::Decided(decided) => decided,
+        Replies::Ended(decided, _) => vec![decided],
+    };
+    let decisions = decided.iter().map(DecidedOut::new).collect();
+    let receipts = decided.into_iter().filter_map(|decided| decided.receipt).collect();
+    Ok((StatusCode::CREATED, Json(DecisionsOut { decisions, receipts })).into_response())
+}
+
+/// How the caller and the peers it names present phone numbers; looked up only for linking.
+async fn phones(app: &App, caller: &AppId, body: &DecisionsRequest) -> Result<AppPhones, Problem> {
+    let mut phones = AppPhones::default();
+    let peers = body.decisions.iter().filter_map(|decision| decision.peer.as_deref());
+    let peers: Vec<AppId> = peers.filter_map(|peer| AppId::parse(peer).ok()).collect();
+    if peers.is_empty() {
+        return Ok(phones);
+    }
+    let mut tx = app.db.read().await?;
+    for id in peers.iter().chain([caller]) {
+        if let Some(found) = directory::app(&mut tx, id).await? {
+            phones.0.insert(found.id, (found.phone_encoding, found.region));
+        }
+    }
+    Ok(phones)
+}
+
+/// What a withdrawal did.
+#[derive(Serialize, utoipa::ToSchema)]
+struct WithdrawnOut {
+    /// Ledger index of the withdrawal.
+    entry: u64,
+    /// Its receipt, for the person to keep.
+    #[schema(value_type = Option<Object>)]
+    receipt: Option<Receipt>,
+    /// What went with it, before this answer was sent.
+    effects: Effects,
+}
+
+/// Take a consent back.
+///
+/// Effective before the answer: links, scores and list rows that rested on it are gone in the same
+/// transaction. Doing it twice is the same as once.
+#[utoipa::path(post, path = "/v1/consents/withdraw", tag = "consent", security(("key" = [])),
+    request_body = WithdrawRequest, responses((status = 200, body = WithdrawnOut)))]
+async fn withdraw(
+    AppCaller { app: caller }: AppCaller,
+    State(app): State<App>,
+    Json(body): Json<WithdrawRequest>,
+) -> ApiResult<Json<WithdrawnOut>> {
+    reference(&body.account)?;
+    let withdrawal = body.clone().check(&caller, &app.keys, app.clock.now())?;
+    // A withdrawal is never turned away because others are waiting.
+    let reply = app.consents.submit_patiently(Command::Withdraw(withdrawal)).await??;
+    let (decided, effects) = match reply {
+        Replies::Ended(decided, effects) => (decided, effects),
+        Replies::Decided(_) => return Err(Problem::not_found()),
+    };
+    let receipt = match decided.receipt {
+        Some(receipt) => Some(receipt),
+        None => on_record(&app, &caller, &body.account, decided.entry).await?,
+    };
+    Ok(Json(WithdrawnOut { entry: decided.entry, receipt, effects }))
+}
+
+async fn on_record(
+    app: &App,
+    caller: &AppId,
+    account: &str,
+    entry: u64,
+) -> Result<Option<Receipt>, Problem> {
+    let mut tx = app.db.read().await?;
+    let subject = accounts::subject_of(&mut tx, &app.keys, caller, account).await?;
+    let Some(subject) = subject else { return Ok(None) };
+    let receipts = super::receipts_of(&mut tx, &app.keys, subject).await?;
+    Ok(receipts.into_iter().find(|(index, _)| *index == entry).map(|(_, receipt)| receipt))
+}
+
+/// What an account consents to.
+#[derive(Serialize, utoipa::ToSchema)]
+struct StateOut {
+    /// Every consent that was given or refused, oldest decision first.
+    consents: Vec<GrantOut>,
+    /// Receipts of every decision, oldest first, against the latest checkpoint.
+    #[schema(value_type = Vec<Object>)]
+    receipts: Vec<Receipt>,
+}
+
+/// One consent, living or ended.
+#[derive(Serialize, utoipa::ToSchema)]
+struct GrantOut {
+    /// About what.
+    #[schema(value_type = String)]
+    purpose: PurposeKind,
+    /// With which other app.
+    #[schema(value_type = Option<String>)]
+    peer: Option<AppId>,
+    /// `given`, `refused`, `withdrawn` or `expired`.
+    #[schema(value_type = String)]
+    state: Decision,
+    /// Whether it counts now.
+    live: bool,
+    /// Notice it was decided under; empty for a withdrawal of nothing.
+    notice: String,
+    /// Version of that notice.
+    notice_version: u32,
+    /// Language of that notice.
+    language: String,
+    /// When it was decided.
+    #[schema(value_type = String)]
+    given_at: Timestamp,
+    /// When it ends by itself.
+    #[schema(value_type = String)]
+    expires_at: Timestamp,
+    /// When it ended otherwise.
+    #[schema(value_type = Option<String>)]
+    ended_at: Option<Timestamp>,
+    /// Ledger index of the latest decision.
+    entry: u64,
+}
+
+impl GrantOut {
+    fn new(grant: Grant, now: Timestamp) -> Self {
+        let live = grant.is_live(now);
+        let Grant { purpose, peer, state, notice, notice_version, language, .. } = grant;
+        let Grant { given_at, expires_at, ended_at, entry, .. } = grant;
+        Self {
+            purpose,
+            peer,
+            state,
+            live,
+            notice,
+            notice_version,
+            language,
+            given_at,
+            expires_at,
+            ended_at,
+            entry,
+        }
+    }
+}
+
+/// Consents of an account, with receipts.
+#[utoipa::path(get, path = "/v1/accounts/{reference}/consents", tag = "consent",
+    security(("key" = [])), params(("reference" = String, Path, description = "the app's own reference")),
+    responses((status = 200, body = StateOut)))]
+async fn state(
+    AppCaller { app: caller }: AppCaller,
+    State(app): State<App>,
+    Path(text): Path<String>,
+) -> ApiResult<Json<StateOut>> {
+    let mut tx = app.db.read().await?;
+    let subject = accounts::subject_of(&mut tx, &app.keys, &caller, reference(&text)?).await?;
+    let subject = subject.ok_or(AccountError::Unknown)?;
+    let now = app.clock.now();
+    let grants = super::grants_of(&mut tx, &[subject]).await?;
+    let receipts = super::receipts_of(&mut tx, &app.keys, subject).await?;
+    let consents = grants.into_iter().map(|grant| GrantOut::new(grant, now)).collect();
+    let receipts = receipts.into_iter().map(|(_, receipt)| receipt).collect();
+    Ok(Json(StateOut { consents, receipts }))
+}
+
+/// A purpose, as data.
+#[derive(Serialize, utoipa::ToSchema)]
+struct PurposeOut {
+    /// Its name on the wire.
+    #[schema(value_type = String)]
+    purpose: PurposeKind,
+    /// Its title in English.
+    title: String,
+    /// What it covers, in English.
+    covers: String,
+    /// Legal basis.
+    legal_basis: String,
+    /// How long a consent lasts, in days.
+    lasts_days: u32,
+    /// Days after a refusal before a person may be asked again.
+    ask_again_after_days: u32,
+    /// Youngest age that may consent.
+    minimum_age: u8,
+    /// Whether it is for a pair of apps.
+    needs_peer: bool,
+}
+
+/// All purposes.
+#[utoipa::path(get, path = "/v1/purposes", tag = "consent",
+    security(("key" = []), ("session" = [])), responses((status = 200, body = Vec<PurposeOut>)))]
+async fn purposes(Officer: Officer) -> Json<Vec<PurposeOut>> {
+    let out = Purposes::builtin().all().iter().map(|p| PurposeOut {
+        purpose: p.kind(),
+        title: p.title("en").to_owned(),
+        covers: p.covers("en").to_owned(),
+        legal_basis: p.legal_basis().to_owned(),
+        lasts_days: p.lasts_days(),
+        ask_again_after_days: p.ask_again_after_days(),
+        minimum_age: p.minimum_age(),
+        needs_peer: p.needs_peer(),
+    });
+    Json(out.collect())
+}
+
+/// A published notice.
+#[derive(Serialize, utoipa::ToSchema)]
+struct NoticeOut {
+    /// Which notice.
+    id: String,
+    /// Its version.
+    version: u32,
+    /// Its language.
+    language: String,
+    /// Heading.
+    title: String,
+    /// Text, in Markdown.
+    text: String,
+    /// SHA-256 of the file, lower-case hexadecimal.
+    sha256: String,
+    /// Purposes it asks for.
+    #[schema(value_type = Vec<String>)]
+    purposes: Vec<PurposeKind>,
+}
+
+/// All notices, every version and language. Apps show these texts.
+#[utoipa::path(get, path = "/v1/notices", tag = "consent", security(()),
+    responses((status = 200, body = Vec<NoticeOut>)))]
+async fn notices() -> Json<Vec<NoticeOut>> {
+    let out = Notices::builtin().all().iter().map(|n| NoticeOut {
+        id: n.id.clone(),
+        version: n.version,
+        language: n.language.clone(),
+        title: n.title.clone(),
+        text: n.text.clone(),
+        sha256: crate::ids::hex(&n.sha256),
+        purposes: n.purposes.clone(),
+    });
+    Json(out.collect())
+}

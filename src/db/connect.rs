@@ -39,6 +39,8 @@ enum Pools {
 const SQLITE_READERS: u32 = 4;
 /// Connections to PostgreSQL per process.
 const POSTGRES_CONNECTIONS: u32 = 16;
+/// Prepared statements kept per connection: every statement in its few shapes.
+const STATEMENTS_CACHED: usize = 1024;
 /// How long to wait for another process's lock, or for a free connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -63,7 +65,7 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(PATIENCE)
-            .statement_cache_capacity(256)
+            .statement_cache_capacity(STATEMENTS_CACHED)
             .pragma("secure_delete", "on")
             .pragma("recursive_triggers", "on");
         let writer = SqlitePoolOptions::new()
@@ -83,7 +85,8 @@ impl Db {
     }
 
     async fn open_postgres(address: &str) -> Result<Self> {
-        let options = PgConnectOptions::from_str(address)?.statement_cache_capacity(256);
+        let options =
+            PgConnectOptions::from_str(address)?.statement_cache_capacity(STATEMENTS_CACHED);
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(PATIENCE)

@@ -30,8 +30,15 @@ pub trait Grouped: Send + Sync + 'static {
     fn committed(&self, _replies: &[Self::Reply]) {}
 }
 
-/// Items in one transaction at most.
-pub const BATCH_MAX: usize = 256;
+/// How much a writer takes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Callers that may wait.
+    pub waiting: usize,
+    /// Items in one transaction at most. With 1, every caller pays for a flush of its own.
+    pub batch: usize,
+}
+
 /// Attempts at a batch that met conflicting work.
 const ATTEMPTS: usize = 5;
 
@@ -64,10 +71,10 @@ impl<G: Grouped> Clone for Group<G> {
 }
 
 impl<G: Grouped> Group<G> {
-    /// Starts the writer. `capacity` bounds the callers that may wait.
-    pub fn spawn(db: Db, grouped: Arc<G>, capacity: usize) -> Self {
-        let (queue, waiting) = mpsc::channel(capacity);
-        tokio::spawn(write(db, grouped, waiting));
+    /// Starts the writer.
+    pub fn spawn(db: Db, grouped: Arc<G>, limits: Limits) -> Self {
+        let (queue, waiting) = mpsc::channel(limits.waiting);
+        tokio::spawn(write(db, grouped, waiting, limits.batch));
         Self { queue }
     }
 
@@ -95,9 +102,14 @@ fn refused<T>(error: mpsc::error::TrySendError<T>) -> GroupError {
     }
 }
 
-async fn write<G: Grouped>(db: Db, grouped: Arc<G>, mut waiting: mpsc::Receiver<Waiting<G>>) {
-    let mut batch = Vec::with_capacity(BATCH_MAX);
-    while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+async fn write<G: Grouped>(
+    db: Db,
+    grouped: Arc<G>,
+    mut waiting: mpsc::Receiver<Waiting<G>>,
+    limit: usize,
+) {
+    let mut batch = Vec::with_capacity(limit);
+    while waiting.recv_many(&mut batch, limit).await > 0 {
         let (items, senders): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         match attempt(&db, grouped.as_ref(), &items).await {
             Ok(replies) => {

@@ -202,7 +202,11 @@ impl group::Grouped for Adder {
 #[tokio::test]
 async fn group_commit_answers_each_caller_and_one_bad_row_harms_only_its_sender() {
     on_both(|db| async move {
-        let group = group::Group::spawn(db.clone(), Arc::new(Adder), 1000);
+        let group = group::Group::spawn(
+            db.clone(),
+            Arc::new(Adder),
+            group::Limits { waiting: 1000, batch: 256 },
+        );
         let mut callers = Vec::new();
         for n in 0..300_i64 {
             let group = group.clone();
@@ -237,7 +241,8 @@ async fn a_full_queue_sheds_and_a_patient_caller_waits() {
     let fresh = FreshSqlite::create();
     let db = fresh.open().await;
     let blocker = db.begin().await.unwrap();
-    let group = group::Group::spawn(db.clone(), Arc::new(Adder), 1);
+    let group =
+        group::Group::spawn(db.clone(), Arc::new(Adder), group::Limits { waiting: 1, batch: 256 });
     let mut callers = Vec::new();
     let mut shed = 0;
     for n in 0..8 {

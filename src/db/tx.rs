@@ -48,7 +48,7 @@ impl Conn {
 }
 
 /// Multi-row statements are cut into these sizes, so that few distinct texts are prepared.
-const CUTS: [usize; 5] = [512, 128, 32, 8, 1];
+const CUTS: [usize; 10] = [512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
 /// Parameters in one statement; SQLite's compiled-in limit is 32,766.
 const PARAMETERS_MAX: usize = 32_000;
 

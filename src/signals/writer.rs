@@ -9,11 +9,11 @@ use volens_privacy::KeyRing;
 use super::SignalError;
 use super::ingest::{Batch, Taken, take_in};
 use crate::clock::Clock;
-use crate::db::group::{Group, Grouped};
+use crate::db::group::{Group, Grouped, Limits};
 use crate::db::{self, Db, Tx};
 
-/// Calls that may wait for the writer.
-const WAITING_MAX: usize = 1024;
+/// A call may bring hundreds of signals, so a transaction takes fewer calls than elsewhere.
+const LIMITS: Limits = Limits { waiting: 1024, batch: 64 };
 
 /// Writes the signals of many calls in one transaction.
 pub struct Writer {
@@ -28,7 +28,7 @@ pub type Signals = Group<Writer>;
 impl Writer {
     /// Starts the writer.
     pub fn spawn(db: Db, keys: Arc<KeyRing>, clock: Arc<dyn Clock>, rng: StdRng) -> Signals {
-        Group::spawn(db, Arc::new(Self { keys, clock, rng: Mutex::new(rng) }), WAITING_MAX)
+        Group::spawn(db, Arc::new(Self { keys, clock, rng: Mutex::new(rng) }), LIMITS)
     }
 }
 

@@ -15,14 +15,18 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::problem::Problem;
 use super::{callers, headers, health, idempotency, observe, openapi};
-use crate::access;
 use crate::app::App;
+use crate::{access, accounts, consent, identity, ledger};
 
 /// What programs call. Each line is a file whose `routes()` lists its operations.
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Base::openapi())
         .merge(health::routes())
         .merge(access::http::routes())
+        .merge(ledger::http::routes())
+        .merge(accounts::http::routes())
+        .merge(consent::http::routes())
+        .merge(identity::http::routes())
 }
 
 /// What browsers open; not part of the API document.
