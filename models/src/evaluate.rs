@@ -123,9 +123,12 @@ pub fn auc_interval(
 ) -> Result<Interval, EvaluateError> {
     check(scores, labels)?;
     let ranked = Ranked::new(scores);
-    Ok(bootstrap(scores.len(), draws, seed, |counts| {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let values = (0..draws).map(|_| {
+        let counts = resample(scores.len(), &mut rng);
         ranked.auc(labels, |row| f64::from(counts[row]))
-    }))
+    });
+    Ok(Interval::of(values.collect()))
 }
 
 /// Mean negative log likelihood; probabilities are held one rounding step away from 0 and 1, as scikit-learn
@@ -163,33 +166,25 @@ pub fn ece_floor(probabilities: &[f64], seed: u64) -> f64 {
     draws.sum::<f64>() / FLOOR_DRAWS as f64
 }
 
-/// The percentile bootstrap of a statistic of rows that are drawn `counts[row]` times.
-pub fn bootstrap(
-    rows: usize,
-    draws: usize,
-    seed: u64,
-    statistic: impl Fn(&[u32]) -> f64,
-) -> Interval {
-    let mut rng = StdRng::seed_from_u64(seed);
+/// How often each of `rows` rows is drawn when as many are drawn with replacement.
+pub fn resample(rows: usize, rng: &mut StdRng) -> Vec<u32> {
     let mut counts = vec![0_u32; rows];
-    let mut values: Vec<f64> = (0..draws)
-        .map(|_| {
-            counts.fill(0);
-            for _ in 0..rows {
-                counts[rng.random_range(0..rows)] += 1;
-            }
-            statistic(&counts)
-        })
-        .filter(|value| value.is_finite())
-        .collect();
-    values.sort_by(f64::total_cmp);
-    let quantile = |q: f64| {
-        values
-            .get((q * (values.len().max(1) - 1) as f64).round() as usize)
-            .copied()
-            .unwrap_or(f64::NAN)
-    };
-    Interval { low: quantile(0.025), high: quantile(0.975) }
+    for _ in 0..rows {
+        counts[rng.random_range(0..rows)] += 1;
+    }
+    counts
+}
+
+impl Interval {
+    /// The percentile interval of bootstrap values; those that are not finite are left out.
+    pub fn of(mut values: Vec<f64>) -> Self {
+        values.retain(|value| value.is_finite());
+        values.sort_by(f64::total_cmp);
+        let last = values.len().saturating_sub(1) as f64;
+        let quantile =
+            |q: f64| values.get((q * last).round() as usize).copied().unwrap_or(f64::NAN);
+        Self { low: quantile(0.025), high: quantile(0.975) }
+    }
 }
 
 fn check(scores: &[f64], labels: &[bool]) -> Result<(), EvaluateError> {

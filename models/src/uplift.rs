@@ -8,18 +8,19 @@ use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::evaluate::{Interval, bootstrap};
+use crate::evaluate::{Interval, resample};
 use crate::features::Features;
 use crate::learner::{Options, TrainError, train};
 use crate::model::Model;
 use crate::table::Table;
 
 /// How uplift is learnt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Learner {
     /// One model of "treated and responded, or held out and did not", each arm weighted by the inverse of its
     /// share (Jaskowski, Jaroszewicz 2012). Uplift is twice its probability minus one.
+    #[default]
     ClassTransformation,
     /// A response model per arm; uplift is their difference.
     TwoModels,
@@ -170,18 +171,36 @@ impl UpliftMetrics {
     }
 }
 
-/// The bootstrap interval of the Qini value.
+/// Predictions on the rows of one fold of a randomised campaign.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured<'d> {
+    /// Expected change per row.
+    pub predicted: &'d [f64],
+    /// Which rows were treated.
+    pub treated: &'d [bool],
+    /// Which rows had the outcome.
+    pub outcome: &'d [bool],
+}
+
+/// The bootstrap interval of the mean Qini value over folds, rows drawn anew within each fold.
 pub fn qini_interval(
-    predicted: &[f64],
-    treated: &[bool],
-    outcome: &[bool],
+    folds: &[Measured<'_>],
     draws: usize,
     seed: u64,
 ) -> Result<Interval, UpliftError> {
-    let ranked = Ranked::new(predicted, treated, outcome)?;
-    Ok(bootstrap(predicted.len(), draws, seed, |counts| {
-        ranked.measure(|row| f64::from(counts[row])).qini_per_1000
-    }))
+    let mut rng = StdRng::seed_from_u64(seed);
+    let ranked: Vec<Ranked<'_>> = folds
+        .iter()
+        .map(|fold| Ranked::new(fold.predicted, fold.treated, fold.outcome))
+        .collect::<Result<_, _>>()?;
+    let values = (0..draws).map(|_| {
+        let qini = ranked.iter().map(|ranked| {
+            let counts = resample(ranked.order.len(), &mut rng);
+            ranked.measure(|row| f64::from(counts[row])).qini_per_1000
+        });
+        qini.sum::<f64>() / ranked.len() as f64
+    });
+    Ok(Interval::of(values.collect()))
 }
 
 /// A ranking that knows nothing, to compare with.

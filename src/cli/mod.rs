@@ -17,6 +17,7 @@ use rand::rngs::{StdRng, SysRng};
 
 mod bench;
 mod ledger;
+mod evaluate;
 mod logging;
 mod openapi;
 pub mod output;
@@ -59,6 +60,8 @@ commands! {
     Bench => bench;
     /// Print the OpenAPI document.
     Openapi => openapi;
+    /// Measure the product's own learners on a table.
+    Evaluate => evaluate;
     /// Print every setting with its default and its meaning.
     Settings => settings;
 }

@@ -27,7 +27,7 @@ fn parquet_file(path: &PathBuf) {
     let schema = "message t { required int64 account; optional double amount; required binary word (UTF8); \
         required int64 at (TIMESTAMP(MICROS,true)); }";
     let schema = Arc::new(parse_message_type(schema).expect("a schema"));
-    let file = std::fs::File::create(path).expect("the folder is writable");
+    let file = File::create(path).expect("the folder is writable");
     let properties = Arc::new(WriterProperties::builder().build());
     let mut writer = SerializedFileWriter::new(file, schema, properties).expect("a writer");
     let mut group = writer.next_row_group().expect("a row group");
