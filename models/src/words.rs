@@ -174,7 +174,7 @@ mod tests {
         let contributions = [
             contribution("fatigue.received", -0.9),
             contribution("topic.short", 0.2),
-            contribution("topic.long × recency.days", 0.4),
+            contribution("topic.long × recency.days", 0.5),
             contribution("lent.topic.medium", 0.3),
             contribution("treatment", 2.0),
             contribution("engagement.long", 0.001),
@@ -190,7 +190,7 @@ mod tests {
             ]
         );
         assert_eq!(found[0].feature, "topic.long");
-        assert!((found[0].contribution - 0.4).abs() < 1e-12);
+        assert!((found[0].contribution - 0.45).abs() < 1e-12);
         let all = reasons(&contributions, &running(), "en", 9);
         assert_eq!(
             all.last().map(|reason| reason.text.as_str()),
