@@ -4,17 +4,19 @@
 //! cell ([`TableBuilder`], which infers the kinds) or from feature vectors ([`Table::from_features`], where
 //! the [`Schema`] fixes them).
 
-use std::collections::BTreeMap;
+mod builder;
+mod names;
 
 use thiserror::Error;
+
+pub use builder::TableBuilder;
+use builder::{Growing, Interner, finite};
+pub use names::nearest;
 
 use crate::features::{Features, Kind, Schema, Value};
 
 /// The code of a missing category in [`Column::Category`].
 pub const MISSING: u32 = u32::MAX;
-
-/// Texts that mean "no value" in a file, after trimming.
-const MISSING_TEXTS: [&str; 7] = ["", "?", "NA", "N/A", "NaN", "null", "NULL"];
 
 /// One cell as a file gives it.
 #[derive(Clone, Debug, PartialEq)]
@@ -304,222 +306,5 @@ impl Table {
     }
 }
 
-/// Builds a [`Table`] record by record and infers each column's kind: a column whose every value reads as a
-/// finite number is numeric, any other is categorical.
-///
-/// A categorical column writes numbers in one way, so `1`, `1.0` and `01` are one category.
-pub struct TableBuilder {
-    names: Vec<String>,
-    columns: Vec<Growing>,
-    rows: usize,
-}
-
-impl TableBuilder {
-    /// Starts a table with this header.
-    pub fn new(header: Vec<String>) -> Result<Self, TableError> {
-        for (index, name) in header.iter().enumerate() {
-            if header[..index].contains(name) {
-                return Err(TableError::DuplicateColumn(name.clone()));
-            }
-        }
-        let columns = header.iter().map(|_| Growing::Numbers(Vec::new())).collect();
-        Ok(Self { names: header, columns, rows: 0 })
-    }
-
-    /// Adds one record.
-    pub fn push(&mut self, record: &[Cell]) -> Result<(), TableError> {
-        if record.len() != self.names.len() {
-            return Err(TableError::Width {
-                row: self.rows + 1,
-                found: record.len(),
-                expected: self.names.len(),
-            });
-        }
-        for (cell, column) in record.iter().zip(&mut self.columns) {
-            column.push(cell);
-        }
-        self.rows += 1;
-        Ok(())
-    }
-
-    /// The finished table.
-    pub fn finish(self) -> Table {
-        Table {
-            names: self.names,
-            columns: self.columns.into_iter().map(Growing::into_column).collect(),
-            rows: self.rows,
-        }
-    }
-}
-
-/// A column while rows still arrive.
-enum Growing {
-    Numbers(Vec<f64>),
-    Categories(Interner),
-}
-
-impl Growing {
-    fn push(&mut self, cell: &Cell) {
-        let number = match cell {
-            Cell::Missing => Some(f64::NAN),
-            Cell::Number(number) => Some(finite(*number)),
-            Cell::Text(text) => number_of(text.trim()),
-        };
-        if number.is_none()
-            && let Self::Numbers(values) = self
-        {
-            let mut interner = Interner::default();
-            for &value in values.iter() {
-                interner.push_number(value);
-            }
-            *self = Self::Categories(interner);
-        }
-        match (self, number, cell) {
-            (Self::Numbers(values), Some(number), _) => values.push(number),
-            (Self::Categories(interner), Some(number), _) => interner.push_number(number),
-            (Self::Categories(interner), None, Cell::Text(text)) => interner.push(text.trim()),
-            (Self::Numbers(_) | Self::Categories(_), None, _) => {
-                unreachable!("only text is not a number, and text makes the column categorical")
-            }
-        }
-    }
-
-    fn into_column(self) -> Column {
-        match self {
-            Self::Numbers(values) => Column::Number(values),
-            Self::Categories(interner) => {
-                Column::Category { codes: interner.codes, levels: interner.levels }
-            }
-        }
-    }
-}
-
-/// Gives each distinct text a number, in order of appearance.
-#[derive(Default)]
-struct Interner {
-    codes: Vec<u32>,
-    levels: Vec<String>,
-    index: BTreeMap<String, u32>,
-}
-
-impl Interner {
-    fn push(&mut self, text: &str) {
-        let code = if let Some(&code) = self.index.get(text) {
-            code
-        } else {
-            let code = self.levels.len() as u32;
-            self.levels.push(text.to_owned());
-            self.index.insert(text.to_owned(), code);
-            code
-        };
-        self.codes.push(code);
-    }
-
-    fn push_number(&mut self, number: f64) {
-        if number.is_nan() {
-            self.codes.push(MISSING);
-        } else {
-            self.push(&number.to_string());
-        }
-    }
-}
-
-/// The number a text stands for: NaN when it means "missing", `None` when it is not a number.
-fn number_of(text: &str) -> Option<f64> {
-    if MISSING_TEXTS.contains(&text) {
-        return Some(f64::NAN);
-    }
-    // Words such as "inf" and "nan" parse as floats but are not numbers in a table.
-    text.parse::<f64>().ok().filter(|number| number.is_finite())
-}
-
-fn finite(number: f64) -> f64 {
-    if number.is_finite() { number } else { f64::NAN }
-}
-
-/// The name most similar to `name` by edit distance, when at most a third of it differs.
-pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let wanted = name.to_lowercase();
-    let length = wanted.chars().count();
-    let limit = if length < 3 { 0 } else { (length / 3).max(1) };
-    known
-        .map(|candidate| (edit_distance(&wanted, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein distance in characters.
-fn edit_distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut previous: Vec<usize> = (0..=right.len()).collect();
-    for (row, a) in left.chars().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, b) in right.iter().enumerate() {
-            let substitute = previous[column] + usize::from(a != *b);
-            current.push(substitute.min(previous[column + 1] + 1).min(current[column] + 1));
-        }
-        previous = current;
-    }
-    previous[right.len()]
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(header: &[&str], rows: &[&[&str]]) -> Result<Table, TableError> {
-        Table::infer(
-            header,
-            rows.iter().map(|row| row.iter().map(|&c| c.to_owned()).collect::<Vec<String>>()),
-        )
-    }
-
-    #[test]
-    fn kinds_are_inferred_and_missing_values_kept_apart() {
-        let table = table(&["age", "job"], &[&["31", "clerk"], &["", "?"], &["4e1", "clerk"]])
-            .expect("well-formed");
-        let Column::Number(ages) = table.column("age").expect("there") else {
-            panic!("age is a number")
-        };
-        assert_eq!((ages[0], ages[2]), (31.0, 40.0));
-        assert!(ages[1].is_nan());
-        let expected =
-            Column::Category { codes: vec![0, MISSING, 0], levels: vec!["clerk".into()] };
-        assert_eq!(table.column("job").expect("there"), &expected);
-    }
-
-    #[test]
-    fn a_late_word_turns_numbers_into_categories_written_in_one_way() {
-        let table = table(&["code"], &[&["1.0"], &["01"], &["x"], &["1"]]).expect("well-formed");
-        let expected =
-            Column::Category { codes: vec![0, 0, 1, 0], levels: vec!["1".into(), "x".into()] };
-        assert_eq!(table.column("code").expect("there"), &expected);
-    }
-
-    #[test]
-    fn a_wrong_name_suggests_the_nearest() {
-        let table = table(&["visit", "spend"], &[&["0", "1"]]).expect("well-formed");
-        let error = table.column("visits").expect_err("no such column");
-        assert_eq!(error.to_string(), "there is no column \"visits\"; did you mean \"visit\"?");
-        let error = table.column("weather").expect_err("no such column");
-        assert_eq!(error.to_string(), "there is no column \"weather\"");
-    }
-
-    #[test]
-    fn labels_are_zero_or_one() {
-        let table = table(&["y"], &[&["0"], &["1"], &["2"]]).expect("well-formed");
-        let error = table.label("y").expect_err("2 is no label");
-        assert_eq!(error, TableError::Label { column: "y".into(), row: 3, value: "2".into() });
-        assert_eq!(table.take(&[1, 0]).label("y"), Ok(vec![true, false]));
-    }
-
-    #[test]
-    fn ragged_rows_and_repeated_names_are_refused() {
-        assert_eq!(
-            table(&["a", "b"], &[&["1"]]),
-            Err(TableError::Width { row: 1, found: 1, expected: 2 })
-        );
-        assert_eq!(table(&["a", "a"], &[]), Err(TableError::DuplicateColumn("a".into())));
-    }
-}
+mod tests;

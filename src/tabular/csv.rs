@@ -21,7 +21,7 @@ pub(super) fn open(path: &Path, file: File) -> Result<Records, TabularError> {
     let header =
         header.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_owned()).collect();
     let records = CsvRecords { records: reader.into_records(), read: 0, ended: false };
-    Ok(Records { header, length: None, records: Box::new(records) })
+    Ok(Records { header, length: None, stream: Box::new(records) })
 }
 
 struct CsvRecords {

@@ -60,7 +60,7 @@ pub struct Records {
     header: Vec<String>,
     /// Known before reading for Parquet only.
     length: Option<u64>,
-    records: Box<dyn Iterator<Item = Record> + Send>,
+    stream: Box<dyn Iterator<Item = Record> + Send>,
 }
 
 impl Records {
@@ -96,7 +96,7 @@ impl Iterator for Records {
     type Item = Record;
 
     fn next(&mut self) -> Option<Record> {
-        self.records.next()
+        self.stream.next()
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn open(path: &Path, file: File) -> Result<Records, TabularError> {
     let header = fields.iter().map(|field| field.name().to_owned()).collect();
     let length = u64::try_from(metadata.num_rows()).ok();
     let records = reader.into_iter().enumerate().map(|(index, row)| record(index as u64 + 1, row));
-    Ok(Records { header, length, records: Box::new(records) })
+    Ok(Records { header, length, stream: Box::new(records) })
 }
 
 fn record(record: u64, row: parquet::errors::Result<Row>) -> Record {

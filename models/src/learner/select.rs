@@ -150,18 +150,10 @@ impl Inner<'_> {
             }
             falls
         };
-        if !(first + 1 < count && better(first + 1)) {
-            for at in (0..first).rev() {
-                if !better(at) {
-                    break;
-                }
-            }
+        if first + 1 < count && better(first + 1) {
+            let _stopped_at = (first + 2..count).find(|&at| !better(at));
         } else {
-            for at in first + 2..count {
-                if !better(at) {
-                    break;
-                }
-            }
+            let _stopped_at = (0..first).rev().find(|&at| !better(at));
         }
         best
     }

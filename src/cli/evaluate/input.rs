@@ -31,12 +31,12 @@ pub(super) struct Source {
 
 /// Reads a table; an absent file and an empty one are told apart.
 pub(super) fn read(path: &Path) -> Result<Table> {
-    let table = tabular::read_table(path).map_err(|error| {
-        let exit = match error {
-            TabularError::Missing(_) => Exit::NotFound,
-            _ => Exit::Failure,
-        };
-        anyhow::Error::new(error).context(Stop::new(exit, format!("reading {}", path.display())))
+    let table = tabular::read_table(path).map_err(|error| match error {
+        TabularError::Missing(_) => Stop::new(Exit::NotFound, error.to_string()).into(),
+        TabularError::Record { .. } | TabularError::Table(_) => {
+            anyhow::Error::new(error).context(format!("reading {}", path.display()))
+        }
+        _ => anyhow::Error::new(error),
     })?;
     if table.rows() == 0 {
         return Err(Stop::new(
@@ -50,11 +50,10 @@ pub(super) fn read(path: &Path) -> Result<Table> {
 
 /// An error about a column name or its content: the name is a matter of the command line, the content is not.
 pub(super) fn column_error(error: TableError) -> anyhow::Error {
-    let exit = match error {
-        TableError::NoColumn { .. } => Exit::Usage,
-        _ => Exit::Failure,
-    };
-    Stop::new(exit, error.to_string()).into()
+    match error {
+        TableError::NoColumn { .. } => Stop::new(Exit::Usage, error.to_string()).into(),
+        _ => error.into(),
+    }
 }
 
 impl Source {
