@@ -213,6 +213,8 @@ mod verification {
         assert_eq!(error(swapped), Some(ConsentError::Order { index: 4 }));
         let repeated = two().into_iter().chain(two()).collect();
         assert_eq!(error(repeated), Some(ConsentError::Order { index: 4 }));
+        let twice = vec![two()[0].clone(), two()[0].clone()];
+        assert_eq!(error(twice), Some(ConsentError::Order { index: 4 }));
         // exchanging only the records, or only the leaves, does not help
         let mut exchanged = two();
         exchanged[0].record = two()[1].record.clone();
