@@ -334,6 +334,9 @@ mod linking {
         let me = consents(ME, "messenger", "photo");
         let elsewhere = consents(YOU, "photo", "social");
         assert_eq!(joined(&me, "photo", &elsewhere, "social"), Some(LinkError::NotMutual));
+        let away = consents(ME, "messenger", "social");
+        let back = consents(YOU, "photo", "messenger");
+        assert_eq!(joined(&away, "social", &back, "messenger"), Some(LinkError::NotMutual));
         let social = consents(YOU, "social", "photo");
         assert_eq!(joined(&me, "photo", &social, "photo"), Some(LinkError::NotMutual));
         let myself = consents(ME, "photo", "messenger");

@@ -90,6 +90,7 @@ fn what_is_not_one_persons_number_is_refused() {
     check("+49", None, PhoneError::Invalid);
     check("+1 555", None, PhoneError::Invalid);
     check("+999 1234 5678", None, PhoneError::Invalid);
+    check("+1 111 222 3333", None, PhoneError::Invalid);
     check("+49 151 1234567890123", None, PhoneError::Invalid);
     check("110", Some("DE"), PhoneError::Invalid);
     check("alice", Some("DE"), PhoneError::Invalid);
