@@ -22,6 +22,7 @@ pub mod relevance;
 pub mod testing;
 pub mod app;
 pub mod web;
+pub mod background;
 pub mod cli;
 
 /// Every SQL statement of the service, for the tests that prepare and count them.

@@ -1,20 +1,15 @@
 //! `volens serve`.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::{Context, Exit};
-use crate::access::sessions;
-use crate::app::App;
-use crate::db;
-use crate::web::{idempotency, router, server};
-
-/// Old sessions and kept answers are deleted this often.
-const TIDY_EVERY: Duration = Duration::from_mins(10);
+use crate::background;
+use crate::web::{router, server};
 
 /// What `serve` takes.
 #[derive(clap::Args)]
@@ -38,10 +33,15 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         &serde_json::json!({"listening": app.settings.listen, "url": address}),
         format_args!("Volens {} on {address}", env!("CARGO_PKG_VERSION")),
     )?;
-    let tidying = tokio::spawn(tidy(app.clone()));
+    let (stopping, stopped) = oneshot::channel::<()>();
+    let working = tokio::spawn({
+        let app = app.clone();
+        async move { background::run(&app, async { drop(stopped.await) }).await }
+    });
     let router = router::router(app.clone());
     server::serve(listener, router, &app.settings.web, stop()?).await;
-    tidying.abort();
+    drop(stopping);
+    working.await?;
     app.db.close().await;
     Ok(Exit::Ok)
 }
@@ -57,23 +57,4 @@ fn stop() -> Result<impl Future<Output = ()>> {
         }
         tracing::info!("stopping");
     })
-}
-
-/// Deletes what is past its time, again and again.
-async fn tidy(app: App) {
-    let mut every = tokio::time::interval(TIDY_EVERY);
-    loop {
-        every.tick().await;
-        if let Err(error) = forget(&app).await {
-            tracing::warn!(error = %error, "old sessions and answers were not deleted");
-        }
-    }
-}
-
-async fn forget(app: &App) -> Result<(), db::Error> {
-    let mut tx = app.db.begin().await?;
-    idempotency::forget(&mut tx, idempotency::oldest(app)).await?;
-    let before = app.now().minus(app.settings.access.session_lasts());
-    sessions::forget(&mut tx, before).await?;
-    tx.commit().await
 }

@@ -11,6 +11,8 @@ statements! {
     ADD = "insert into jobs (id, kind, payload, state, run_at, attempts, created_at)
            values ($1, $2, $3, 'queued', $4, 0, $5)";
     FIND = "select id, kind, payload, state, attempts, progress, error from jobs where id = $1";
+    DUE = "select count(*) as due from jobs
+           where (state = 'queued' and run_at <= $1) or (state = 'running' and lease_until < $1)";
     // Due jobs, and running ones whose worker went silent.
     CLAIM = "update jobs set state = 'running', attempts = attempts + 1, lease_until = $2
              where id = (select id from jobs
@@ -64,6 +66,12 @@ pub(super) async fn add(
 
 pub(super) async fn find(tx: &mut Tx, id: JobId) -> db::Result<Option<Job>> {
     tx.fetch_optional(FIND, values![id]).await?.as_ref().map(job).transpose()
+}
+
+/// Whether a claim would find something: a look that takes no lock.
+pub(super) async fn any_due(tx: &mut Tx, now: Timestamp) -> db::Result<bool> {
+    let due: i64 = tx.fetch_one(DUE, values![now]).await?.get("due")?;
+    Ok(due > 0)
 }
 
 pub(super) async fn claim(

@@ -94,6 +94,11 @@ impl Worker {
     /// Claims and runs one job. `false` when none was due.
     pub async fn run_one(&self) -> db::Result<bool> {
         let now = self.clock.now();
+        let mut tx = self.db.read().await?;
+        if !store::any_due(&mut tx, now).await? {
+            return Ok(false);
+        }
+        drop(tx);
         let mut tx = self.db.begin().await?;
         let claimed = store::claim(&mut tx, now, now.plus(LEASE)).await?;
         tx.commit().await?;

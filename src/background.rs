@@ -1,0 +1,108 @@
+//! What runs without being asked: the job queue's worker, and the sweeps that end what is past its
+//! time. Everything here also works when it runs on several nodes at once.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::access::sessions;
+use crate::app::App;
+use crate::consent::{self, Command, ConsentError};
+use crate::db;
+use crate::db::group::GroupError;
+use crate::jobs::{Handlers, Worker};
+use crate::web::idempotency;
+
+/// How often sweeps look.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Grants ended in one go.
+const EXPIRED_MAX: u32 = 500;
+
+/// Why a sweep did not finish; the next one goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// Consents could not be read.
+    #[error("expired consents could not be read")]
+    Consent(#[from] ConsentError),
+    /// The recorder did not take the expiry.
+    #[error("an expiry could not be recorded")]
+    Recorder(#[from] GroupError),
+    /// The database failed.
+    #[error("the database failed")]
+    Db(#[from] db::Error),
+}
+
+/// The worker of this service's jobs.
+pub fn worker(app: &App) -> Worker {
+    Worker::new(app.db.clone(), Arc::clone(&app.clock), handlers(app))
+}
+
+/// Every kind of job and what runs it.
+fn handlers(_app: &App) -> Handlers {
+    Handlers::default()
+}
+
+/// Works and sweeps until `stop` resolves; a job in hand is finished first.
+pub async fn run(app: &App, stop: impl Future<Output = ()>) {
+    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+    let worker = worker(app);
+    let working = worker.run_until(async {
+        // Either message or hang-up means stop.
+        drop(stopped.await);
+    });
+    let sweeping = async {
+        let mut every = tokio::time::interval(SWEEP_EVERY);
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                _ = every.tick() => {
+                    if let Err(error) = sweep(app).await {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "a sweep did not finish");
+                    }
+                }
+            }
+        }
+        drop(stopping);
+    };
+    tokio::join!(working, sweeping);
+}
+
+/// Ends consents whose time has run out, and deletes old sessions and kept answers.
+pub async fn sweep(app: &App) -> Result<(), SweepError> {
+    expire(app).await?;
+    let mut tx = app.db.begin().await?;
+    idempotency::forget(&mut tx, idempotency::oldest(app)).await?;
+    let before = app.now().minus(app.settings.access.session_lasts());
+    sessions::forget(&mut tx, before).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Records the end of every consent whose time has run out; answers how many. No permit ever waits
+/// for this: permits look at the time themselves.
+pub async fn expire(app: &App) -> Result<usize, SweepError> {
+    let mut ended = 0;
+    loop {
+        let mut tx = app.db.read().await?;
+        let due = consent::due(&mut tx, app.now(), EXPIRED_MAX).await?;
+        drop(tx);
+        if due.is_empty() {
+            return Ok(ended);
+        }
+        let mut waiting = tokio::task::JoinSet::new();
+        for grant in due {
+            let consents = app.consents.clone();
+            waiting.spawn(async move { consents.submit_patiently(Command::Expire(grant)).await });
+        }
+        let before = ended;
+        while let Some(done) = waiting.join_next().await {
+            let recorded = done.map_err(|_| GroupError::Closed)??;
+            ended += usize::from(recorded.is_ok());
+        }
+        // Grants of accounts that cannot be read stay; trying them again at once changes nothing.
+        if ended == before {
+            return Ok(ended);
+        }
+    }
+}
