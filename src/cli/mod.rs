@@ -18,7 +18,10 @@ use rand::rngs::{StdRng, SysRng};
 mod bench;
 mod ledger;
 mod evaluate;
+mod accounts;
+mod doctor;
 mod logging;
+mod migrate;
 mod openapi;
 pub mod output;
 mod serve;
@@ -58,6 +61,12 @@ commands! {
     Receipt => receipt;
     /// Measure speed as ratios within one run.
     Bench => bench;
+    /// Make apps, businesses, users, keys and sign-in links.
+    Accounts => accounts;
+    /// Bring the database to this version and stop.
+    Migrate => migrate;
+    /// Check disk, database, keys, ledger and clock.
+    Doctor => doctor;
     /// Print the OpenAPI document.
     Openapi => openapi;
     /// Measure the product's own learners on a table.

@@ -110,6 +110,12 @@ pub struct Session {
 /// Where pages send a browser that is not signed in.
 pub const SIGN_IN_PAGE: &str = "/sign-in";
 
+/// The address of a one-time sign-in link. The page there asks for one click, so that what fetches
+/// links to preview them does not use them up.
+pub fn sign_in_url(public_url: &str, token: &Token) -> String {
+    format!("{public_url}{SIGN_IN_PAGE}?link={}", token.expose())
+}
+
 /// Who presented a credential, or why nobody did.
 fn identified(parts: &Parts) -> Result<&Identified, Problem> {
     match parts.extensions.get::<Presented>() {

@@ -24,12 +24,6 @@ pub(super) fn routes() -> Router<App> {
         .route("/console/sign-out", post(sign_out))
 }
 
-/// The address of a one-time link. The page there asks for one click, so that what fetches links to
-/// preview them does not use them up.
-pub(super) fn link_url(public_url: &str, token: &Token) -> String {
-    format!("{public_url}{SIGN_IN_PAGE}?link={}", token.expose())
-}
-
 #[derive(Deserialize)]
 struct SignInForm {
     email: String,

@@ -9,6 +9,7 @@ use crate::access::keys::{Listed, NewKey};
 use crate::access::sessions::Token;
 use crate::access::{Caller, Password, Role};
 use crate::ids::{KeyId, UserId};
+use crate::web::callers::sign_in_url;
 
 /// An app to be made.
 #[derive(Deserialize, ToSchema)]
@@ -223,8 +224,7 @@ pub(super) struct LinkOut {
 
 impl LinkOut {
     pub(super) fn new(public_url: &str, token: &Token, expires_at: Timestamp) -> Self {
-        let url = super::console::link_url(public_url, token);
-        Self { url, expires_at }
+        Self { url: sign_in_url(public_url, token), expires_at }
     }
 }
 
