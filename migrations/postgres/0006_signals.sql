@@ -13,7 +13,7 @@ create index profiles_changed on profiles (changed);
 create table signal_tags (
     subject bytea  not null references accounts (subject) on delete cascade,
     tag     bytea  not null,
-    seen    bigint not null, -- the hour it was received
+    seen    bigint not null, -- the season (50 days) it was received in, no finer
     primary key (subject, tag)
 );
 

@@ -13,7 +13,7 @@ create index profiles_changed on profiles (changed);
 create table signal_tags (
     subject blob    not null references accounts (subject) on delete cascade,
     tag     blob    not null,
-    seen    integer not null, -- the hour it was received
+    seen    integer not null, -- the season (50 days) it was received in, no finer
     primary key (subject, tag)
 ) strict, without rowid;
 

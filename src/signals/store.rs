@@ -82,13 +82,21 @@ pub(super) async fn put_tags(
     tags: &BTreeSet<(SubjectId, [u8; 16])>,
     seen: Timestamp,
 ) -> Result<()> {
-    let rows = tags.iter().map(|(subject, tag)| values![*subject, *tag, seen.hour()]).collect();
+    let rows = tags.iter().map(|(subject, tag)| values![*subject, *tag, season(seen)]).collect();
     tx.execute_rows(PUT_TAGS, rows).await?;
     Ok(())
 }
 
+/// Forgets the tags that were all received before `before`.
 pub(super) async fn forget_tags(tx: &mut Tx, before: Timestamp) -> Result<u64> {
-    tx.execute(FORGET_TAGS, values![before]).await
+    tx.execute(FORGET_TAGS, values![season(before)]).await
+}
+
+/// The beginning of the season a time lies in. When a tag was seen is kept no finer: a row of hours
+/// would show when an account was awake, and two accounts with the same nights are one person.
+fn season(at: Timestamp) -> Timestamp {
+    const SEASON: i64 = 50 * 24 * 3600 * 1_000_000;
+    Timestamp::from_micros(at.micros().div_euclid(SEASON) * SEASON)
 }
 
 pub(super) async fn count_refusals(

@@ -14,6 +14,10 @@ use crate::redact::hide_debug;
 const SALT: &[u8] = b"volens/v1/data";
 const FORMAT: u8 = 1;
 const NONCE: usize = 24;
+const PADDED_MIN: usize = 256;
+const PADDED_STEP: usize = 4096;
+/// Ends what was padded; zeros follow (ISO/IEC 7816-4).
+const PAD_MARK: u8 = 0x80;
 
 /// 32 random bytes under which everything that belongs to one owner is sealed and committed to.
 #[derive(ZeroizeOnDrop)]
@@ -37,9 +41,13 @@ impl DataKey {
     ///
     /// The context (for instance table, column and row id) is authenticated, so that a value moved
     /// elsewhere does not open. Layout: format 1 ‖ nonce (24) ‖ ciphertext ‖ tag (16).
+    ///
+    /// What is sealed is padded first, to 256, 512, 1024, 2048 bytes or a multiple of 4096, so that
+    /// its length says little: two accounts with the same habits would be known by it otherwise.
     pub fn seal(&self, context: &[&[u8]], plain: &[u8], rng: &mut dyn Rng) -> Vec<u8> {
         let nonce: [u8; NONCE] = random_bytes(rng);
-        let payload = Payload { msg: plain, aad: &length_prefixed(context) };
+        let padded = pad(plain);
+        let payload = Payload { msg: &padded, aad: &length_prefixed(context) };
         let ciphertext = self
             .cipher()
             .encrypt(&nonce.into(), payload)
@@ -56,10 +64,12 @@ impl DataKey {
         let body = sealed.strip_prefix(&[FORMAT]).ok_or(KeyError::Unopenable)?;
         let (nonce, ciphertext) = body.split_first_chunk::<NONCE>().ok_or(KeyError::Unopenable)?;
         let payload = Payload { msg: ciphertext, aad: &length_prefixed(context) };
-        self.cipher()
+        let padded = self
+            .cipher()
             .decrypt(&(*nonce).into(), payload)
             .map(Zeroizing::new)
-            .map_err(|_error| KeyError::Unopenable)
+            .map_err(|_error| KeyError::Unopenable)?;
+        unpad(&padded).map(|plain| Zeroizing::new(plain.to_vec())).ok_or(KeyError::Unopenable)
     }
 
     /// The key that commits to one consent record and opens that commitment alone.
@@ -98,3 +108,27 @@ impl EntryKey {
 }
 
 hide_debug!(DataKey, EntryKey);
+
+/// The length that `length` bytes and the mark after them are padded to.
+fn padded_length(length: usize) -> usize {
+    let least = (length + 1).max(PADDED_MIN);
+    if least > PADDED_STEP / 2 {
+        least.next_multiple_of(PADDED_STEP)
+    } else {
+        least.next_power_of_two()
+    }
+}
+
+fn pad(plain: &[u8]) -> Zeroizing<Vec<u8>> {
+    let length = padded_length(plain.len());
+    let mut padded = Zeroizing::new(Vec::with_capacity(length));
+    padded.extend_from_slice(plain);
+    padded.push(PAD_MARK);
+    padded.resize(length, 0);
+    padded
+}
+
+fn unpad(padded: &[u8]) -> Option<&[u8]> {
+    let mark = padded.iter().rposition(|byte| *byte != 0)?;
+    (padded[mark] == PAD_MARK).then(|| &padded[..mark])
+}

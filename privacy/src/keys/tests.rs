@@ -322,10 +322,24 @@ mod wrapping {
         assert_ne!(key.seal(&[], b"same", &mut rng), key.seal(&[], b"same", &mut rng));
     }
 
+    #[test]
+    fn the_length_of_what_is_sealed_says_little() {
+        let (key, mut rng) = (DataKey::generate(&mut rng(1)), rng(2));
+        let mut sealed_length = |length: usize| key.seal(&[], &vec![7; length], &mut rng).len();
+        let around = 1 + 24 + 16;
+        for (longest, padded) in [(255, 256), (511, 512), (1023, 1024), (2047, 2048), (4095, 4096)]
+        {
+            assert_eq!(sealed_length(longest), padded + around);
+            assert_eq!(sealed_length(longest / 2 + 1), padded + around);
+        }
+        assert_eq!(sealed_length(0), 256 + around);
+        assert_eq!(sealed_length(4096), 8192 + around);
+    }
+
     proptest! {
         #[test]
         fn whatever_was_sealed_opens(
-            plain in prop::collection::vec(any::<u8>(), 0..300),
+            plain in prop::collection::vec(any::<u8>(), 0..600),
             context in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..4),
         ) {
             let context: Vec<&[u8]> = context.iter().map(Vec::as_slice).collect();

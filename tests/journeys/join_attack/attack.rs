@@ -9,6 +9,8 @@ use crate::dump::{Cell, Table};
 
 /// A run of bytes that so many accounts of one app share says nothing about one of them.
 pub(super) const COMMON: usize = 20;
+/// So many different values a coarse column may have.
+pub(super) const FEW: usize = 16;
 /// Columns in clear that hold one of few values: what an app tells about its user, and what was
 /// decided. They narrow to a crowd (docs/threat-model.md says so), and two of them never join.
 /// Whatever is not in this list must share nothing at all.
@@ -25,6 +27,8 @@ pub(super) const COARSE: &[&str] = &[
     "record.decision",
     "record.notice.content_sha256",
     "record.notice.language",
+    "length of consent_records.sealed",
+    "length of profiles.sealed",
     "record.phone.encoding",
 ];
 /// Everything known about one account: `table.column` and value.
@@ -50,10 +54,16 @@ pub(super) fn by_account(
             let leaf = number(row, "entry").and_then(|entry| entries.get(&entry));
             for owner in owners {
                 let Some(material) = found.get_mut(&owner) else { continue };
-                let own = row.iter().filter(|(_, cell)| self::owner(cell) != Some(owner));
-                material.extend(
-                    own.map(|(column, cell)| (format!("{}.{column}", table.name), cell.clone())),
-                );
+                for (column, cell) in row {
+                    let label = format!("{}.{column}", table.name);
+                    if let Cell::Bytes(bytes) = cell {
+                        let length = Cell::Number(bytes.len() as i64);
+                        material.push((format!("length of {label}"), length));
+                    }
+                    if self::owner(cell) != Some(owner) {
+                        material.push((label, cell.clone()));
+                    }
+                }
                 material
                     .extend(leaf.map(|leaf| ("ledger_entries.leaf".to_owned(), (*leaf).clone())));
             }
@@ -143,7 +153,7 @@ pub(super) fn equal_values(one: &[&Material], other: &[&Material]) -> Vec<String
     let mut found = Vec::new();
     for (left_label, a) in &left {
         for (right_label, b) in &right {
-            let coarse = COARSE.contains(left_label) && COARSE.contains(right_label);
+            let coarse = is_coarse(left_label, a) && is_coarse(right_label, b);
             let shared = compare(a, b, one.len());
             if shared.is_a_join() && !coarse {
                 found.push(format!("{left_label} = {right_label}: {shared:?}"));
@@ -151,6 +161,11 @@ pub(super) fn equal_values(one: &[&Material], other: &[&Material]) -> Vec<String
         }
     }
     found
+}
+
+/// Whether a column is one of the coarse ones and does hold one of few values.
+fn is_coarse(label: &str, seen: &Sightings) -> bool {
+    COARSE.contains(&label) && groups(seen).count() <= FEW
 }
 
 /// Attack two: the runs of eight bytes in what is known of each account, without those that many

@@ -14,13 +14,18 @@ use volens::consent::{
     PhoneRequest, Recording, WithdrawRequest,
 };
 use volens::db::{Db, group::Grouped as _};
+use volens::signals::{self, Batch, Outcome, segment};
 use volens_privacy::phone::PhoneEncoding;
-use volens_privacy::{AgeBand, AppId, KeyRing, Notices, StretchCost, SubjectId, Timestamp};
+use volens_privacy::{AgeBand, AppId, KeyRing, Notices, StretchCost, SubjectId, Timestamp, Topics};
 
 /// People who have not consented to linking in both apps.
 pub(super) const STRANGERS: usize = 2_000;
 /// People who have, and serve as proof that the attack works.
 pub(super) const LINKED: usize = 50;
+/// Hours of use that the world lives through.
+const HOURS: u64 = 48;
+/// What people look at.
+const TOPICS: &[&str] = &["sport", "sport.running", "sport.cycling", "fashion", "fashion.shoes"];
 /// Cheap on purpose: what is attacked here is what is stored, not how slowly it was made.
 pub(super) const COST: StretchCost = StretchCost { memory_kib: 64, passes: 1 };
 
@@ -38,6 +43,9 @@ pub(super) struct Person {
     pub(super) phone: String,
     pub(super) linking: Linking,
     pub(super) details: Details,
+    /// The hour in which this person uses both apps, and what for: the same in both.
+    pub(super) hour: u64,
+    pub(super) topics: Vec<&'static str>,
 }
 
 /// The two apps; the second is the peer of the first.
@@ -57,6 +65,8 @@ pub(super) fn people(rng: &mut StdRng) -> Vec<Person> {
                 time_zone: "Europe/Berlin".to_owned(),
                 age_band: AgeBand::From25To34,
             },
+            hour: rng.random_range(0..HOURS),
+            topics: TOPICS.iter().copied().filter(|_| rng.random_bool(0.5)).collect(),
         })
         .collect()
 }
@@ -201,6 +211,33 @@ impl House {
         Command::Decide(intake.finish(&self.keys, &COST))
     }
 
+    /// Everybody who is up at `hour` uses `app`, some more than others.
+    async fn use_app(&mut self, app: &AppId, people: &[Person], references: &[String], hour: u64) {
+        let mut events = Vec::new();
+        for (person, reference) in people.iter().zip(references) {
+            if person.hour != hour {
+                continue;
+            }
+            for nth in 0..self.rng.random_range(1..4) {
+                events.push(serde_json::json!({
+                    "type": "track", "event": "Product Viewed", "userId": reference,
+                    "messageId": format!("{}-{hour}-{nth}", person.phone),
+                    "properties": { "topics": person.topics },
+                }));
+            }
+        }
+        events.shuffle(&mut self.rng);
+        let body = serde_json::json!({ "batch": events }).to_string();
+        let now = self.clock.now();
+        let items = segment::batch(Topics::builtin(), body.as_bytes(), now).expect("a batch");
+        let batch = Batch { app: app.clone(), received: now, items };
+        let mut tx = self.db.begin().await.expect("a transaction");
+        let taken = signals::take_in(&mut tx, &self.keys, &[batch], now, &mut self.rng).await;
+        tx.commit().await.expect("the commit");
+        let taken = taken.expect("signals are taken in").concat();
+        assert!(taken.iter().all(|one| one.outcome == Outcome::Accepted), "all have consented");
+    }
+
     fn withdraw(&self, app: &AppId, peer: &AppId, reference: &str) -> Command {
         let request = WithdrawRequest {
             account: reference.to_owned(),
@@ -223,12 +260,12 @@ pub(super) async fn world(address: &str) -> World {
     let mut house = House::open(address).await;
     let people = people(&mut house.rng);
     let [one, other] = apps();
-    let mut accounts = [const { Vec::new() }; 2];
+    let mut known = [const { Vec::new() }; 2];
     for (nth, (app, peer)) in [(&one, &other), (&other, &one)].into_iter().enumerate() {
         house.clock.advance(Duration::from_secs(86_400 * 3));
-        let known = house.register(app, &people).await;
+        known[nth] = house.register(app, &people).await;
         let (mut reports, mut withdrawals) = (Vec::new(), Vec::new());
-        for (person, (_, reference)) in people.iter().zip(&known) {
+        for (person, (_, reference)) in people.iter().zip(&known[nth]) {
             reports.extend(house.reports(app, peer, person, reference));
             if person.linking == Linking::Withdrawn {
                 withdrawals.push(house.withdraw(app, peer, reference));
@@ -236,7 +273,15 @@ pub(super) async fn world(address: &str) -> World {
         }
         house.record(reports).await;
         house.record(withdrawals).await;
-        accounts[nth] = known.into_iter().map(|(subject, _)| subject).collect();
+    }
+    let accounts = known.each_ref().map(|side| side.iter().map(|(subject, _)| *subject).collect());
+    let references = known.map(|side| side.into_iter().map(|(_, reference)| reference).collect());
+    let references: [Vec<String>; 2] = references;
+    for hour in 0..HOURS {
+        house.clock.advance(Duration::from_secs(3_600));
+        for (app, references) in [&one, &other].into_iter().zip(&references) {
+            house.use_app(app, &people, references, hour).await;
+        }
     }
     World { house, people, accounts }
 }
