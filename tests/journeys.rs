@@ -1,3 +1,4 @@
 //! Stories that run through the whole service, one a file.
 
 mod join_attack;
+mod kill;

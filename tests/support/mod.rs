@@ -42,7 +42,7 @@ pub(crate) struct TestApp {
     /// Its clock.
     pub(crate) clock: Arc<ManualClock>,
     router: Router,
-    directory: tempfile::TempDir,
+    directory: Option<tempfile::TempDir>,
 }
 
 /// Runs `body` with the whole service on SQLite, then on PostgreSQL (skipped aloud without a
@@ -91,18 +91,25 @@ impl TestApp {
     /// Opens the service on a database address, in a directory of its own.
     pub(crate) async fn open(database: &str, flags: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let settings = settings(directory.path(), database, flags);
+        let mut test = Self::open_in(directory.path(), database, flags).await;
+        test.directory = Some(directory);
+        test
+    }
+
+    /// Opens the service on a database address, in a directory that outlives it.
+    pub(crate) async fn open_in(directory: &Path, database: &str, flags: &[(&str, &str)]) -> Self {
+        let settings = settings(directory, database, flags);
         let clock = Arc::new(ManualClock::at(START));
         let rng = StdRng::seed_from_u64(42);
         let app = App::open(settings, Arc::<ManualClock>::clone(&clock), rng)
             .await
             .expect("the service opens");
-        Self { router: router::router(app.clone()), app, clock, directory }
+        Self { router: router::router(app.clone()), app, clock, directory: None }
     }
 
     /// Where its key ring and indexes are.
     pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
+        &self.app.settings.data
     }
 
     /// The service as a function, to be served on a socket.

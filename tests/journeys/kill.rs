@@ -1,0 +1,252 @@
+//! kill -9 in the middle of consent writes.
+//!
+//! The real program serves on a socket while sixteen connections give and take back consents. It is
+//! killed without warning, several times, and started again. Whatever it acknowledged must be there:
+//! every consent, every withdrawal, each with the receipt it handed out; and the ledger must verify.
+//! (A power cut is a harder test than a kill and needs its own machine: the kernel keeps what a
+//! killed process has written.)
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+use volens::db::testing::{FreshPostgres, FreshSqlite, skipped};
+use volens::{accounts, consent};
+use volens_privacy::consent::Decision;
+use volens_privacy::{AppId, Consents, PurposeKind, Receipt};
+
+use crate::support::TestApp;
+
+/// Times the program is killed.
+const ROUNDS: u64 = 4;
+/// Connections that write.
+const CONNECTIONS: usize = 16;
+/// Acknowledgements before a kill: somewhere in this range.
+const ACKNOWLEDGED: std::ops::Range<usize> = 60..240;
+/// No start takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What was acknowledged to one account: the latest decision, with its receipt.
+type Acknowledged = BTreeMap<String, (Decision, Receipt)>;
+
+/// The program, serving.
+struct Program {
+    child: Child,
+    address: SocketAddr,
+}
+
+fn command(directory: &Path, database: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_volens"));
+    command.arg("--json").arg("--data").arg(directory).args(["--database", database]);
+    command.kill_on_drop(true).stdin(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+impl Program {
+    async fn start(directory: &Path, database: &str) -> Self {
+        let mut child = command(directory, database)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output is a pipe")).lines();
+        let first = tokio::time::timeout(PATIENCE, lines.next_line()).await;
+        let first = first.expect("it starts in time").expect("its output can be read");
+        let said: Value = serde_json::from_str(&first.expect("it says where")).expect("JSON");
+        let address = said["listening"].as_str().expect("an address");
+        Self { child, address: address.parse().expect("an address") }
+    }
+
+    /// SIGKILL: no handler runs, nothing is flushed.
+    async fn kill(mut self) {
+        self.child.kill().await.expect("the program is killed");
+    }
+}
+
+/// One connection of the app, used again and again. Every answer that does not come is `None`.
+struct Connection {
+    stream: BufReader<TcpStream>,
+    key: Arc<str>,
+}
+
+impl Connection {
+    async fn open(address: SocketAddr, key: Arc<str>) -> Option<Self> {
+        let stream = TcpStream::connect(address).await.ok()?;
+        Some(Self { stream: BufReader::new(stream), key })
+    }
+
+    async fn send(&mut self, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
+        let body = body.to_string();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: volens\r\nauthorization: Bearer {}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            self.key,
+            body.len()
+        );
+        self.stream.get_mut().write_all((head + &body).as_bytes()).await.ok()?;
+        let (mut status, mut length, mut line) = (0, 0, String::new());
+        loop {
+            line.clear();
+            if self.stream.read_line(&mut line).await.ok()? == 0 {
+                return None;
+            }
+            let lower = line.trim().to_lowercase();
+            if let Some(rest) = lower.strip_prefix("http/1.1 ") {
+                status = rest.split(' ').next()?.parse().ok()?;
+            } else if let Some(rest) = lower.strip_prefix("content-length:") {
+                length = rest.trim().parse().ok()?;
+            } else if lower.is_empty() {
+                break;
+            }
+        }
+        let mut bytes = vec![0; length];
+        self.stream.read_exact(&mut bytes).await.ok()?;
+        Some((status, serde_json::from_slice(&bytes).ok()?))
+    }
+
+    /// Gives a consent; the receipt, once acknowledged.
+    async fn give(&mut self, account: &str) -> Option<Receipt> {
+        let details = json!({ "language": "en" });
+        let (status, _) = self.send("PUT", &format!("/v1/accounts/{account}"), &details).await?;
+        assert!(status == 200 || status == 201, "an account is made: {status}");
+        let report = json!({
+            "account": account,
+            "notice": {
+                "id": "messages", "version": 1, "language": "en",
+                "rendered_sha256": "9f".repeat(32),
+            },
+            "decisions": [{ "purpose": "business_messages", "decision": "given" }],
+        });
+        let (status, answer) = self.send("POST", "/v1/consents", &report).await?;
+        assert_eq!(status, 201, "{answer}");
+        Some(receipt(&answer["receipts"][0]))
+    }
+
+    /// Takes it back; the receipt, once acknowledged.
+    async fn withdraw(&mut self, account: &str) -> Option<Receipt> {
+        let report = json!({ "account": account, "purpose": "business_messages" });
+        let (status, answer) = self.send("POST", "/v1/consents/withdraw", &report).await?;
+        assert_eq!(status, 200, "{answer}");
+        Some(receipt(&answer["receipt"]))
+    }
+}
+
+fn receipt(value: &Value) -> Receipt {
+    Receipt::from_json(value.to_string().as_bytes()).expect("an acknowledgement holds a receipt")
+}
+
+/// Gives consents on one connection and takes every third back, until nobody answers.
+async fn write(mut connection: Connection, name: String, noted: Arc<Mutex<Acknowledged>>) {
+    for nth in 0.. {
+        let account = format!("{name}-{nth}");
+        let Some(given) = connection.give(&account).await else { return };
+        note(&noted, &account, Decision::Given, given);
+        if nth % 3 == 0 {
+            let Some(taken) = connection.withdraw(&account).await else { return };
+            note(&noted, &account, Decision::Withdrawn, taken);
+        }
+    }
+}
+
+fn note(noted: &Mutex<Acknowledged>, account: &str, decision: Decision, receipt: Receipt) {
+    let mut noted = noted.lock().expect("no writer panicked");
+    noted.insert(account.to_owned(), (decision, receipt));
+}
+
+/// One life of the program: it serves, writers write, and it is killed among them.
+async fn one_life(program: Program, key: &Arc<str>, round: u64) -> Acknowledged {
+    let noted = Arc::new(Mutex::new(Acknowledged::new()));
+    let mut writers = JoinSet::new();
+    for nth in 0..CONNECTIONS {
+        let connection = Connection::open(program.address, Arc::clone(key)).await;
+        let connection = connection.expect("the program accepts connections");
+        writers.spawn(write(connection, format!("r{round}-c{nth}"), Arc::clone(&noted)));
+    }
+    let enough = StdRng::seed_from_u64(round).random_range(ACKNOWLEDGED);
+    while noted.lock().expect("no writer panicked").len() < enough {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        assert!(writers.len() == CONNECTIONS && writers.try_join_next().is_none(), "all write");
+    }
+    program.kill().await;
+    while let Some(ended) = writers.join_next().await {
+        ended.expect("a writer notices that nobody answers");
+    }
+    Arc::into_inner(noted).expect("all writers ended").into_inner().expect("none panicked")
+}
+
+/// The decision on record now, from verified entries only.
+fn on_record(consents: &Consents) -> Option<Decision> {
+    let about = |purpose| purpose == PurposeKind::BusinessMessages;
+    let latest = consents.history().iter().rfind(|entry| about(entry.record.purpose));
+    latest.map(|entry| entry.record.decision)
+}
+
+/// Compares every acknowledgement with what the database holds.
+async fn compare(test: &TestApp, app: &AppId, acknowledged: &Acknowledged) -> usize {
+    let (keys, log) = (&test.app.keys, test.app.keys.log_verifier());
+    let mut tx = test.app.db.read().await.expect("a snapshot");
+    let mut checked = 0;
+    for (account, (decision, receipt)) in acknowledged {
+        let subject = accounts::subject_of(&mut tx, keys, app, account).await.expect("it answers");
+        let subject = subject.unwrap_or_else(|| panic!("account {account} was lost"));
+        let mut all = consent::consents_of(&mut tx, keys, &[subject]).await.expect("it answers");
+        let consents = all.remove(&subject).unwrap_or_else(|| panic!("{account} does not verify"));
+        // A withdrawal that was under way when the program died may have been recorded unheard.
+        let recorded = on_record(&consents);
+        let unheard = *decision == Decision::Given && recorded == Some(Decision::Withdrawn);
+        assert!(recorded == Some(*decision) || unheard, "{account}: {decision} was acknowledged");
+        let report = receipt.verify(&log).expect("the receipt verifies");
+        let kept = consents.history().iter().find(|entry| entry.index == report.index());
+        assert_eq!(kept.map(|entry| entry.record.id), Some(receipt.record().id), "{account}");
+        checked += 1;
+    }
+    checked
+}
+
+async fn acknowledged_consents_survive(database: &str) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let app = AppId::parse("messenger").expect("a slug");
+    let key: Arc<str> = {
+        let test = TestApp::open_in(directory.path(), database, &[]).await;
+        drop(test.new_app(app.as_str()).await);
+        let key = test.key_of(&volens::access::Caller::App(app.clone())).await;
+        test.app.db.close().await;
+        key.into()
+    };
+    let mut all = Acknowledged::new();
+    for round in 0..ROUNDS {
+        let program = Program::start(directory.path(), database).await;
+        all.extend(one_life(program, &key, round).await);
+        let verified = command(directory.path(), database).args(["ledger", "verify"]).output();
+        let verified = verified.await.expect("the program runs");
+        assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+        let test = TestApp::open_in(directory.path(), database, &[]).await;
+        assert_eq!(compare(&test, &app, &all).await, all.len());
+        test.app.db.close().await;
+    }
+    assert!(all.len() >= ROUNDS as usize * ACKNOWLEDGED.start, "there was much to lose");
+    assert!(all.values().any(|(decision, _)| *decision == Decision::Withdrawn));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_consents_survive_a_kill_on_sqlite() {
+    let fresh = FreshSqlite::create();
+    acknowledged_consents_survive(&fresh.address()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_consents_survive_a_kill_on_postgres() {
+    let Some(fresh) = FreshPostgres::create().await else { return skipped() };
+    acknowledged_consents_survive(&fresh.address()).await;
+    fresh.drop_database().await;
+}
