@@ -98,6 +98,7 @@ pub struct Web {
     pub first_request_seconds: u32,
     pub header_seconds: u32,
     pub body_seconds: u32,
+    pub answer_seconds: u32,
     pub stop_seconds: u32,
     pub body_limit_bytes: u32,
     pub upload_limit_bytes: u32,

@@ -8,8 +8,12 @@ use volens::db::testing::FreshSqlite;
 use crate::support::TestApp;
 use crate::support::server::{Server, closes_within};
 
-const SHORT: &[(&str, &str)] =
-    &[("web.first_request_seconds", "1"), ("web.header_seconds", "1"), ("web.body_seconds", "1")];
+const SHORT: &[(&str, &str)] = &[
+    ("web.first_request_seconds", "1"),
+    ("web.header_seconds", "1"),
+    ("web.body_seconds", "1"),
+    ("web.answer_seconds", "1"),
+];
 
 #[tokio::test]
 async fn silent_and_half_sent_connections_are_closed_and_others_are_served() {
@@ -79,6 +83,21 @@ async fn a_body_that_does_not_come_is_given_up() {
         .expect("in time")
         .expect("an answer");
     assert_eq!(&answer, b"HTTP/1.1 408");
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_no_answers_is_closed() {
+    let sqlite = FreshSqlite::create();
+    let test = TestApp::open(&sqlite.address(), SHORT).await;
+    let server = Server::start(&test).await;
+    let stream = server.connect().await;
+    let (reading, mut writing) = stream.into_split();
+    let request = "GET /openapi.json HTTP/1.1\r\nhost: volens\r\n\r\n".repeat(64);
+    // It asks for far more than the buffers of both ends hold, and never reads.
+    let asking = async { while writing.write_all(request.as_bytes()).await.is_ok() {} };
+    let closed = tokio::time::timeout(Duration::from_secs(20), asking).await;
+    assert!(closed.is_ok(), "the peer could go on for ever");
+    drop(reading);
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 //! own header time-out does not cover the time before the first byte. So a connection here has a
 //! fixed time for its first whole request head, whatever it sends meanwhile.
 
+mod stall;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
@@ -25,6 +27,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 
+use self::stall::Stalling;
 use super::callers::Address;
 use crate::config::Web;
 
@@ -83,6 +86,7 @@ pub async fn serve(
 struct Patience {
     first: Duration,
     head: Duration,
+    answer: Duration,
 }
 
 impl Patience {
@@ -90,6 +94,7 @@ impl Patience {
         Self {
             first: Duration::from_secs(settings.first_request_seconds.into()),
             head: Duration::from_secs(settings.header_seconds.into()),
+            answer: Duration::from_secs(settings.answer_seconds.into()),
         }
     }
 }
@@ -128,8 +133,8 @@ async fn connection(
         .max_concurrent_streams(128)
         .keep_alive_interval(patience.head)
         .keep_alive_timeout(patience.head);
-    let connection =
-        builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let stream = TokioIo::new(Stalling::new(stream, patience.answer));
+    let connection = builder.serve_connection(stream, TowerToHyperService::new(service));
     let connection = watcher.watch(connection.into_owned());
     tokio::pin!(connection);
     tokio::select! {

@@ -1,0 +1,138 @@
+//! The program itself: what it prints, how it ends, and that a stop is graceful.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+/// The program with its data in `directory` and nothing else of the environment that is ours.
+fn volens(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_volens"));
+    command.arg("--data").arg(directory.join("data")).env_remove("VOLENS_CONFIG");
+    command
+}
+
+fn run(directory: &Path, args: &[&str]) -> Output {
+    volens(directory).args(args).output().expect("it runs")
+}
+
+#[track_caller]
+fn json(output: &Output) -> Json {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{error}");
+    match serde_json::from_str(&text) {
+        Ok(json) => json,
+        Err(wrong) => panic!("not one JSON object ({wrong}): {text}"),
+    }
+}
+
+fn text<'a>(json: &'a Json, name: &str) -> &'a str {
+    json[name].as_str().expect("a text")
+}
+
+#[test]
+fn an_installation_is_made_at_the_command_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let run = |args: &[&str]| run(directory.path(), args);
+
+    let before = run(&["doctor", "--json"]);
+    assert_eq!(before.status.code(), Some(1));
+    assert!(!directory.path().join("data").exists(), "doctor makes nothing");
+    assert!(json(&run(&["migrate", "--json"]))["schema"].is_u64());
+    let well = json(&run(&["doctor", "--json"]));
+    assert_eq!(well["ok"], true, "{well}");
+
+    let app = ["accounts", "app", "facelook", "--title", "Facelook", "--json"];
+    assert_eq!(json(&run(&app))["id"], "facelook");
+    assert_eq!(run(&app).status.code(), Some(6), "a second one is a conflict");
+    let business = json(&run(&["accounts", "business", "Bakery", "--json"]));
+    let business = text(&business, "id").to_owned();
+
+    let key = ["accounts", "key", "--role", "business", "--business", &business, "--json"];
+    let made = json(&run(&key));
+    let listed = run(&["accounts", "keys"]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(listed.contains(text(&made, "id")), "{listed}");
+    let secret = text(&made, "key").rsplit('_').next().expect("a secret");
+    assert!(!listed.contains(secret), "a key is shown once");
+
+    let tenantless = run(&["accounts", "key", "--role", "business"]);
+    assert_eq!(tenantless.status.code(), Some(2));
+    let unknown = run(&["accounts", "revoke", "key_00000000000000000000000000000000"]);
+    assert_eq!(unknown.status.code(), Some(5));
+    json(&run(&["accounts", "revoke", text(&made, "id"), "--json"]));
+
+    json(&run(&["accounts", "user", "officer@example.org", "--role", "officer", "--json"]));
+    let link = json(&run(&["accounts", "link", "officer@example.org", "--json"]));
+    assert!(text(&link, "url").starts_with("http://127.0.0.1:8080/sign-in?link="));
+    let nobody = run(&["accounts", "link", "nobody@example.org"]);
+    assert_eq!(nobody.status.code(), Some(5));
+}
+
+#[test]
+fn a_password_comes_from_standard_input_and_has_a_length() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let make = |email: &str, password: &[u8]| {
+        let mut child = volens(directory.path())
+            .args(["accounts", "user", email, "--role", "operator", "--password-stdin"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        child.stdin.take().expect("a pipe").write_all(password).expect("it reads");
+        child.wait().expect("it ends").code()
+    };
+    assert_eq!(make("a@example.org", b"short\n"), Some(2));
+    assert_eq!(make("a@example.org", b"correct horse battery\n"), Some(0));
+}
+
+#[test]
+fn wrong_settings_end_it_with_a_hint_and_without_the_value() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let output = volens(directory.path())
+        .arg("settings")
+        .env("VOLENS_WEB_CONECTIONS", "hunter2")
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("VOLENS_WEB_CONNECTIONS"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn a_signal_stops_it_after_the_request_in_hand() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut child = volens(directory.path())
+        .args(["serve", "--listen", "127.0.0.1:0", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let mut line = String::new();
+    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+    output.read_line(&mut line).expect("it says where it listens");
+    let listening: Json = serde_json::from_str(&line).expect("one JSON object");
+    let address = text(&listening, "listening").to_owned();
+
+    let mut stream = tokio::net::TcpStream::connect(&address).await.expect("it accepts");
+    let head = "POST /console/sign-in HTTP/1.1\r\nhost: volens\r\ncontent-length: 20\r\n\
+        content-type: application/x-www-form-urlencoded\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.expect("it is sent");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let id = child.id().to_string();
+    let kill = Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
+    assert!(kill.success());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stream.write_all(b"email=a@b&password=c").await.expect("it still reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("it is answered");
+    assert!(answer.starts_with(b"HTTP/1.1 303"), "{}", String::from_utf8_lossy(&answer));
+    let ended = tokio::task::spawn_blocking(move || child.wait()).await.expect("no panic");
+    assert_eq!(ended.expect("it ends").code(), Some(0));
+}
