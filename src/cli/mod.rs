@@ -16,6 +16,7 @@ use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 
 mod bench;
+mod demo;
 mod ledger;
 mod evaluate;
 mod accounts;
@@ -24,6 +25,7 @@ mod logging;
 mod migrate;
 mod openapi;
 pub mod output;
+mod scratch;
 mod serve;
 mod receipt;
 mod settings;
@@ -53,6 +55,8 @@ macro_rules! commands {
 }
 
 commands! {
+    /// Make a little town, do the whole main job in it, serve the pages.
+    Demo => demo;
     /// Serve the API and the pages.
     Serve => serve;
     /// Verify the ledger, or print its head or key.

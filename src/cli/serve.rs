@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{Context, Exit};
+use crate::app::App;
 use crate::background;
 use crate::web::{router, server};
 
@@ -33,6 +34,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         &serde_json::json!({"listening": app.settings.listen, "url": address}),
         format_args!("Volens {} on {address}", env!("CARGO_PKG_VERSION")),
     )?;
+    until_stopped(&app, listener).await?;
+    Ok(Exit::Ok)
+}
+
+/// Serves and works until the process is asked to stop.
+pub(super) async fn until_stopped(app: &App, listener: TcpListener) -> Result<()> {
     let (stopping, stopped) = oneshot::channel::<()>();
     let working = tokio::spawn({
         let app = app.clone();
@@ -43,7 +50,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     drop(stopping);
     working.await?;
     app.db.close().await;
-    Ok(Exit::Ok)
+    Ok(())
 }
 
 /// Resolves when the process is asked to stop.

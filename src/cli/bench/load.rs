@@ -28,6 +28,7 @@ use crate::access::directory::{self, AppRecord};
 use crate::access::{Caller, keys};
 use crate::accounts::{self, Details, Registration};
 use crate::app::App;
+use crate::cli::scratch::Scratch;
 use crate::cli::{Context, Exit};
 use crate::config::Settings;
 use crate::db::Db;
@@ -66,7 +67,7 @@ struct Load {
 
 /// Runs the three measurements.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
-    let directory = Scratch::create()?;
+    let directory = Scratch::create("bench")?;
     let note = |what: &str| context.output.note(format_args!("measuring {what} …"));
 
     let settings = settings(&context.settings, &args, directory.path(), "grouped", 256)?;
@@ -131,29 +132,6 @@ fn table(load: &Load) -> String {
     write!(text, "{single:.1} times one transaction per request, {floor:.2} of the floor")
         .expect("writing to a string does not fail");
     text
-}
-
-/// A directory that is removed at the end.
-struct Scratch(std::path::PathBuf);
-
-impl Scratch {
-    fn create() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("volens-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&path)
-            .with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self(path))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // Nothing depends on it; a leftover is only untidy.
-        drop(std::fs::remove_dir_all(&self.0));
-    }
 }
 
 fn scratch_url(args: &Args, directory: &Path, name: &str) -> String {
