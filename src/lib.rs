@@ -10,6 +10,7 @@ pub mod stretch;
 pub mod metrics;
 pub mod limits;
 pub mod jobs;
+pub mod search;
 pub mod tabular;
 pub mod access;
 pub mod ledger;
@@ -18,6 +19,7 @@ pub mod consent;
 pub mod identity;
 pub mod signals;
 pub mod relevance;
+pub mod assistant;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod app;
@@ -37,6 +39,7 @@ pub fn statements() -> Vec<db::Statement> {
         identity::STATEMENTS,
         signals::STATEMENTS,
         relevance::STATEMENTS,
+        &assistant::statements(),
         web::idempotency::STATEMENTS,
         cli::STATEMENTS,
     ]

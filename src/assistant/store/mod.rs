@@ -1,0 +1,4 @@
+//! The slice in SQL.
+
+pub(super) mod bots;
+pub(super) mod conversations;
