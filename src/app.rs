@@ -24,7 +24,11 @@ use crate::db::group::{Group, Limits};
 use crate::db::{self, Db};
 use crate::limits::{Buckets, InFlight};
 use crate::metrics::Metrics;
+use crate::search::Shelf;
 use crate::stretch::Stretch;
+
+/// Search indexes that are kept open; the rest are opened when they are asked.
+const OPEN_INDEXES: usize = 64;
 
 /// The running service. Cheap to clone; every handler gets one.
 #[derive(Clone)]
@@ -56,6 +60,8 @@ pub struct Parts {
     pub api_keys: KeyCache,
     /// How much callers may ask for.
     pub rates: Rates,
+    /// Search indexes of bots.
+    pub shelf: Shelf,
     /// Requests with an `Idempotency-Key` that are being answered.
     pub in_flight: Arc<InFlight>,
     /// The one writer of accounts.
@@ -149,6 +155,7 @@ impl App {
             metrics: Arc::new(Metrics::default()),
             api_keys: KeyCache::new(Duration::from_secs(settings.access.key_cache_seconds.into())),
             rates: Rates::new(&settings),
+            shelf: Shelf::new(settings.data.join("indexes"), OPEN_INDEXES),
             in_flight: Arc::new(InFlight::default()),
             settings: Arc::new(settings),
             rng: Mutex::new(rng),

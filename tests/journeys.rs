@@ -2,3 +2,4 @@
 
 mod join_attack;
 mod kill;
+mod support_chat;

@@ -154,7 +154,7 @@ pub struct Started {
 pub async fn start(
     tx: &mut Tx,
     keys: &KeyRing,
-    rng: &mut dyn Rng,
+    rng: &mut (dyn Rng + Send),
     now: Timestamp,
     published: &Published,
     wanted: Option<Language>,
@@ -234,7 +234,7 @@ pub struct Turn<'a> {
 /// the customer is told: the reply, or that the bot has been silent since a person was asked for.
 pub async fn record(
     tx: &mut Tx,
-    rng: &mut dyn Rng,
+    rng: &mut (dyn Rng + Send),
     turn: &Turn<'_>,
     opened: &Conversation,
     mut reply: Reply,
@@ -264,7 +264,7 @@ pub async fn record(
 /// The customer asks for a person without writing a message. Asking twice changes nothing.
 pub async fn hand_over(
     tx: &mut Tx,
-    rng: &mut dyn Rng,
+    rng: &mut (dyn Rng + Send),
     turn: &Turn<'_>,
     opened: &Conversation,
     mut reply: Reply,

@@ -9,7 +9,7 @@ pub mod answer;
 pub mod conversation;
 pub mod corpus;
 mod guard;
-// pub mod http;
+pub mod http;
 pub mod persona;
 mod phrases;
 pub mod publish;
@@ -244,7 +244,7 @@ impl BotDraft {
 /// Makes a bot for a business.
 pub async fn create(
     tx: &mut Tx,
-    rng: &mut dyn Rng,
+    rng: &mut (dyn Rng + Send),
     now: Timestamp,
     business: BusinessId,
     draft: BotDraft,

@@ -20,6 +20,9 @@ use super::problem::ProblemOut;
     ),
     tags(
         (name = "access", description = "Apps, businesses, console users and their credentials"),
+        (name = "bots", description = "Support bots: persona, documents, publication"),
+        (name = "conversations", description = "What customers call, with the token of their conversation"),
+        (name = "inbox", description = "Conversations that wait for a person"),
         (name = "operations", description = "Health and counters"),
     ),
     components(schemas(ProblemOut<'static>)),
@@ -40,6 +43,8 @@ impl Modify for Credentials {
             "A console session; requests that change something also need `x-form-token`.",
         ));
         components.add_security_scheme("key", bearer);
+        let conversation = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme("conversation", conversation);
         components.add_security_scheme("segment", basic);
         components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
     }

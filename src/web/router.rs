@@ -16,7 +16,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::problem::Problem;
 use super::{callers, headers, health, idempotency, observe, openapi};
 use crate::app::App;
-use crate::{access, accounts, consent, identity, ledger};
+use crate::{access, accounts, assistant, consent, identity, ledger};
 
 /// What programs call. Each line is a file whose `routes()` lists its operations.
 fn api() -> OpenApiRouter<App> {
@@ -27,6 +27,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(accounts::http::routes())
         .merge(consent::http::routes())
         .merge(identity::http::routes())
+        .merge(assistant::http::routes())
 }
 
 /// What browsers open; not part of the API document.

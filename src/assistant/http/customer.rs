@@ -70,9 +70,10 @@ async fn start(
     let told = body.and_then(|Json(body)| body.language);
     let mut tx = app.db.begin().await?;
     let published = crate::assistant::published(&mut tx, id).await?;
-    let wanted = told.as_deref().and_then(Language::parse).or_else(|| {
-        Language::accepted(text(&headers, ACCEPT_LANGUAGE), &published.languages)
-    });
+    let wanted = told
+        .as_deref()
+        .and_then(Language::parse)
+        .or_else(|| Language::accepted(text(&headers, ACCEPT_LANGUAGE), &published.languages));
     let (mut rng, now) = (app.rng(), app.now());
     let started =
         conversation::start(&mut tx, &app.keys, &mut rng, now, &published, wanted).await?;

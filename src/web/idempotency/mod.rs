@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: the same request sent twice has one effect and one answer.
 //!
-//! The key (1 to 255 characters) belongs to its caller; method, path and body are fingerprinted. A
+//! The key (1 to 255 characters) belongs to its caller, and without a credential has no effect; method, path and body are fingerprinted. A
 //! repeat with another fingerprint is 422 `idempotency.mismatch`; a repeat while the first runs is
 //! 409 `idempotency.in_progress`; a repeat after it gets the same status and the same bytes, with
 //! `idempotency-replayed: true`. Answers 2xx and 4xx are kept for `web.idempotency_hours`; 5xx, and
@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, Method, StatusCode};
 use axum::middleware::Next;
@@ -175,7 +175,10 @@ pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, db::Error> {
 
 /// Answers a repeat from what was kept, or lets the request run and keeps its answer.
 pub(super) async fn repeats(State(app): State<App>, request: Request, next: Next) -> Response {
-    if request.method() != Method::POST || !request.headers().contains_key(KEY) {
+    // Strangers cannot be told apart, so none is given what was answered to another.
+    let nobody = callers::caller_id(request.extensions()) == [0; 16]
+        && !request.headers().contains_key(AUTHORIZATION);
+    if request.method() != Method::POST || nobody || !request.headers().contains_key(KEY) {
         return next.run(request).await;
     }
     match keyed(&app, request, next).await {
@@ -207,8 +210,12 @@ fn pending(app: &App, parts: &Parts, body: &[u8]) -> ApiResult<Pending> {
         ));
     }
     let caller = callers::caller_id(&parts.extensions);
+    // A credential that only its handler knows, such as a conversation's token, is a caller too.
+    let credential = parts.headers.get(AUTHORIZATION).filter(|_| caller == [0; 16]);
+    let credential = credential.map(HeaderValue::as_bytes).unwrap_or_default();
+    let credential = app.keys.caller_hash("idempotency/caller", credential);
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    let id = app.keys.caller_hash("idempotency/key", &[&caller, key].concat());
+    let id = app.keys.caller_hash("idempotency/key", &[&caller[..], &credential, key].concat());
     let text = [target.as_bytes(), b"\n", body].concat();
     let fingerprint = app.keys.caller_hash("idempotency/body", &text);
     Ok(Pending { id, fingerprint })
