@@ -22,10 +22,12 @@ enum Who {
     Public,
     /// These roles.
     Only(&'static [Role]),
+    /// Whoever holds the token of the one conversation; no role does.
+    Holder,
 }
 
 use Role::{Agent, App, Business, Officer, Operator};
-use Who::{Only, Public};
+use Who::{Holder, Only, Public};
 
 /// Every operation, in the order of the document.
 const OPERATIONS: &[(&str, Who)] = &[
@@ -38,10 +40,27 @@ const OPERATIONS: &[(&str, Who)] = &[
     ("GET /v1/accounts/{reference}/links", Only(&[App])),
     ("GET /v1/apps", Only(&[Operator])),
     ("POST /v1/apps", Only(&[Operator])),
+    ("GET /v1/bots", Only(&[Business])),
+    ("POST /v1/bots", Only(&[Business])),
+    ("GET /v1/bots/{bot}", Only(&[Business])),
+    ("PUT /v1/bots/{bot}", Only(&[Business])),
+    ("POST /v1/bots/{bot}/conversations", Public),
+    ("GET /v1/bots/{bot}/documents", Only(&[Business])),
+    ("POST /v1/bots/{bot}/documents", Only(&[Business])),
+    ("DELETE /v1/bots/{bot}/documents/{document}", Only(&[Business])),
+    ("GET /v1/bots/{bot}/documents/{document}", Only(&[Business])),
+    ("PUT /v1/bots/{bot}/persona", Only(&[Business])),
+    ("POST /v1/bots/{bot}/publish", Only(&[Business])),
+    ("GET /v1/bots/{bot}/versions", Only(&[Business])),
     ("GET /v1/businesses", Only(&[Operator])),
     ("POST /v1/businesses", Only(&[Operator])),
     ("POST /v1/consents", Only(&[App])),
     ("POST /v1/consents/withdraw", Only(&[App])),
+    ("POST /v1/conversations/{conversation}/feedback", Holder),
+    ("POST /v1/conversations/{conversation}/handoff", Holder),
+    ("GET /v1/conversations/{conversation}/messages", Holder),
+    ("POST /v1/conversations/{conversation}/messages", Holder),
+    ("GET /v1/inbox", Only(&[Agent])),
     ("GET /v1/keys", Only(&[App, Business, Operator])),
     ("POST /v1/keys", Only(&[App, Business, Operator])),
     ("DELETE /v1/keys/{key}", Only(&[App, Business, Operator])),
@@ -117,11 +136,11 @@ async fn every_operation_with_every_role() {
                 let allowed = match (who, role) {
                     (Public, _) => true,
                     (Only(roles), Some(role)) => roles.contains(&role),
-                    (Only(_), None) => false,
+                    (Only(_), None) | (Holder, _) => false,
                 };
                 if allowed {
                     assert!(answer.status != 401 && answer.status != 403, "{what}");
-                } else if role.is_none() {
+                } else if role.is_none() || matches!(who, Holder) {
                     assert_eq!(answer.status, 401, "{what}");
                     answer.problem(401, "access.unauthenticated");
                     assert!(answer.header("www-authenticate").starts_with("Bearer"), "{what}");
