@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod accounts;
 pub mod consent;
 pub mod identity;
+pub mod privacy_centre;
 pub mod signals;
 pub mod relevance;
 pub mod assistant;
@@ -37,6 +38,7 @@ pub fn statements() -> Vec<db::Statement> {
         accounts::STATEMENTS,
         consent::STATEMENTS,
         identity::STATEMENTS,
+        privacy_centre::STATEMENTS,
         signals::STATEMENTS,
         relevance::STATEMENTS,
         &assistant::statements(),

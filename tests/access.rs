@@ -61,6 +61,7 @@ const OPERATIONS: &[(&str, Who)] = &[
     ("GET /v1/conversations/{conversation}/messages", Holder),
     ("POST /v1/conversations/{conversation}/messages", Holder),
     ("GET /v1/inbox", Only(&[Agent])),
+    ("POST /v1/privacy-centre-links", Only(&[App])),
     ("GET /v1/keys", Only(&[App, Business, Operator])),
     ("POST /v1/keys", Only(&[App, Business, Operator])),
     ("DELETE /v1/keys/{key}", Only(&[App, Business, Operator])),

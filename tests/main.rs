@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod cli;
+mod browser;
 mod dump;
 mod journeys;
 mod slow;

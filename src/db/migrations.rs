@@ -29,6 +29,7 @@ const MIGRATIONS: &[Texts] = migrations![
     7 "0007_relevance",
     9 "0009_assistant",
     10 "0010_jobs",
+    11 "0011_privacy_links",
 ];
 
 /// The newest migration this program knows.

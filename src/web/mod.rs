@@ -12,6 +12,7 @@ pub mod idempotency;
 pub mod json;
 pub mod observe;
 pub mod openapi;
+mod pages;
 pub mod paging;
 pub mod problem;
 pub mod router;

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -14,9 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::problem::Problem;
-use super::{callers, headers, health, idempotency, observe, openapi};
+use super::{callers, headers, health, idempotency, observe, openapi, pages};
 use crate::app::App;
-use crate::{access, accounts, assistant, consent, identity, ledger};
+use crate::{access, accounts, assistant, consent, identity, ledger, privacy_centre};
 
 /// What programs call. Each line is a file whose `routes()` lists its operations.
 fn api() -> OpenApiRouter<App> {
@@ -28,11 +28,12 @@ fn api() -> OpenApiRouter<App> {
         .merge(consent::http::routes())
         .merge(identity::http::routes())
         .merge(assistant::http::routes())
+        .merge(privacy_centre::http::routes())
 }
 
 /// What browsers open; not part of the API document.
-fn pages() -> Router<App> {
-    access::http::forms()
+fn forms_and_pages() -> Router<App> {
+    access::http::forms().merge(pages::routes())
 }
 
 /// The OpenAPI document of [`api`].
@@ -52,10 +53,11 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .layer(from_fn_with_state(app.clone(), headers::secure))
         .layer(CompressionLayer::new().compress_when(compressed))
+        .layer(from_fn(pages::as_pages))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), callers::identify))
         .layer(from_fn_with_state(app.clone(), idempotency::repeats));
-    api.merge(pages())
+    api.merge(forms_and_pages())
         .merge(docs)
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || {

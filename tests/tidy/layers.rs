@@ -11,6 +11,7 @@ const SLICES: &[&str] = &[
     "accounts",
     "consent",
     "identity",
+    "privacy_centre",
     "signals",
     "relevance",
     "audience",

@@ -1,0 +1,33 @@
+//! The console: where everybody who signs in begins.
+
+use askama::Template;
+use axum::Router;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+
+use super::shell::{Page, Shell};
+use crate::access::Caller;
+use crate::app::App;
+use crate::web::callers::Session;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/console", get(elsewhere))
+}
+
+#[derive(Template)]
+#[template(path = "console/elsewhere.html")]
+struct Elsewhere {
+    shell: Shell,
+    role: &'static str,
+}
+
+/// Where users go who have no campaigns.
+async fn elsewhere(session: Session) -> Response {
+    match session.caller {
+        Caller::Officer => Redirect::to("/officer").into_response(),
+        _ => {
+            let role = session.caller.role().as_str();
+            Page(Elsewhere { shell: Shell::of(&session, "/console"), role }).into_response()
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The ledger's entries, newest first, and one entry with its proof.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use serde::Deserialize;
+use volens_privacy::Timestamp;
+use volens_privacy::ledger::{Leaf, LeafKind, leaf_hash, parse_tlog_proof, tlog_proof};
+
+use super::super::guard::AsOfficer;
+use super::super::shell::{Page, Shell};
+use super::super::text;
+use crate::app::App;
+use crate::ids::hex;
+use crate::ledger;
+use crate::web::extract::{Path, Query};
+use crate::web::problem::{ApiResult, Problem};
+
+/// Entries on a page.
+const ON_A_PAGE: usize = 50;
+/// Entries read at a time.
+const CHUNK: u64 = 500;
+/// Entries looked through for one page, when few are of the kind asked for.
+const LOOKED_THROUGH: u64 = 20_000;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/officer/entries", get(entries))
+        .route("/officer/entries/{index}", get(entry))
+}
+
+/// One line.
+struct Line {
+    index: u64,
+    kind: &'static str,
+    tone: &'static str,
+    at: Timestamp,
+    about: String,
+}
+
+#[derive(Template)]
+#[template(path = "officer/entries.html")]
+struct Entries {
+    shell: Shell,
+    size: u64,
+    lines: Vec<Line>,
+    kinds: Vec<&'static str>,
+    kind: String,
+    older: Option<u64>,
+    first_page: bool,
+}
+
+#[derive(Deserialize)]
+struct EntriesQuery {
+    before: Option<u64>,
+    #[serde(default)]
+    kind: String,
+}
+
+async fn entries(
+    AsOfficer(session): AsOfficer,
+    State(app): State<App>,
+    Query(query): Query<EntriesQuery>,
+) -> ApiResult<impl IntoResponse> {
+    let mut tx = app.db.read().await?;
+    let size = ledger::size(&mut tx).await?;
+    let wanted = LeafKind::ALL.into_iter().find(|kind| kind.as_str() == query.kind);
+    let start = query.before.unwrap_or(size).min(size);
+    let (mut at, mut lines) = (start, Vec::new());
+    'pages: while at > 0 && start - at < LOOKED_THROUGH {
+        let from = at.saturating_sub(CHUNK);
+        for (index, bytes) in ledger::entries(&mut tx, from, at).await?.into_iter().rev() {
+            if lines.len() == ON_A_PAGE {
+                break 'pages;
+            }
+            at = index;
+            let leaf = Leaf::parse(&bytes).ok();
+            let fits = wanted.is_none_or(|kind| leaf.as_ref().is_some_and(|l| l.kind() == kind));
+            if let Some(leaf) = leaf.filter(|_| fits) {
+                lines.push(Line::new(index, &leaf));
+            }
+        }
+    }
+    Ok(Page(Entries {
+        shell: Shell::of(&session, "/officer/entries"),
+        size,
+        lines,
+        kinds: LeafKind::ALL.into_iter().map(LeafKind::as_str).collect(),
+        kind: wanted.map(LeafKind::as_str).unwrap_or_default().to_owned(),
+        older: (at > 0).then_some(at),
+        first_page: start == size,
+    }))
+}
+
+impl Line {
+    fn new(index: u64, leaf: &Leaf) -> Self {
+        let kind = leaf.kind();
+        Self { index, kind: kind.as_str(), tone: tone(kind), at: leaf.at(), about: about(leaf) }
+    }
+}
+
+fn tone(kind: LeafKind) -> &'static str {
+    match kind {
+        LeafKind::ConsentGiven => "good",
+        LeafKind::ConsentWithdrawn | LeafKind::ConsentRefused => "bad",
+        LeafKind::ConsentExpired | LeafKind::OfficerAccess => "warn",
+        LeafKind::ListSealed | LeafKind::ModelTrained => "accent",
+        LeafKind::NoticePublished | LeafKind::KeyRotated | LeafKind::AuditRun => "",
+    }
+}
+
+/// What the entry is about, without knowing about whom.
+fn about(leaf: &Leaf) -> String {
+    let mut parts = Vec::new();
+    if let Some(purpose) = leaf.purpose() {
+        parts.push(purpose.definition().title("en").to_owned());
+    }
+    if let Some(app) = leaf.app() {
+        parts.push(format!("in {app}"));
+    }
+    if let Some(peer) = leaf.peer() {
+        parts.push(format!("with {peer}"));
+    }
+    if let Some(notice) = leaf.notice() {
+        parts.push(format!("notice {} version {}", notice.id, notice.version));
+    }
+    let detail = |name: &str| leaf.detail()?.get(name)?.as_str().map(str::to_owned);
+    parts.extend(["language", "list", "model", "view"].into_iter().filter_map(detail));
+    parts.join(" · ")
+}
+
+#[derive(Template)]
+#[template(path = "officer/entry.html")]
+struct Entry {
+    shell: Shell,
+    line: Line,
+    size: u64,
+    leaf: String,
+    canonical: String,
+    hash: String,
+    proof: Option<String>,
+    proven: bool,
+}
+
+async fn entry(
+    AsOfficer(session): AsOfficer,
+    State(app): State<App>,
+    Path(index): Path<u64>,
+) -> ApiResult<impl IntoResponse> {
+    let mut tx = app.db.read().await?;
+    let size = ledger::size(&mut tx).await?;
+    let mut found = ledger::leaves(&mut tx, &[index]).await?;
+    let bytes = found.remove(&index).ok_or_else(Problem::not_found)?;
+    let leaf = Leaf::parse(&bytes).map_err(|error| Problem::internal(&error))?;
+    let hashes = ledger::proofs(&mut tx, &[index], size).await?.pop().unwrap_or_default();
+    let checkpoint = ledger::checkpoint_at(&mut tx, size).await?;
+    let proof = checkpoint.map(|checkpoint| tlog_proof(index, &hashes, &checkpoint));
+    // Checked the way a stranger would: from the text alone, with the public key.
+    let verifier = app.keys.log_verifier();
+    let proven = proof.as_deref().and_then(|text| parse_tlog_proof(text).ok());
+    let proven = proven.is_some_and(|proof| proof.verify(&bytes, &verifier).is_ok());
+    Ok(Page(Entry {
+        shell: Shell::of(&session, "/officer/entries"),
+        line: Line::new(index, &leaf),
+        size,
+        leaf: text::pretty(&bytes),
+        canonical: String::from_utf8_lossy(&bytes).into_owned(),
+        hash: hex(leaf_hash(&bytes).as_bytes()),
+        proof,
+        proven,
+    }))
+}

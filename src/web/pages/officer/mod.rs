@@ -1,0 +1,103 @@
+//! The privacy officer's console: the ledger, what it proves, and whether it holds.
+
+mod entries;
+mod notices;
+mod person;
+mod receipt;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use volens_privacy::ledger::Checkpoint;
+
+use super::guard::AsOfficer;
+use super::shell::{Page, Shell};
+use super::text;
+use crate::app::App;
+use crate::ledger::{self, Fault, Report};
+use crate::web::problem::ApiResult;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/officer", get(head))
+        .route("/officer/verify", post(verify))
+        .merge(entries::routes())
+        .merge(notices::routes())
+        .merge(person::routes())
+        .merge(receipt::routes())
+}
+
+/// The latest signed head.
+struct Head {
+    checkpoint: Checkpoint,
+    note: String,
+    signed: bool,
+}
+
+#[derive(Template)]
+#[template(path = "officer/head.html")]
+struct HeadPage {
+    shell: Shell,
+    head: Option<Head>,
+    vkey: String,
+    report: Option<Verdict>,
+}
+
+/// What a verification of the whole ledger found.
+struct Verdict {
+    report: Report,
+    faults: Vec<String>,
+}
+
+async fn head_page(app: &App, shell: Shell, report: Option<Verdict>) -> ApiResult<HeadPage> {
+    let mut tx = app.db.read().await?;
+    let verifier = app.keys.log_verifier();
+    let head = ledger::checkpoint(&mut tx).await?.map(|note| Head {
+        checkpoint: note.unverified(),
+        signed: verifier.verify(note.as_str()).is_ok(),
+        note: note.as_str().to_owned(),
+    });
+    Ok(HeadPage { shell, head, vkey: verifier.vkey(), report })
+}
+
+async fn head(
+    AsOfficer(session): AsOfficer,
+    State(app): State<App>,
+) -> ApiResult<impl IntoResponse> {
+    Ok(Page(head_page(&app, Shell::of(&session, "/officer"), None).await?))
+}
+
+/// Recomputes the whole ledger from its leaves.
+async fn verify(
+    AsOfficer(session): AsOfficer,
+    State(app): State<App>,
+) -> ApiResult<impl IntoResponse> {
+    let mut tx = app.db.read().await?;
+    let report = ledger::verify(&mut tx, &app.keys.log_verifier(), |_, _| {}).await?;
+    drop(tx);
+    let faults = report.faults.iter().map(in_words).collect();
+    let verdict = Verdict { report, faults };
+    Ok(Page(head_page(&app, Shell::of(&session, "/officer"), Some(verdict)).await?))
+}
+
+fn in_words(fault: &Fault) -> String {
+    match fault {
+        Fault::MissingEntry { entry } => format!("Entry {entry} is missing."),
+        Fault::UnreadableEntry { entry } => format!("Entry {entry} cannot be read."),
+        Fault::WrongNode { level, index } => {
+            let first = index << level;
+            let last = first + (1 << level) - 1;
+            format!("The stored hash over entries {first} to {last} is not theirs.")
+        }
+        Fault::Beyond => "There are entries or hashes behind the head.".to_owned(),
+        Fault::BadCheckpoint { size } => {
+            format!("The checkpoint over {size} entries is not signed by the key.")
+        }
+        Fault::WrongRoot { size } => {
+            format!("The first {size} entries are not those that were signed: history was changed.")
+        }
+        Fault::Uncovered { size } => format!("No checkpoint covers all {size} entries."),
+    }
+}

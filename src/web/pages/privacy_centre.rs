@@ -1,0 +1,245 @@
+//! A person's own page: what they agreed to, in plain words, and a button to take each back. Opened
+//! by an address from their app; needs no script.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{ACCEPT_LANGUAGE, CONTENT_DISPOSITION};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use volens_privacy::AppId;
+use volens_privacy::consent::Decision;
+use volens_privacy::notice::Notices;
+use volens_privacy::purpose::PurposeKind;
+
+use super::shell::{Page, Shell, token_of};
+use super::words::Words;
+use crate::access::directory;
+use crate::app::App;
+use crate::consent::{self, Command, Effects, Grant, Replies, Withdrawal};
+use crate::db::Tx;
+use crate::privacy_centre::{self, Person};
+use crate::web::callers::Anyone;
+use crate::web::extract::{Form, Path};
+use crate::web::json::Json;
+use crate::web::problem::{ApiResult, Problem};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/p/{token}", get(centre))
+        .route("/p/{token}/withdraw", post(withdraw))
+        .route("/p/{token}/receipts.json", get(receipts))
+}
+
+/// A consent that lives.
+struct Living {
+    purpose: &'static str,
+    peer: String,
+    title: &'static str,
+    with: String,
+    covers: &'static str,
+    since: String,
+    until: String,
+    notice: Option<String>,
+    notice_title: &'static str,
+}
+
+/// A consent that has ended, or that was declined.
+struct Ended {
+    title: &'static str,
+    with: String,
+    became: &'static str,
+    on: String,
+}
+
+/// What a withdrawal has just done.
+struct Done {
+    title: String,
+    entry: String,
+    effects: Vec<(&'static str, u64)>,
+}
+
+#[derive(Template)]
+#[template(path = "person/centre.html")]
+struct Centre {
+    shell: Shell,
+    token: String,
+    form_token: String,
+    lead: String,
+    valid_until: String,
+    living: Vec<Living>,
+    ended: Vec<Ended>,
+    done: Option<Done>,
+}
+
+#[derive(Template)]
+#[template(path = "person/gone.html")]
+struct Gone {
+    shell: Shell,
+}
+
+fn gone(headers: &HeaderMap) -> Response {
+    let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let first = wanted.and_then(|text| text.split([',', ';']).next()).unwrap_or("en");
+    (StatusCode::NOT_FOUND, Page(Gone { shell: Shell::public(first.trim()) })).into_response()
+}
+
+/// The page.
+async fn centre(
+    Anyone(identified): Anyone,
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let mut tx = app.db.read().await?;
+    let person = privacy_centre::open(&mut tx, &app.keys, &token, app.now()).await?;
+    let Some(person) = person else { return Ok(gone(&headers)) };
+    let form_token = token_of(identified.as_ref());
+    let page = page(&app, &mut tx, &person, (token, form_token), None).await?;
+    Ok(Page(page).into_response())
+}
+
+async fn page(
+    app: &App,
+    tx: &mut Tx,
+    person: &Person,
+    (token, form_token): (String, String),
+    done: Option<Done>,
+) -> ApiResult<Centre> {
+    let shell = Shell::public(&person.language);
+    let (words, now) = (shell.words, app.now());
+    let grants = consent::grants_of(tx, &[person.subject]).await?;
+    let known = directory::app(tx, &person.app).await?;
+    let title = known.map_or_else(|| person.app.to_string(), |record| record.title);
+    let (living, ended): (Vec<_>, Vec<_>) = grants.iter().partition(|grant| grant.is_live(now));
+    let until = person.expires_at.to_string();
+    Ok(Centre {
+        token,
+        form_token,
+        lead: Words::fill(words.centre_lead, &title),
+        valid_until: Words::fill(words.valid_until, until.get(11..16).unwrap_or_default()),
+        living: living.into_iter().map(|grant| Living::new(grant, words)).collect(),
+        ended: ended.into_iter().rev().map(|grant| Ended::new(grant, words)).collect(),
+        done,
+        shell,
+    })
+}
+
+fn with(peer: Option<&AppId>, words: &Words) -> String {
+    peer.map(|peer| Words::fill(words.with_app, peer.as_str())).unwrap_or_default()
+}
+
+impl Living {
+    fn new(grant: &Grant, words: &'static Words) -> Self {
+        let definition = grant.purpose.definition();
+        let Grant { notice, notice_version: version, language, .. } = grant;
+        let shown = Notices::builtin().get(notice, *version, language);
+        Self {
+            purpose: grant.purpose.as_str(),
+            peer: grant.peer.as_ref().map(ToString::to_string).unwrap_or_default(),
+            title: definition.title(words.code),
+            with: with(grant.peer.as_ref(), words),
+            covers: definition.covers(words.code),
+            since: words.day(grant.given_at),
+            until: words.day(grant.expires_at),
+            notice: shown.map(|_| format!("/n/{notice}/{version}/{language}")),
+            notice_title: shown.map(|notice| notice.title.as_str()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Ended {
+    fn new(grant: &Grant, words: &'static Words) -> Self {
+        let (became, at) = match grant.state {
+            Decision::Withdrawn => (words.state_withdrawn, grant.ended_at),
+            Decision::Refused => (words.state_refused, Some(grant.given_at)),
+            Decision::Given | Decision::Expired => (words.state_expired, Some(grant.expires_at)),
+        };
+        Self {
+            title: grant.purpose.definition().title(words.code),
+            with: with(grant.peer.as_ref(), words),
+            became,
+            on: words.day(at.unwrap_or(grant.given_at)),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct WithdrawForm {
+    purpose: String,
+    #[serde(default)]
+    peer: String,
+}
+
+/// Takes one consent back and says what went with it.
+async fn withdraw(
+    Anyone(identified): Anyone,
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<WithdrawForm>,
+) -> ApiResult<Response> {
+    let now = app.now();
+    let mut tx = app.db.read().await?;
+    let person = privacy_centre::open_to_withdraw(&mut tx, &app.keys, &token, now).await?;
+    drop(tx);
+    let Some(person) = person else { return Ok(gone(&headers)) };
+    let unknown = || Problem::bad_request("form.invalid", "there is no such purpose");
+    let purpose: PurposeKind = form.purpose.parse().map_err(|_| unknown())?;
+    let peer = match form.peer.as_str() {
+        "" => None,
+        peer => Some(AppId::parse(peer).map_err(|_| unknown())?),
+    };
+    let withdrawal = Withdrawal {
+        app: person.app.clone(),
+        account: person.account,
+        purpose,
+        peer: peer.clone(),
+        decided_at: now,
+    };
+    let reply = app.consents.submit_patiently(Command::Withdraw(withdrawal)).await??;
+    let (entry, effects) = match reply {
+        Replies::Ended(decided, effects) => (decided.entry, effects),
+        Replies::Decided(_) => return Err(Problem::not_found()),
+    };
+    let words = Words::of(&person.language);
+    let title =
+        format!("{} {}", purpose.definition().title(words.code), with(peer.as_ref(), words));
+    let done = Done {
+        title: Words::fill(words.withdrawn, title.trim()),
+        entry: Words::fill(words.entry, &entry.to_string()),
+        effects: happened(effects, words),
+    };
+    let mut tx = app.db.read().await?;
+    let form_token = token_of(identified.as_ref());
+    let page = page(&app, &mut tx, &person, (token, form_token), Some(done)).await?;
+    Ok(Page(page).into_response())
+}
+
+fn happened(effects: Effects, words: &'static Words) -> Vec<(&'static str, u64)> {
+    let Effects { links, scores, list_rows, followups } = effects;
+    let all = [
+        (words.links_cut, links),
+        (words.scores_gone, scores),
+        (words.rows_gone, list_rows),
+        (words.followups_gone, followups),
+    ];
+    all.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+/// Every receipt of the person as one file.
+async fn receipts(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let mut tx = app.db.read().await?;
+    let person = privacy_centre::open(&mut tx, &app.keys, &token, app.now()).await?;
+    let Some(person) = person else { return Ok(gone(&headers)) };
+    let receipts = consent::receipts_of(&mut tx, &app.keys, person.subject).await?;
+    let receipts: Vec<_> = receipts.into_iter().map(|(_, receipt)| receipt).collect();
+    let name = [(CONTENT_DISPOSITION, "attachment; filename=\"receipts.json\"")];
+    Ok((name, Json(receipts)).into_response())
+}
