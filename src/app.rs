@@ -25,6 +25,8 @@ use crate::db::{self, Db};
 use crate::limits::{Buckets, InFlight};
 use crate::metrics::Metrics;
 use crate::search::Shelf;
+use crate::relevance::Columns;
+use crate::signals::{Signals, Writer};
 use crate::stretch::Stretch;
 
 /// Search indexes that are kept open; the rest are opened when they are asked.
@@ -68,6 +70,10 @@ pub struct Parts {
     pub accounts: Group<Registrar>,
     /// The one writer of decisions about consent.
     pub consents: Recorder,
+    /// The one writer of signals.
+    pub signals: Signals,
+    /// All accounts in memory, for lists.
+    pub columns: Columns,
     rng: Mutex<StdRng>,
 }
 
@@ -145,7 +151,15 @@ impl App {
         let registrar = Arc::new(Registrar::new(Arc::clone(&clock)));
         let recording =
             Recording::new(Arc::clone(&keys), Arc::clone(&clock), StdRng::from_rng(&mut rng));
+        let signals = Writer::spawn(
+            db.clone(),
+            Arc::clone(&keys),
+            Arc::clone(&clock),
+            StdRng::from_rng(&mut rng),
+        );
         Ok(Self(Arc::new(Parts {
+            signals,
+            columns: Columns::default(),
             accounts: Group::spawn(db.clone(), registrar, limits),
             consents: Group::spawn(db.clone(), Arc::new(recording), limits),
             db,

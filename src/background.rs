@@ -11,6 +11,7 @@ use crate::consent::{self, Command, ConsentError};
 use crate::db;
 use crate::db::group::GroupError;
 use crate::jobs::{Handlers, Worker};
+use crate::signals::{self, SignalError};
 use crate::web::idempotency;
 
 /// How often sweeps look.
@@ -24,6 +25,9 @@ pub enum SweepError {
     /// Consents could not be read.
     #[error("expired consents could not be read")]
     Consent(#[from] ConsentError),
+    /// Old marks of signals could not be forgotten.
+    #[error("old marks of signals could not be forgotten")]
+    Signals(#[from] SignalError),
     /// The recorder did not take the expiry.
     #[error("an expiry could not be recorded")]
     Recorder(#[from] GroupError),
@@ -69,13 +73,14 @@ pub async fn run(app: &App, stop: impl Future<Output = ()>) {
     tokio::join!(working, sweeping);
 }
 
-/// Ends consents whose time has run out, and deletes old sessions and kept answers.
+/// Ends consents whose time has run out, and deletes old sessions, kept answers and marks of signals.
 pub async fn sweep(app: &App) -> Result<(), SweepError> {
     expire(app).await?;
     let mut tx = app.db.begin().await?;
     idempotency::forget(&mut tx, idempotency::oldest(app)).await?;
     let before = app.now().minus(app.settings.access.session_lasts());
     sessions::forget(&mut tx, before).await?;
+    signals::forget_old(&mut tx, app.now()).await?;
     Ok(tx.commit().await?)
 }
 

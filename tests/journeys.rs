@@ -3,3 +3,4 @@
 mod join_attack;
 mod kill;
 mod support_chat;
+mod signals;

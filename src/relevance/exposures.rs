@@ -266,6 +266,11 @@ pub async fn record_met(
     store::add_outcomes(tx, rows.collect()).await
 }
 
+/// Forgets the exposures of a list that is being made anew.
+pub async fn forget_list(tx: &mut Tx, list: ListId) -> Result<u64> {
+    store::forget_list(tx, list).await
+}
+
 /// What binds sealed features to their exposure.
 pub(super) fn context<'a>(subject: &'a SubjectId, id: &'a ExposureId) -> [&'a [u8]; 3] {
     [b"volens/exposure", subject.as_bytes(), id.as_bytes()]

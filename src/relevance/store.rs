@@ -12,6 +12,7 @@ use crate::db::{Row, Tx, Value, statements, values};
 use crate::ids::{ExposureId, ListId, ModelId};
 
 statements! {
+    FORGET_LIST = "delete from exposures where list = $1";
     CHANGED_ACCOUNTS = "select subject from accounts where changed > $1 and changed <= $2";
     CHANGED_GRANTS = "select distinct subject from grants where changed > $1 and changed <= $2";
     CHANGED_PROFILES = "select subject from profiles where changed > $1 and changed <= $2";
@@ -264,4 +265,8 @@ pub(super) fn encode(features: &Features) -> Vec<u8> {
 /// Opened features.
 pub(super) fn decode(bytes: &[u8]) -> Result<Features> {
     serde_json::from_slice(bytes).map_err(|_| RelevanceError::Unreadable("features"))
+}
+
+pub(super) async fn forget_list(tx: &mut Tx, list: ListId) -> Result<u64> {
+    Ok(tx.execute(FORGET_LIST, values![list]).await?)
 }

@@ -143,7 +143,7 @@ pub(super) fn topics(
 }
 
 /// An act from its kind and its properties (`topics`, `topic`, `category`, `business`).
-pub(super) fn act(
+pub fn act(
     known: &'static Topics,
     kind: Kind,
     properties: &Map<String, Value>,

@@ -7,6 +7,7 @@ use std::fmt;
 use volens_privacy::{BusinessId, Timestamp};
 
 use super::decay::{Decayed, hour_of};
+use super::item::Content;
 use super::kinds::Kind;
 
 /// Counters per kind of act.
@@ -70,6 +71,21 @@ impl Profile {
         count(&mut self.total, seen.kind, seen.at);
         if seen.kind != Kind::Delivered {
             self.last_hour = self.last_hour.max(Some(hour_of(seen.at)));
+        }
+    }
+
+    /// Takes in what an item says, as it stands.
+    pub fn take(&mut self, content: &Content, at: Timestamp) {
+        match content {
+            Content::Did(seen) => self.observe(seen),
+            Content::Is(said) => {
+                if let Some(language) = &said.language {
+                    self.speak(language, at);
+                }
+                for (name, value) in &said.traits {
+                    self.describe(name, value.clone(), at);
+                }
+            }
         }
     }
 

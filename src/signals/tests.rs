@@ -135,7 +135,7 @@ async fn a_repeat_changes_nothing_whenever_it_comes() {
         assert!(profile(&world, subject).await.expect("a profile") == before);
         let mut tx = world.db.begin().await.expect("begins");
         assert_eq!(forget_old(&mut tx, world.clock.now()).await.expect("forgets"), 0);
-        let later = world.clock.now().plus(Duration::from_hours(403 * 24));
+        let later = world.clock.now().plus(Duration::from_hours(460 * 24));
         assert!(forget_old(&mut tx, later).await.expect("forgets") >= 3);
         tx.commit().await.expect("commits");
     })

@@ -16,13 +16,14 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::problem::Problem;
 use super::{callers, headers, health, idempotency, observe, openapi, pages};
 use crate::app::App;
-use crate::{access, accounts, assistant, consent, identity, ledger, privacy_centre};
+use crate::{access, accounts, assistant, consent, identity, ledger, privacy_centre, signals};
 
 /// What programs call. Each line is a file whose `routes()` lists its operations.
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Base::openapi())
         .merge(health::routes())
         .merge(access::http::routes())
+        .merge(signals::http::routes())
         .merge(ledger::http::routes())
         .merge(accounts::http::routes())
         .merge(consent::http::routes())
