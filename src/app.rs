@@ -24,8 +24,8 @@ use crate::db::group::{Group, Limits};
 use crate::db::{self, Db};
 use crate::limits::{Buckets, InFlight};
 use crate::metrics::Metrics;
-use crate::search::Shelf;
 use crate::relevance::Columns;
+use crate::search::Shelf;
 use crate::signals::{Signals, Writer};
 use crate::stretch::Stretch;
 

@@ -43,6 +43,7 @@ pub fn statements() -> Vec<db::Statement> {
         relevance::STATEMENTS,
         &assistant::statements(),
         web::idempotency::STATEMENTS,
+        cli::import_statements(),
         cli::STATEMENTS,
     ]
     .concat()

@@ -21,6 +21,7 @@ mod ledger;
 mod evaluate;
 mod accounts;
 mod doctor;
+mod import;
 mod logging;
 mod migrate;
 mod openapi;
@@ -29,12 +30,18 @@ mod scratch;
 mod serve;
 mod receipt;
 mod settings;
+mod train;
 
 pub(crate) use self::bench::STATEMENTS;
 pub use self::output::{Exit, Output};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::{self, Settings};
+
+/// SQL of the commands that keep something of their own.
+pub(crate) const fn import_statements() -> &'static [crate::db::Statement] {
+    import::STATEMENTS
+}
 
 /// Makes the enum of commands and its dispatch from one table.
 macro_rules! commands {
@@ -57,6 +64,10 @@ macro_rules! commands {
 commands! {
     /// Make a little town, do the whole main job in it, serve the pages.
     Demo => demo;
+    /// Take in customers, consent evidence and signals from CSV or Parquet.
+    Import => import;
+    /// Learn from outcomes, and put the model in use.
+    Train => train;
     /// Serve the API and the pages.
     Serve => serve;
     /// Verify the ledger, or print its head or key.

@@ -30,6 +30,7 @@ const MIGRATIONS: &[Texts] = migrations![
     9 "0009_assistant",
     10 "0010_jobs",
     11 "0011_privacy_links",
+    12 "0012_imports",
 ];
 
 /// The newest migration this program knows.
