@@ -86,6 +86,7 @@ pub(crate) fn is_test(path: &str) -> bool {
         || path.ends_with("/tests.rs")
         || path.ends_with("_tests.rs")
         || path.ends_with("/testing.rs")
+        || path.ends_with("/known_answers.rs")
 }
 
 /// Fails with every finding on its own line.

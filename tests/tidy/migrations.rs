@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use sha2::{Digest, Sha256};
 
-use super::{File, code::contains_word, expect_none, files};
+use super::{File, code::contains_word, expect_none, files, has_extension};
 
 /// Words that no migration uses, and what stands in their place.
 const REFUSED: &[(&str, &str)] = &[
@@ -224,11 +224,24 @@ fn both_engines_have_the_same_migrations() {
 #[test]
 fn migrations_use_only_what_both_engines_have() {
     let all = files();
-    let sql = all.iter().filter(|file| {
-        file.path.starts_with("migrations/") && super::has_extension(&file.path, "sql")
-    });
+    let sql = all
+        .iter()
+        .filter(|file| file.path.starts_with("migrations/") && has_extension(&file.path, "sql"));
     let found: Vec<String> = sql.flat_map(unportable).collect();
     expect_none("types are portable from day one", &found);
+}
+
+#[test]
+fn released_migrations_stay_as_they_are() {
+    let all = files();
+    let listed = all.iter().find(|file| file.path == "migrations/checksums");
+    let sql: Vec<(String, String)> = all
+        .iter()
+        .filter(|file| file.path.starts_with("migrations/") && has_extension(&file.path, "sql"))
+        .map(|file| (file.path.clone(), file.text.clone()))
+        .collect();
+    let found = changed(&listed.expect("migrations/checksums is there").text, &sql);
+    expect_none("migrations are only added (migrations/README.md)", &found);
 }
 
 #[test]

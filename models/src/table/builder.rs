@@ -63,28 +63,27 @@ pub(super) enum Growing {
 
 impl Growing {
     fn push(&mut self, cell: &Cell) {
-        let number = match cell {
-            Cell::Missing => Some(f64::NAN),
-            Cell::Number(number) => Some(finite(*number)),
-            Cell::Text(text) => number_of(text.trim()),
+        let read = match cell {
+            Cell::Missing => Ok(f64::NAN),
+            Cell::Number(number) => Ok(finite(*number)),
+            Cell::Text(text) => number_of(text.trim()).ok_or(text.trim()),
         };
-        if number.is_none()
-            && let Self::Numbers(values) = self
-        {
-            let mut interner = Interner::default();
-            for &value in values.iter() {
-                interner.push_number(value);
-            }
-            *self = Self::Categories(interner);
+        match (self, read) {
+            (Self::Numbers(values), Ok(number)) => values.push(number),
+            (Self::Categories(interner), Ok(number)) => interner.push_number(number),
+            (Self::Categories(interner), Err(text)) => interner.push(text),
+            (numbers, Err(text)) => *numbers = Self::Categories(numbers.categories_and(text)),
         }
-        match (self, number, cell) {
-            (Self::Numbers(values), Some(number), _) => values.push(number),
-            (Self::Categories(interner), Some(number), _) => interner.push_number(number),
-            (Self::Categories(interner), None, Cell::Text(text)) => interner.push(text.trim()),
-            (Self::Numbers(_) | Self::Categories(_), None, _) => {
-                unreachable!("only text is not a number, and text makes the column categorical")
-            }
+    }
+
+    /// The numbers so far as categories, and one text after them.
+    fn categories_and(&self, text: &str) -> Interner {
+        let mut interner = Interner::default();
+        if let Self::Numbers(values) = self {
+            values.iter().for_each(|value| interner.push_number(*value));
         }
+        interner.push(text);
+        interner
     }
 
     pub(super) fn into_column(self) -> Column {
