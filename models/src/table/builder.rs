@@ -80,7 +80,9 @@ impl Growing {
     fn categories_and(&self, text: &str) -> Interner {
         let mut interner = Interner::default();
         if let Self::Numbers(values) = self {
-            values.iter().for_each(|value| interner.push_number(*value));
+            for value in values {
+                interner.push_number(*value);
+            }
         }
         interner.push(text);
         interner
