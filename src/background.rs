@@ -15,7 +15,7 @@ use crate::signals::{self, SignalError};
 use crate::web::idempotency;
 
 /// How often sweeps look.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 /// Grants ended in one go.
 const EXPIRED_MAX: u32 = 500;
 

@@ -67,7 +67,9 @@ async fn verify(app: &crate::app::App, context: &Context) -> Result<Exit> {
         text.push_str("the ledger verifies");
     } else {
         for fault in &report.faults {
-            text.push_str(&format!("FAULT {}\n", serde_json::to_string(fault)?));
+            text += "FAULT ";
+            text += &serde_json::to_string(fault)?;
+            text.push('\n');
         }
         text.push_str("the ledger does NOT verify");
     }

@@ -20,9 +20,9 @@ use super::recorder::{Decide, ItemDecision, Withdrawal};
 use crate::ids::unhex;
 
 /// How far an app's clock may run ahead of ours.
-const SKEW: Duration = Duration::from_secs(5 * 60);
+const SKEW: Duration = Duration::from_mins(5);
 /// How long ago the app may have verified the number (a number may have a new owner since).
-const PHONE_VERIFIED_WITHIN: Duration = Duration::from_secs(90 * 24 * 3600);
+const PHONE_VERIFIED_WITHIN: Duration = Duration::from_hours(90 * 24);
 /// Choices in one call; there are fewer purposes, but linking may name several peers.
 const ITEMS_MAX: usize = 32;
 /// Bytes of evidence kept with a record.

@@ -135,6 +135,7 @@ pub struct Effects {
 }
 
 /// What the recorder answers.
+#[expect(clippy::large_enum_variant, reason = "made once per call and taken apart at once")]
 pub enum Replies {
     /// To [`Command::Decide`], one per choice.
     Decided(Vec<Decided>),

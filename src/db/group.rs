@@ -82,7 +82,7 @@ impl<G: Grouped> Group<G> {
     /// overload is shed at the door.
     pub async fn submit(&self, item: G::Item) -> Result<G::Reply, GroupError> {
         let (sender, receiver) = oneshot::channel();
-        self.queue.try_send((item, sender)).map_err(refused)?;
+        self.queue.try_send((item, sender)).map_err(|error| refused(&error))?;
         receiver.await.map_err(|_| GroupError::Closed)?
     }
 
@@ -95,7 +95,7 @@ impl<G: Grouped> Group<G> {
     }
 }
 
-fn refused<T>(error: mpsc::error::TrySendError<T>) -> GroupError {
+fn refused<T>(error: &mpsc::error::TrySendError<T>) -> GroupError {
     match error {
         mpsc::error::TrySendError::Full(_) => GroupError::Full,
         mpsc::error::TrySendError::Closed(_) => GroupError::Closed,
@@ -119,9 +119,8 @@ async fn write<G: Grouped>(
                 }
             }
             Err(error) if items.len() == 1 => {
-                for sender in senders {
+                if let Some(sender) = senders.into_iter().next() {
                     drop(sender.send(Err(GroupError::Db(error))));
-                    break;
                 }
             }
             Err(_) => one_by_one(&db, grouped.as_ref(), items, senders).await,

@@ -28,6 +28,9 @@ pub(super) enum Shape {
     List(usize),
 }
 
+/// A text and how it is expanded, on which engine.
+type Expansion = (Engine, &'static str, Shape);
+
 impl Statement {
     /// Made by [`statements!`] only.
     pub const fn new(
@@ -68,8 +71,7 @@ impl Statement {
     /// The expanded text, kept so that each shape is built once. Shapes come in few sizes
     /// ([`super::tx`] cuts batches to fixed sizes), so this stays small.
     pub(super) fn expanded(&self, engine: Engine, shape: Shape) -> Arc<str> {
-        static TEXTS: Mutex<BTreeMap<(Engine, &'static str, Shape), Arc<str>>> =
-            Mutex::new(BTreeMap::new());
+        static TEXTS: Mutex<BTreeMap<Expansion, Arc<str>>> = Mutex::new(BTreeMap::new());
         let text = self.text(engine);
         let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
         let entry =

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::db::{self, Db};
 
 /// How long a claimed job may stay silent.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 /// Attempts before a job is given up.
 const ATTEMPTS_MAX: i64 = 6;
 /// Wait before attempt *n* + 1: 2, 4, 8 … seconds.

@@ -99,7 +99,7 @@ pub async fn size(tx: &mut Tx) -> Result<u64, LedgerError> {
 
 /// The latest signed checkpoint; none while the log is empty.
 pub async fn checkpoint(tx: &mut Tx) -> Result<Option<SignedCheckpoint>, LedgerError> {
-    store::latest_checkpoint(tx).await?.map(parsed).transpose()
+    store::latest_checkpoint(tx).await?.map(|note| parsed(&note)).transpose()
 }
 
 /// The signed checkpoint of exactly `size` entries.
@@ -107,11 +107,11 @@ pub async fn checkpoint_at(
     tx: &mut Tx,
     size: u64,
 ) -> Result<Option<SignedCheckpoint>, LedgerError> {
-    store::checkpoint_at(tx, size).await?.map(parsed).transpose()
+    store::checkpoint_at(tx, size).await?.map(|note| parsed(&note)).transpose()
 }
 
-fn parsed(note: String) -> Result<SignedCheckpoint, LedgerError> {
-    SignedCheckpoint::parse(&note).map_err(|_| LedgerError::Damaged)
+fn parsed(note: &str) -> Result<SignedCheckpoint, LedgerError> {
+    SignedCheckpoint::parse(note).map_err(|_| LedgerError::Damaged)
 }
 
 /// Inclusion proofs of several entries in the tree of `size` entries, in the order asked

@@ -149,16 +149,17 @@ async fn careless_columns_are_found(address: &str, world: &World, strangers: &[u
     let postgres = !address.starts_with("sqlite:");
     let (kind, open, close) = if postgres { ("bytea", "'\\x", "'") } else { ("blob", "x'", "'") };
     let mut rng = StdRng::seed_from_u64(5);
-    let mut sql = format!("create table hints (subject {kind}, hash {kind}, mixed {kind});\n");
+    let mut rows =
+        vec![format!("create table hints (subject {kind}, hash {kind}, mixed {kind});\n")];
     for (nth, app) in strangers.iter().flat_map(|nth| [(*nth, 0), (*nth, 1)]) {
         let hash = Sha256::digest(format!("salt{}", world.people[nth].phone));
         let mixed = [&rng.random::<[u8; 8]>()[..], &hash[8..17], &rng.random::<[u8; 8]>()].concat();
         let subject = hex(world.accounts[app][nth].as_bytes());
         let cells =
             [subject, hex(&hash[..6]), hex(&mixed)].map(|hex| format!("{open}{hex}{close}"));
-        sql += &format!("insert into hints values ({});\n", cells.join(", "));
+        rows.push(format!("insert into hints values ({});\n", cells.join(", ")));
     }
-    dump::tamper(address, &sql).await;
+    dump::tamper(address, &rows.concat()).await;
     let tables = dump::everything(address).await;
     let found = attack(world, &materials(world, &tables), strangers);
     assert_eq!(found.len(), 2, "{found:?}");

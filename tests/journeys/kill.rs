@@ -34,7 +34,7 @@ const CONNECTIONS: usize = 16;
 /// Acknowledgements before a kill: somewhere in this range.
 const ACKNOWLEDGED: std::ops::Range<usize> = 60..240;
 /// No start takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What was acknowledged to one account: the latest decision, with its receipt.
 type Acknowledged = BTreeMap<String, (Decision, Receipt)>;

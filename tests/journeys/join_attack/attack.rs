@@ -221,7 +221,9 @@ pub(super) fn flatten(label: &str, value: &serde_json::Value, material: &mut Mat
             }
         }
         serde_json::Value::Array(items) => {
-            items.iter().for_each(|item| flatten(label, item, material));
+            for item in items {
+                flatten(label, item, material);
+            }
         }
         other => material.push((label.to_owned(), Cell::Text(other.to_string()))),
     }

@@ -88,7 +88,8 @@ impl House {
         let keys = Arc::new(KeyRing::generate(&mut rng, now));
         let clock = Arc::new(ManualClock::at(now));
         let recorder_rng = StdRng::seed_from_u64(rng.random());
-        let recording = Recording::new(Arc::clone(&keys), clock.clone(), recorder_rng);
+        let recording =
+            Recording::new(Arc::clone(&keys), Arc::<ManualClock>::clone(&clock), recorder_rng);
         let region = (PhoneEncoding::E164, Some("DE".to_owned()));
         let phones = AppPhones(apps().into_iter().map(|app| (app, region.clone())).collect());
         let db = Db::open(address).await.expect("the database opens");
@@ -262,7 +263,7 @@ pub(super) async fn world(address: &str) -> World {
     let [one, other] = apps();
     let mut known = [const { Vec::new() }; 2];
     for (nth, (app, peer)) in [(&one, &other), (&other, &one)].into_iter().enumerate() {
-        house.clock.advance(Duration::from_secs(86_400 * 3));
+        house.clock.advance(Duration::from_hours(72));
         known[nth] = house.register(app, &people).await;
         let (mut reports, mut withdrawals) = (Vec::new(), Vec::new());
         for (person, (_, reference)) in people.iter().zip(&known[nth]) {
@@ -278,7 +279,7 @@ pub(super) async fn world(address: &str) -> World {
     let references = known.map(|side| side.into_iter().map(|(_, reference)| reference).collect());
     let references: [Vec<String>; 2] = references;
     for hour in 0..HOURS {
-        house.clock.advance(Duration::from_secs(3_600));
+        house.clock.advance(Duration::from_hours(1));
         for (app, references) in [&one, &other].into_iter().zip(&references) {
             house.use_app(app, &people, references, hour).await;
         }
