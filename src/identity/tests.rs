@@ -3,6 +3,7 @@
 use volens_privacy::PurposeKind;
 
 use super::*;
+use crate::clock::Clock as _;
 use crate::db::testing::on_both;
 use crate::testing::World;
 
