@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use crate::access::sessions;
 use crate::app::App;
+use crate::audience::http::workshop;
+use crate::audience::request::{self, BUILD_JOB, Order};
+use crate::audience::{AudienceError, build};
 use crate::consent::{self, Command, ConsentError};
 use crate::db;
 use crate::db::group::GroupError;
-use crate::jobs::{Handlers, Worker};
+use crate::jobs::{Failure, Handlers, Job, Worker};
 use crate::signals::{self, SignalError};
 use crate::web::idempotency;
 
@@ -28,6 +31,9 @@ pub enum SweepError {
     /// Old marks of signals could not be forgotten.
     #[error("old marks of signals could not be forgotten")]
     Signals(#[from] SignalError),
+    /// Expired lists could not be removed.
+    #[error("expired lists could not be removed")]
+    Lists(#[from] AudienceError),
     /// The recorder did not take the expiry.
     #[error("an expiry could not be recorded")]
     Recorder(#[from] GroupError),
@@ -42,8 +48,30 @@ pub fn worker(app: &App) -> Worker {
 }
 
 /// Every kind of job and what runs it.
-fn handlers(_app: &App) -> Handlers {
-    Handlers::default()
+fn handlers(app: &App) -> Handlers {
+    let lists = app.clone();
+    Handlers::default().with(BUILD_JOB, move |job| {
+        let app = lists.clone();
+        async move { build_list(&app, &job).await }
+    })
+}
+
+/// Builds the list that a request asked for.
+async fn build_list(app: &App, job: &Job) -> Result<(), Failure> {
+    let order: Order =
+        serde_json::from_value(job.payload.clone()).map_err(|_| Failure::Final("job.payload"))?;
+    match build::build(&workshop(app), order, &mut app.rng(), &|_, _| {}).await {
+        Ok(_) => Ok(()),
+        Err(AudienceError::Db(error)) => Err(error.into()),
+        Err(AudienceError::Overtaken) => Err(Failure::Retry("list.overtaken")),
+        Err(AudienceError::NoList) => Err(Failure::Final("list.not_found")),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a list was not built");
+            let given_up = build::give_up(&app.db, order, error.code()).await;
+            given_up.map_err(|_| Failure::Retry("database"))?;
+            Err(Failure::Final(error.code()))
+        }
+    }
 }
 
 /// Works and sweeps until `stop` resolves; a job in hand is finished first.
@@ -73,10 +101,12 @@ pub async fn run(app: &App, stop: impl Future<Output = ()>) {
     tokio::join!(working, sweeping);
 }
 
-/// Ends consents whose time has run out, and deletes old sessions, kept answers and marks of signals.
+/// Ends consents whose time has run out, removes the rows of expired lists, and deletes old sessions,
+/// kept answers and marks of signals.
 pub async fn sweep(app: &App) -> Result<(), SweepError> {
     expire(app).await?;
     let mut tx = app.db.begin().await?;
+    request::remove_expired(&mut tx, app.now()).await?;
     idempotency::forget(&mut tx, idempotency::oldest(app)).await?;
     let before = app.now().minus(app.settings.access.session_lasts());
     sessions::forget(&mut tx, before).await?;

@@ -177,6 +177,7 @@ impl Stretch {
 pub struct Lists {
     pub k_floor: u32,
     pub size_limit: u32,
+    pub lasts_days: u32,
 }
 
 /// Writes waiting for the group commit. The meaning of each is in `config.toml`.

@@ -20,7 +20,9 @@ pub mod identity;
 pub mod privacy_centre;
 pub mod signals;
 pub mod relevance;
+pub mod audience;
 pub mod assistant;
+pub mod audit;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod app;
@@ -41,6 +43,7 @@ pub fn statements() -> Vec<db::Statement> {
         privacy_centre::STATEMENTS,
         signals::STATEMENTS,
         relevance::STATEMENTS,
+        &audience::statements(),
         &assistant::statements(),
         web::idempotency::STATEMENTS,
         cli::import_statements(),

@@ -15,20 +15,22 @@ use clap::Parser;
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 
+mod accounts;
+mod audit;
 mod bench;
 mod demo;
-mod ledger;
-mod evaluate;
-mod accounts;
 mod doctor;
+mod evaluate;
 mod import;
+mod ledger;
+mod list;
 mod logging;
 mod migrate;
 mod openapi;
 pub mod output;
+mod receipt;
 mod scratch;
 mod serve;
-mod receipt;
 mod settings;
 mod train;
 
@@ -70,6 +72,10 @@ commands! {
     Train => train;
     /// Serve the API and the pages.
     Serve => serve;
+    /// Make a ranked list of the people willing to receive a campaign's message.
+    List => list;
+    /// Replay a list, or check an exported one offline.
+    Audit => audit;
     /// Verify the ledger, or print its head or key.
     Ledger => ledger;
     /// Check a receipt offline.

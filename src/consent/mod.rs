@@ -148,6 +148,27 @@ pub async fn consents_of(
     Ok(verified)
 }
 
+/// Every decision of one account with its ledger entry, oldest first; nothing when a record does not
+/// open or does not match its entry. Permits nothing: it is for reading, also about frozen accounts.
+pub async fn history_of(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    subject: SubjectId,
+) -> Result<Option<Vec<Entry>>, ConsentError> {
+    let data_keys = accounts::data_keys(tx, keys, &[subject]).await?;
+    let Some(key) = data_keys.get(&subject) else { return Ok(None) };
+    let entries = entries_of(tx, &data_keys, &[subject]).await?.remove(&subject);
+    let Some(Ok(entries)) = entries else { return Ok(None) };
+    let age = volens_privacy::AgeBand::Unknown;
+    let verified = Consents::replay(subject, age, key, entries).ok();
+    Ok(verified.map(|consents| consents.history().to_vec()))
+}
+
+/// The ledger entries from `from` on and before `to` that a record is kept of. Every decision has one.
+pub async fn recorded(tx: &mut Tx, from: u64, to: u64) -> db::Result<Vec<u64>> {
+    store::recorded(tx, from, to).await
+}
+
 /// A record does not open, or its entry is not in the ledger.
 struct Unreadable;
 

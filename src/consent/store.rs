@@ -29,11 +29,14 @@ statements! {
     ADD_RECORDS = "insert into consent_records (subject, entry, sealed) values {rows}";
     RECORDS = "select subject, entry, sealed from consent_records where subject in ({list})
                order by subject, entry";
+    RECORDED = "select entry from consent_records where entry >= $1 and entry < $2 order by entry";
     NOTICES = "select id, version, language, sha256 from notices";
     ADD_NOTICES = "insert into notices (id, version, language, sha256, entry, created_at)
                    values {rows}";
     ADD_TOKENS = "insert into link_tokens (subject, peer, app, token, grant_id) values {rows}";
     DROP_TOKEN = "delete from link_tokens where subject = $1 and peer = $2";
+    SCORES = "select count(*) as n from score_grants where owner = $1 and grant_id = $2";
+    LIST_ROWS = "select count(*) as n from list_row_grants where owner = $1 and grant_id = $2";
     LINKS = "select count(*) as n from links where subject_a = $1 and app_b = $2";
 }
 
@@ -202,8 +205,17 @@ pub(super) async fn drop_token(tx: &mut Tx, subject: SubjectId, peer: &AppId) ->
 }
 
 /// What will go with this grant, counted before it ends.
+/// Entries from `from` on and before `to` of which there is a record.
+pub(super) async fn recorded(tx: &mut Tx, from: u64, to: u64) -> db::Result<Vec<u64>> {
+    let rows = tx.fetch(RECORDED, vec![Value::count(from)?, Value::count(to)?]).await?;
+    rows.iter().map(|row| row.get("entry")).collect()
+}
+
 pub(super) async fn effects(tx: &mut Tx, grant: &Grant) -> db::Result<Effects> {
     let mut effects = Effects::default();
+    let rests = values![grant.subject, grant.id];
+    effects.scores = tx.fetch_one(SCORES, rests.clone()).await?.get("n")?;
+    effects.list_rows = tx.fetch_one(LIST_ROWS, rests).await?.get("n")?;
     if let Some(peer) = &grant.peer {
         effects.links = tx.fetch_one(LINKS, values![grant.subject, peer]).await?.get("n")?;
     }

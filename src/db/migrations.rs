@@ -27,6 +27,7 @@ const MIGRATIONS: &[Texts] = migrations![
     5 "0005_identity",
     6 "0006_signals",
     7 "0007_relevance",
+    8 "0008_audience",
     9 "0009_assistant",
     10 "0010_jobs",
     11 "0011_privacy_links",

@@ -68,7 +68,7 @@ pub struct Job {
 /// Adds a job in the caller's transaction: it exists exactly if the caller's work does.
 pub async fn enqueue(
     tx: &mut Tx,
-    rng: &mut dyn Rng,
+    rng: &mut (dyn Rng + Send),
     kind: &'static str,
     payload: Json,
     run_at: Timestamp,

@@ -16,7 +16,10 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::problem::Problem;
 use super::{callers, headers, health, idempotency, observe, openapi, pages};
 use crate::app::App;
-use crate::{access, accounts, assistant, consent, identity, ledger, privacy_centre, signals};
+use crate::{
+    access, accounts, assistant, audience, audit, consent, identity, ledger, privacy_centre,
+    signals,
+};
 
 /// What programs call. Each line is a file whose `routes()` lists its operations.
 fn api() -> OpenApiRouter<App> {
@@ -30,6 +33,8 @@ fn api() -> OpenApiRouter<App> {
         .merge(identity::http::routes())
         .merge(assistant::http::routes())
         .merge(privacy_centre::http::routes())
+        .merge(audience::http::routes())
+        .merge(audit::http::routes())
 }
 
 /// What browsers open; not part of the API document.

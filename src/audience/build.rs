@@ -1,0 +1,350 @@
+//! Building a list: propose, rank, verify and write, seal.
+//!
+//! Rows are written in batches, each in one transaction that verifies everybody in it again, so that
+//! nobody waits long for the writer. Until it is sealed a list cannot be read; a build that was
+//! interrupted starts over.
+
+use rand::Rng;
+use volens_privacy::ledger::{Hash, Leaf, LeafKind};
+use volens_privacy::{KeyRing, SubjectId, Timestamp};
+
+use super::campaigns::{self, Campaign};
+use super::candidates::{Narrowed, Narrowing, depth};
+use super::filter::Filter;
+use super::ranking::{Judge, Ranked, sort};
+use super::request::{self, List, ListState, Order, Rules, Sealing};
+use super::seal::{RowsTree, SealedList};
+use super::store::{self, Arm};
+use super::waterfall::{Exclusion, Waterfall};
+use super::write::Batch;
+use super::{AudienceError, Result};
+use crate::clock::Clock;
+use crate::db::Db;
+use crate::ledger;
+use crate::relevance::{self, Columns};
+
+/// Accounts scored, and rows written, at a time.
+const BATCH: usize = 512;
+
+/// What a build works with.
+pub struct Workshop<'a> {
+    /// The database.
+    pub db: &'a Db,
+    /// The key ring.
+    pub keys: &'a KeyRing,
+    /// The accounts in memory.
+    pub columns: &'a Columns,
+    /// What time it is.
+    pub clock: &'a dyn Clock,
+    /// Policy.
+    pub rules: Rules,
+}
+
+/// Told how many of how many candidates were looked at.
+pub type Progress<'p> = &'p (dyn Fn(u64, u64) + Send + Sync);
+
+/// Proposals in the order of their own scores.
+struct Proposals {
+    narrowed: Narrowed,
+    /// For the list.
+    listed: Vec<SubjectId>,
+    /// Of those kept aside.
+    kept_aside: Vec<SubjectId>,
+    as_of: Timestamp,
+}
+
+/// Builds the list that was asked for.
+///
+/// What policy refuses (`audience.too_small`, `model.absent`, a topic that became sensitive) ends the
+/// list as refused and is no error here; an error leaves it for another attempt.
+pub async fn build(
+    workshop: &Workshop<'_>,
+    order: Order,
+    rng: &mut (dyn Rng + Send),
+    progress: Progress<'_>,
+) -> Result<List> {
+    let mut tx = workshop.db.begin().await?;
+    let list = request::find(&mut tx, order.business, order.list).await?;
+    if !store::begin(&mut tx, order.business, order.list).await? {
+        return Ok(list);
+    }
+    clear(&mut tx, order).await?;
+    tx.commit().await?;
+    let built = build_begun(workshop, &list, rng, progress).await;
+    let ended = match built {
+        Ok(()) => None,
+        Err((error, waterfall)) if error.is_refusal() => Some((error, waterfall)),
+        Err((error, _)) => return Err(error),
+    };
+    let mut tx = workshop.db.begin().await?;
+    if let Some((error, waterfall)) = ended {
+        clear(&mut tx, order).await?;
+        let of = (order.business, order.list);
+        store::end(&mut tx, of, ListState::Refused, error.code(), waterfall.as_ref()).await?;
+    }
+    let list = request::find(&mut tx, order.business, order.list).await?;
+    tx.commit().await?;
+    Ok(list)
+}
+
+/// Ends a list that could not be built.
+pub async fn give_up(db: &Db, order: Order, code: &str) -> Result<()> {
+    let mut tx = db.begin().await?;
+    clear(&mut tx, order).await?;
+    let of = (order.business, order.list);
+    store::end(&mut tx, of, ListState::Failed, code, None).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+impl AudienceError {
+    /// Whether the list is refused for good rather than hindered this time.
+    fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::TooSmall(_)
+                | Self::NoModel
+                | Self::Topic { .. }
+                | Self::Underage
+                | Self::Invalid { .. }
+        )
+    }
+}
+
+/// How many a request could reach, and where the others went. Nobody is scored, nothing is kept.
+pub async fn dry_run(workshop: &Workshop<'_>, request: &request::Request) -> Result<Waterfall> {
+    workshop.columns.refresh(workshop.db, workshop.keys).await?;
+    let mut tx = workshop.db.read().await?;
+    let stops = store::stops(&mut tx, request.campaign.business).await?;
+    let narrowing = Narrowing {
+        campaign: request.campaign.id,
+        app: &request.campaign.delivery_app,
+        filter: &request.filter,
+        stops: &stops,
+        holdout: request.holdout,
+    };
+    let narrowed = narrowing.apply(&workshop.columns.read(), workshop.keys);
+    if narrowed.waterfall.listed < workshop.rules.k {
+        return Err(AudienceError::TooSmall(workshop.rules.k));
+    }
+    Ok(narrowed.waterfall)
+}
+
+/// An error with the counts known by then.
+type Stopped = (AudienceError, Option<Waterfall>);
+
+async fn build_begun(
+    workshop: &Workshop<'_>,
+    list: &List,
+    rng: &mut (dyn Rng + Send),
+    progress: Progress<'_>,
+) -> Result<(), Stopped> {
+    let early = |error: AudienceError| (error, None);
+    let mut tx = workshop.db.read().await.map_err(|error| early(error.into()))?;
+    let campaign = campaigns::find(&mut tx, list.business, list.campaign).await.map_err(early)?;
+    let filter = Filter::check(&list.filter).map_err(early)?;
+    let active = relevance::active(&mut tx, list.business, campaign.goal)
+        .await
+        .map_err(|error| early(error.into()))?;
+    let judge =
+        Judge::new(active.ok_or((AudienceError::NoModel, None))?, &campaign).map_err(early)?;
+    let stops = store::stops(&mut tx, list.business).await.map_err(|error| early(error.into()))?;
+    tx.rollback().await;
+    let narrowing = Narrowing {
+        campaign: campaign.id,
+        app: &campaign.delivery_app,
+        filter: &filter,
+        stops: &stops,
+        holdout: list.holdout,
+    };
+    let proposals = propose(workshop, list, &judge, &narrowing).await.map_err(early)?;
+    let mut waterfall = proposals.narrowed.waterfall.clone();
+    if waterfall.listed < workshop.rules.k {
+        return Err((AudienceError::TooSmall(workshop.rules.k), Some(waterfall)));
+    }
+    let mut making = Making { workshop, list, campaign: &campaign, judge: &judge, progress };
+    let made = making.make(&proposals, &mut waterfall, rng).await;
+    made.map_err(|error| (error, Some(waterfall)))
+}
+
+async fn propose(
+    workshop: &Workshop<'_>,
+    list: &List,
+    judge: &Judge,
+    narrowing: &Narrowing<'_>,
+) -> Result<Proposals> {
+    let as_of = workshop.clock.now();
+    workshop.columns.refresh(workshop.db, workshop.keys).await?;
+    let table = workshop.columns.read();
+    let narrowed = narrowing.apply(&table, workshop.keys);
+    let wanted = list.size as usize;
+    let of_control = (list.holdout / (1.0 - list.holdout) * f64::from(list.size)).ceil() as usize;
+    let linked = table.live(volens_privacy::PurposeKind::CrossAppLinking);
+    let best = |rows: &roaring::RoaringBitmap, count: usize| -> Vec<SubjectId> {
+        let mut rows_found = judge.propose(&table, rows, depth(count), as_of);
+        if judge.borrows() {
+            // What is lent can lift somebody over the cut, so linked accounts are proposed deeper.
+            let deeper = judge.propose(&table, &(rows & linked), depth(count), as_of);
+            rows_found.extend(deeper);
+            rows_found.sort_unstable();
+            rows_found.dedup();
+        }
+        rows_found.into_iter().filter_map(|row| table.subject(row)).collect()
+    };
+    let listed = best(&narrowed.candidates, wanted);
+    let kept_aside = best(&narrowed.kept_aside, of_control);
+    drop(table);
+    Ok(Proposals { narrowed, listed, kept_aside, as_of })
+}
+
+/// One list in the making.
+struct Making<'a> {
+    workshop: &'a Workshop<'a>,
+    list: &'a List,
+    campaign: &'a Campaign,
+    judge: &'a Judge,
+    progress: Progress<'a>,
+}
+
+impl Making<'_> {
+    async fn make(
+        &mut self,
+        proposals: &Proposals,
+        waterfall: &mut Waterfall,
+        rng: &mut (dyn Rng + Send),
+    ) -> Result<()> {
+        let total = (proposals.listed.len() + proposals.kept_aside.len()) as u64;
+        let ranked = self.rank(&proposals.listed, 0, total).await?;
+        let unranked = proposals.listed.len() - ranked.len();
+        let written = self.write(&ranked, rng).await?;
+        let unverified = (unranked + written.denied) as u64;
+        let listed = written.rows as u64;
+        waterfall.exclude(Exclusion::Unverified, unverified);
+        waterfall.exclude(Exclusion::BelowCut, waterfall.listed - listed);
+        if listed < self.workshop.rules.k {
+            return Err(AudienceError::TooSmall(self.workshop.rules.k));
+        }
+        let control =
+            self.rank(&proposals.kept_aside, proposals.listed.len() as u64, total).await?;
+        let control: Vec<Ranked> =
+            control.into_iter().filter(|kept| kept.score >= written.cut).collect();
+        self.write_control(&control, rng).await?;
+        self.seal(waterfall, proposals.as_of).await
+    }
+
+    /// Scores exactly, best first.
+    async fn rank(&self, subjects: &[SubjectId], before: u64, total: u64) -> Result<Vec<Ranked>> {
+        let Workshop { db, keys, clock, .. } = self.workshop;
+        let mut ranked = Vec::with_capacity(subjects.len());
+        let mut done = before;
+        for batch in subjects.chunks(BATCH) {
+            let mut tx = db.read().await?;
+            let app = &self.campaign.delivery_app;
+            ranked.extend(self.judge.rank(&mut tx, keys, app, batch, clock.now()).await?);
+            done += batch.len() as u64;
+            (self.progress)(done, total);
+        }
+        sort(&mut ranked);
+        Ok(ranked)
+    }
+
+    /// Writes the best until the list is full; who fails gives the place to the next.
+    async fn write(&self, ranked: &[Ranked], rng: &mut (dyn Rng + Send)) -> Result<Written> {
+        let size = self.list.size as usize;
+        let mut written = Written { rows: 0, denied: 0, cut: f64::INFINITY };
+        let mut left = ranked;
+        while written.rows < size && !left.is_empty() {
+            let (batch, rest) = left.split_at(left.len().min(BATCH).min(size - written.rows));
+            left = rest;
+            let mut tx = self.workshop.db.begin().await?;
+            let first = written.rows as u32 + 1;
+            let done = self.batch(Arm::Listed).write(&mut tx, batch, first, rng).await?;
+            let (business, id) = (self.list.business, self.list.id);
+            store::progress(&mut tx, business, id, (written.rows + done.rows) as u64).await?;
+            tx.commit().await?;
+            written.rows += done.rows;
+            written.denied += batch.len() - done.rows;
+            written.cut = done.lowest.unwrap_or(written.cut);
+        }
+        Ok(written)
+    }
+
+    async fn write_control(&self, ranked: &[Ranked], rng: &mut (dyn Rng + Send)) -> Result<()> {
+        for batch in ranked.chunks(BATCH) {
+            let mut tx = self.workshop.db.begin().await?;
+            self.batch(Arm::Holdout).write(&mut tx, batch, 0, rng).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    fn batch(&self, arm: Arm) -> Batch<'_> {
+        Batch {
+            keys: self.workshop.keys,
+            list: self.list,
+            campaign: self.campaign,
+            judge: self.judge,
+            arm,
+            now: self.workshop.clock.now(),
+        }
+    }
+
+    /// Commits the list to the ledger and opens it for reading.
+    async fn seal(&self, waterfall: &Waterfall, as_of: Timestamp) -> Result<()> {
+        let Self { workshop, list, campaign, judge, .. } = self;
+        let now = workshop.clock.now();
+        let of = (list.business, list.id);
+        let mut tx = workshop.db.begin().await?;
+        let leaves: Vec<Hash> = store::leaves(&mut tx, list.business, list.id).await?;
+        // Another run that took the list over in the meantime would have written other leaves.
+        if leaves.len() as u64 != waterfall.listed {
+            return Err(AudienceError::Overtaken);
+        }
+        let tree = RowsTree::over(leaves);
+        let sealed = SealedList {
+            list: list.id,
+            campaign: list.campaign,
+            model: judge.model(),
+            rows: tree.len(),
+            rows_root: tree.root(),
+        };
+        let leaf = sealed_leaf(&sealed, campaign, now);
+        let signer = workshop.keys.log_signer();
+        let appended = ledger::append(&mut tx, &signer, &[leaf], now).await?;
+        let sealing = Sealing {
+            model: sealed.model,
+            rows: sealed.rows,
+            rows_root: sealed.rows_root,
+            entry: appended.first,
+            checkpoint_size: appended.size,
+            at: now,
+        };
+        if !store::seal(&mut tx, of, waterfall, as_of, &sealing).await? {
+            return Err(AudienceError::Overtaken);
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+struct Written {
+    rows: usize,
+    denied: usize,
+    /// The score of the last row.
+    cut: f64,
+}
+
+/// The entry: that a list was made in this app, its root and its size; nothing about whom.
+fn sealed_leaf(sealed: &SealedList, campaign: &Campaign, now: Timestamp) -> Leaf {
+    let detail = serde_json::to_value(sealed).expect("ids, a count and a hash are JSON");
+    Leaf::new(LeafKind::ListSealed, now).with_app(campaign.delivery_app.clone()).with_detail(detail)
+}
+
+async fn clear(tx: &mut crate::db::Tx, order: Order) -> Result<()> {
+    let of = (order.business, order.list);
+    relevance::forget_list(tx, order.list).await?;
+    store::remove(tx, of).await?;
+    store::remove_loans(tx, of).await?;
+    store::remove_leaves(tx, order.business, order.list).await?;
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! Campaigns: a business's message, to whom it could matter, and when it may go out.
+
+use std::time::Duration;
+
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use volens_privacy::topics::TopicId;
+use volens_privacy::{AppId, BusinessId, Timestamp};
+
+use super::{AudienceError, Result, filter, languages, store};
+use crate::access::directory;
+use crate::db::Tx;
+use crate::ids::CampaignId;
+use crate::relevance::Goal;
+
+/// Goals by name.
+mod goal_name {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use super::Goal;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub(super) fn serialize<S: Serializer>(goal: &Goal, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(goal.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Goal, D::Error> {
+        let name = String::deserialize(from)?;
+        Goal::parse(&name).ok_or_else(|| de::Error::custom("one of click, reply, buy"))
+    }
+}
+
+/// What the recipient reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// One line, at most 120 characters.
+    pub title: String,
+    /// At most 1024 characters (the limit of a WhatsApp template body).
+    pub text: String,
+    /// ISO 639-1.
+    #[schema(example = "en")]
+    pub language: String,
+    /// One to eight topics of the registry, none of them sensitive.
+    #[schema(value_type = Vec<String>, example = json!(["sport.running"]))]
+    pub topics: Vec<String>,
+}
+
+/// When a message may go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// Not before.
+    #[schema(value_type = String, format = "date-time")]
+    pub from: Timestamp,
+    /// Not after; at most 180 days later.
+    #[schema(value_type = String, format = "date-time")]
+    pub until: Timestamp,
+}
+
+/// A campaign as asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignIn {
+    /// The business's own name for it, at most 100 characters.
+    pub name: String,
+    /// The app the message is delivered in.
+    #[schema(value_type = String, example = "messenger")]
+    pub delivery_app: AppId,
+    /// The message.
+    pub message: Message,
+    /// What it is meant to bring about: `click`, `reply` or `buy`. The model predicts this.
+    #[serde(with = "goal_name")]
+    #[schema(value_type = String, example = "click")]
+    pub goal: Goal,
+    /// When it may go out; thirty days from now when absent.
+    #[serde(default)]
+    pub window: Option<Window>,
+}
+
+/// A campaign of a business.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Campaign {
+    /// Its id.
+    #[schema(value_type = String, example = "cmp_00000000000000000000000000000000")]
+    pub id: CampaignId,
+    /// Whose it is.
+    #[serde(skip)]
+    pub business: BusinessId,
+    /// The business's own name for it.
+    pub name: String,
+    /// The app the message is delivered in.
+    #[schema(value_type = String)]
+    pub delivery_app: AppId,
+    /// The message.
+    pub message: Message,
+    /// What it is meant to bring about: `click`, `reply` or `buy`. The model predicts this.
+    #[serde(with = "goal_name")]
+    #[schema(value_type = String, example = "click")]
+    pub goal: Goal,
+    /// When it may go out.
+    pub window: Window,
+    /// When it was made.
+    #[schema(value_type = String, format = "date-time")]
+    pub created_at: Timestamp,
+}
+
+const DAY: Duration = Duration::from_hours(24);
+const WINDOW_DEFAULT: Duration = Duration::from_hours(30 * 24);
+const WINDOW_MAX: Duration = Duration::from_hours(180 * 24);
+const NAME_MAX: usize = 100;
+const TITLE_MAX: usize = 120;
+const TEXT_MAX: usize = 1024;
+const TOPICS_MAX: usize = 8;
+
+/// Checks a campaign and keeps it.
+///
+/// # Errors
+/// `request.invalid` naming the field, `topic.unknown`, `topic.sensitive`, `app.unknown`.
+pub async fn make(
+    tx: &mut Tx,
+    business: BusinessId,
+    wanted: CampaignIn,
+    rng: &mut (dyn Rng + Send),
+    now: Timestamp,
+) -> Result<Campaign> {
+    let window = check_window(wanted.window, now)?;
+    let message = check_message(wanted.message)?;
+    let campaign = Campaign {
+        id: CampaignId::random(rng),
+        business,
+        name: line("name", &wanted.name, NAME_MAX, "one line of 1 to 100 characters")?,
+        delivery_app: wanted.delivery_app,
+        message,
+        goal: wanted.goal,
+        window,
+        created_at: now,
+    };
+    if directory::app(tx, &campaign.delivery_app).await?.is_none() {
+        return Err(AudienceError::UnknownApp);
+    }
+    store::add_campaign(tx, &campaign).await?;
+    Ok(campaign)
+}
+
+/// A campaign of this business.
+///
+/// # Errors
+/// `campaign.not_found`, also when it is another business's.
+pub async fn find(tx: &mut Tx, business: BusinessId, id: CampaignId) -> Result<Campaign> {
+    store::campaign(tx, business, id).await?.ok_or(AudienceError::NoCampaign)
+}
+
+/// Campaigns of this business after `after`, at most `limit`, in the order of their ids.
+pub async fn page(
+    tx: &mut Tx,
+    business: BusinessId,
+    after: Option<CampaignId>,
+    limit: u32,
+) -> Result<Vec<Campaign>> {
+    Ok(store::campaigns(tx, business, after, limit).await?)
+}
+
+/// Whose campaign it is. For the operator's command line.
+///
+/// # Errors
+/// `campaign.not_found`.
+pub async fn owner(tx: &mut Tx, id: CampaignId) -> Result<BusinessId> {
+    store::campaign_owner(tx, id).await?.ok_or(AudienceError::NoCampaign)
+}
+
+impl Campaign {
+    /// The topics of the message, checked again: the registry may have changed since.
+    ///
+    /// # Errors
+    /// `topic.unknown`, `topic.sensitive`.
+    pub fn topics(&self) -> Result<Vec<TopicId>> {
+        Ok(filter::check_topics(&self.message.topics)?.into_iter().collect())
+    }
+}
+
+fn check_window(wanted: Option<Window>, now: Timestamp) -> Result<Window> {
+    let invalid = |why| Err(AudienceError::Invalid { field: "window", why });
+    let Some(window) = wanted else {
+        return Ok(Window { from: now, until: now.plus(WINDOW_DEFAULT) });
+    };
+    if window.until <= window.from {
+        return invalid("until must be after from");
+    }
+    if window.until <= now {
+        return invalid("until must be in the future");
+    }
+    if window.from < now.minus(DAY) {
+        return invalid("from must not be in the past");
+    }
+    if window.until.since(window.from) > WINDOW_MAX {
+        return invalid("at most 180 days long");
+    }
+    Ok(window)
+}
+
+fn check_message(wanted: Message) -> Result<Message> {
+    let field = "message.language";
+    if !languages::is_known(&wanted.language) {
+        return Err(AudienceError::Invalid { field, why: "an ISO 639-1 code, as in \"en\"" });
+    }
+    if wanted.topics.is_empty() || wanted.topics.len() > TOPICS_MAX {
+        return Err(AudienceError::Invalid { field: "message.topics", why: "one to eight topics" });
+    }
+    let checked = filter::check_topics(&wanted.topics)?;
+    let text = wanted.text.trim();
+    let length = text.chars().count();
+    if length == 0 || length > TEXT_MAX || text.chars().any(|c| c.is_control() && c != '\n') {
+        let why = "1 to 1024 characters, no control characters but line breaks";
+        return Err(AudienceError::Invalid { field: "message.text", why });
+    }
+    Ok(Message {
+        title: line("message.title", &wanted.title, TITLE_MAX, "one line of 1 to 120 characters")?,
+        text: text.to_owned(),
+        language: wanted.language,
+        topics: checked.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn line(field: &'static str, text: &str, max: usize, why: &'static str) -> Result<String> {
+    let text = text.trim();
+    let length = text.chars().count();
+    if length == 0 || length > max || text.chars().any(char::is_control) {
+        return Err(AudienceError::Invalid { field, why });
+    }
+    Ok(text.to_owned())
+}

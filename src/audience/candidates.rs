@@ -1,0 +1,107 @@
+//! Who could be on a list, as the bitmaps see it. Proposals only: everybody proposed is verified from
+//! ledger entries before a row is written.
+
+use roaring::RoaringBitmap;
+use volens_privacy::keys::KeyRing;
+use volens_privacy::purpose::PurposeKind;
+use volens_privacy::{AppId, SubjectId};
+
+use super::filter::Filter;
+use super::holdout;
+use super::waterfall::{Exclusion, Waterfall};
+use crate::ids::CampaignId;
+use crate::relevance::Table;
+
+/// Who is left, and where the others went.
+pub struct Narrowed {
+    /// Rows of the table that may be proposed for the list.
+    pub candidates: RoaringBitmap,
+    /// Rows kept aside at random.
+    pub kept_aside: RoaringBitmap,
+    /// The counts so far.
+    pub waterfall: Waterfall,
+}
+
+/// What narrows.
+pub struct Narrowing<'a> {
+    /// For which campaign: the coin of the holdout is its own.
+    pub campaign: CampaignId,
+    /// The app the message is delivered in.
+    pub app: &'a AppId,
+    /// What the business asked for.
+    pub filter: &'a Filter,
+    /// Who said stop to the business.
+    pub stops: &'a [SubjectId],
+    /// Share kept aside.
+    pub holdout: f64,
+}
+
+impl Narrowing<'_> {
+    /// Set algebra over the table, each exclusion counted.
+    pub fn apply(&self, table: &Table, keys: &KeyRing) -> Narrowed {
+        let accounts = table.of_app(self.app);
+        let mut left = Left { rows: accounts.clone(), waterfall: Waterfall::of(accounts.len()) };
+        left.keep(table.live(PurposeKind::BusinessMessages), Exclusion::NoMessagesConsent);
+        left.keep(table.live(PurposeKind::Relevance), Exclusion::NoRelevanceConsent);
+        left.keep(&table.old_enough(), Exclusion::Underage);
+        left.remove(table.frozen(), Exclusion::Frozen);
+        for wanted in self.wanted(table) {
+            left.keep(&wanted, Exclusion::Filtered);
+        }
+        left.remove(&rows_of(table, self.stops), Exclusion::Stopped);
+        let kept_aside: RoaringBitmap = left
+            .rows
+            .iter()
+            .filter(|row| {
+                let subject = table.subject(*row);
+                subject.is_some_and(|of| holdout::kept_aside(keys, self.campaign, of, self.holdout))
+            })
+            .collect();
+        left.remove(&kept_aside, Exclusion::HeldOut);
+        Narrowed { candidates: left.rows, kept_aside, waterfall: left.waterfall }
+    }
+
+    /// One bitmap per field that narrows: the union of its values.
+    fn wanted(&self, table: &Table) -> Vec<RoaringBitmap> {
+        let filter = self.filter;
+        let fields: [Vec<&RoaringBitmap>; 4] = [
+            filter.languages.iter().map(|code| table.speaking(code)).collect(),
+            filter.countries.iter().map(|code| table.in_country(code)).collect(),
+            filter.age_bands.iter().map(|band| table.aged(*band)).collect(),
+            filter.topics.iter().map(|topic| table.interested_in(topic.as_str())).collect(),
+        ];
+        let narrowing = fields.into_iter().filter(|values| !values.is_empty());
+        narrowing
+            .map(|values| values.into_iter().fold(RoaringBitmap::new(), |all, rows| all | rows))
+            .collect()
+    }
+}
+
+struct Left {
+    rows: RoaringBitmap,
+    waterfall: Waterfall,
+}
+
+impl Left {
+    fn keep(&mut self, rows: &RoaringBitmap, reason: Exclusion) {
+        let before = self.rows.len();
+        self.rows &= rows;
+        self.waterfall.exclude(reason, before - self.rows.len());
+    }
+
+    fn remove(&mut self, rows: &RoaringBitmap, reason: Exclusion) {
+        let before = self.rows.len();
+        self.rows -= rows;
+        self.waterfall.exclude(reason, before - self.rows.len());
+    }
+}
+
+fn rows_of(table: &Table, subjects: &[SubjectId]) -> RoaringBitmap {
+    subjects.iter().filter_map(|subject| table.row(*subject)).collect()
+}
+
+/// How many are proposed for `wanted` places: some fail the verification, and exact scores, with
+/// what other apps lend, differ from those of the scan.
+pub fn depth(wanted: usize) -> usize {
+    wanted + wanted / 4 + 64
+}

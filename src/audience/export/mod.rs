@@ -1,0 +1,139 @@
+//! A list as a file: CSV, JSON lines or Parquet, written row by row.
+//!
+//! The manifest comes last (a CSV's last line begins with `#`, JSON lines end with an object that
+//! has only `manifest`, Parquet keeps it in the file's metadata), because it holds the digest and
+//! the number of what was really written: rows are verified one more time while the file is made,
+//! and a file without a manifest is one that was cut off. The digest is the same in all formats:
+//! SHA-256 over the canonical JSON (RFC 8785) of each row, each followed by a line feed.
+
+mod columns;
+pub mod read;
+mod write;
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use volens_privacy::ledger::{Hash, Leaf};
+use volens_privacy::purpose::PurposeKind;
+use volens_privacy::{AppId, Timestamp};
+
+pub use write::Exporter;
+
+use crate::ids::{CampaignId, ListId};
+
+/// What an exported file is called in its own manifest.
+pub const MANIFEST_TYPE: &str = "volens/list-export/1";
+
+/// How an export is written.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// RFC 4180, UTF-8, guarded against cells that a spreadsheet would run.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+    /// Apache Parquet, Snappy.
+    Parquet,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 3] = [Self::Csv, Self::Jsonl, Self::Parquet];
+
+    /// The name, which is also the file's extension.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+            Self::Parquet => "parquet",
+        }
+    }
+
+    /// The media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Jsonl => "application/jsonl",
+            Self::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|format| format.name() == name)
+            .ok_or_else(|| "one of csv, jsonl, parquet".to_owned())
+    }
+}
+
+/// What a file says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`MANIFEST_TYPE`].
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The list.
+    pub list: ListId,
+    /// Its campaign.
+    pub campaign: CampaignId,
+    /// Where the message is delivered.
+    pub delivery_app: AppId,
+    /// The only thing the rows may be used for.
+    pub purpose: PurposeKind,
+    /// The model that ranked.
+    pub model: String,
+    /// When the list was sealed.
+    pub sealed_at: Timestamp,
+    /// When the file was made.
+    pub exported_at: Timestamp,
+    /// Until when it may be used.
+    pub expires_at: Timestamp,
+    /// The ledger entry that sealed the list.
+    pub entry: u64,
+    /// That entry.
+    pub leaf: Leaf,
+    /// Its inclusion proof: `c2sp.org/tlog-proof@v1`.
+    pub proof: String,
+    /// Size of the ledger that every proof in the file leads to.
+    pub ledger_size: u64,
+    /// The signed checkpoint of that size.
+    pub checkpoint: String,
+    /// Root over the rows that were sealed.
+    pub rows_root: Hash,
+    /// How many were sealed.
+    pub rows_sealed: u64,
+    /// How many are in the file. The others are not permitted any more.
+    pub rows: u64,
+    /// Digest of the rows, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Why a file could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The bytes could not be written or read.
+    #[error("the file could not be written or read")]
+    Io(#[from] std::io::Error),
+    /// Not CSV.
+    #[error("not the CSV of an export")]
+    Csv(#[from] csv::Error),
+    /// Not JSON of the right shape.
+    #[error("not the JSON of an export")]
+    Json(#[from] serde_json::Error),
+    /// Not Parquet.
+    #[error("not the Parquet of an export")]
+    Parquet(#[from] parquet::errors::ParquetError),
+    /// A cell is not what its column holds.
+    #[error("column {0} holds something else than it should")]
+    Cell(&'static str),
+    /// The end of the file is missing.
+    #[error("the manifest is missing: the file was cut off")]
+    CutOff,
+}

@@ -1,0 +1,165 @@
+//! Campaigns, and the sealed, ranked lists of the people willing to receive them.
+//!
+//! The way of a list: a business asks ([`request`]); a job narrows the accounts of the delivery app
+//! with bitmaps, proposes the best ([`candidates`]), verifies each from its ledger entries and ranks
+//! the verified ([`ranking`]), writes the rows and seals them in the ledger ([`build`]); what is
+//! served afterwards is verified once more ([`shelf`], [`export`]); anybody entitled can replay it
+//! ([`replay`]). Columns and bitmaps propose, only entries permit.
+
+pub mod build;
+pub mod campaigns;
+pub mod candidates;
+pub mod export;
+mod filter;
+pub mod holdout;
+pub mod http;
+mod languages;
+pub mod outcomes;
+pub mod ranking;
+pub mod replay;
+pub mod request;
+pub mod rows;
+pub mod seal;
+pub mod shelf;
+mod store;
+pub mod summary;
+#[cfg(test)]
+mod tests;
+pub mod verify;
+pub mod waterfall;
+mod write;
+
+pub(crate) use store::statements;
+
+pub use campaigns::{Campaign, Message, Window};
+pub use filter::{Filter, FilterIn};
+pub use request::{List, ListState, Request};
+pub use rows::{Ground, Row};
+pub use waterfall::{Exclusion, PublishedWaterfall, Reach, Waterfall};
+
+use volens_privacy::topics::TopicRefusal;
+use volens_privacy::{BusinessId, SubjectId};
+
+use crate::db::Tx;
+use crate::ids::ListId;
+
+use crate::{access, accounts, consent, db, ledger, relevance, signals};
+
+/// Why a use case of this slice did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AudienceError {
+    /// A value of the request is not acceptable.
+    #[error("{field}: {why}")]
+    Invalid {
+        /// The field, as written in the request.
+        field: &'static str,
+        /// What it must be.
+        why: &'static str,
+    },
+    /// A topic is unknown, or one that nobody may be addressed by.
+    #[error("{topic}: {refusal}")]
+    Topic {
+        /// The topic as written.
+        topic: String,
+        /// Why it is refused.
+        refusal: TopicRefusal,
+    },
+    /// The filter asks for people younger than eighteen.
+    #[error("people younger than eighteen are never profiled")]
+    Underage,
+    /// No such app.
+    #[error("no such app")]
+    UnknownApp,
+    /// The campaign is not one of this business.
+    #[error("no such campaign")]
+    NoCampaign,
+    /// The campaign's window is over.
+    #[error("the campaign is over")]
+    CampaignOver,
+    /// The list is not one of this business.
+    #[error("no such list")]
+    NoList,
+    /// The list is not sealed yet, or never will be.
+    #[error("the list is {}", .0.name())]
+    NotSealed(ListState),
+    /// The list has expired: its rows are gone.
+    #[error("the list has expired")]
+    Expired,
+    /// Fewer people than may be addressed as a group.
+    #[error("fewer than {0} people: the audience is too small")]
+    TooSmall(u64),
+    /// No model has been trained yet.
+    #[error("no model has been trained yet")]
+    NoModel,
+    /// Another run of the same job is ahead.
+    #[error("another run builds this list")]
+    Overtaken,
+    /// Something stored does not read as what it should be.
+    #[error("a stored value is unreadable: {0}")]
+    Unreadable(&'static str),
+    /// Reading or writing failed.
+    #[error("the database failed")]
+    Db(#[from] db::Error),
+    /// Reading apps failed.
+    #[error("reading apps failed")]
+    Access(#[from] access::AccessError),
+    /// Reading accounts failed.
+    #[error("reading accounts failed")]
+    Accounts(#[from] accounts::AccountError),
+    /// Reading consents failed.
+    #[error("reading consents failed")]
+    Consent(#[from] consent::ConsentError),
+    /// The ledger failed.
+    #[error("the ledger failed")]
+    Ledger(#[from] ledger::LedgerError),
+    /// Reading signals failed.
+    #[error("reading signals failed")]
+    Signals(#[from] signals::SignalError),
+    /// Ranking failed.
+    #[error("ranking failed")]
+    Relevance(#[from] relevance::RelevanceError),
+}
+
+/// That an account is on a list.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, utoipa::ToSchema)]
+pub struct Membership {
+    /// Which list.
+    #[schema(value_type = String)]
+    pub list: ListId,
+    /// Whose.
+    #[schema(value_type = String)]
+    pub business: BusinessId,
+    /// From 1.
+    pub rank: u32,
+    /// Probability that the goal is reached.
+    pub score: f64,
+}
+
+/// The lists an account is on now, whoever's they are. For officers and for the person.
+pub async fn memberships(tx: &mut Tx, subject: SubjectId) -> Result<Vec<Membership>> {
+    Ok(store::rows_about(tx, subject).await?)
+}
+
+impl AudienceError {
+    /// The stable code that programs may rely on.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "request.invalid",
+            Self::Topic { refusal, .. } => refusal.code(),
+            Self::Underage => "filter.underage",
+            Self::UnknownApp => "app.unknown",
+            Self::NoCampaign => "campaign.not_found",
+            Self::CampaignOver => "campaign.over",
+            Self::NoList => "list.not_found",
+            Self::NotSealed(_) => "list.not_ready",
+            Self::Expired => "list.expired",
+            Self::TooSmall(_) => "audience.too_small",
+            Self::NoModel => "model.absent",
+            Self::Overtaken => "list.overtaken",
+            _ => "internal",
+        }
+    }
+}
+
+/// Result of this slice.
+pub type Result<T, E = AudienceError> = std::result::Result<T, E>;

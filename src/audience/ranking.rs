@@ -1,0 +1,206 @@
+//! From proposals to a ranking: each person is scored exactly, under their own permit, with what
+//! linked accounts lend under theirs.
+
+use std::collections::BTreeMap;
+
+use volens_models::features::{Features, LENT, Message, TREATMENT};
+use volens_models::model::Model;
+use volens_models::topk::TopK;
+use volens_models::words;
+use volens_privacy::topics::TopicId;
+use volens_privacy::{AppId, Consented, KeyRing, SubjectId, Timestamp, purpose};
+
+use super::Result;
+use super::campaigns::Campaign;
+use super::seal::{Reason, six_decimals};
+use super::verify::{Lender, Verified};
+use crate::db::Tx;
+use crate::relevance::{Active, Table, features};
+use crate::signals::{self, Profile};
+
+/// Reasons given for a score.
+const REASONS: usize = 4;
+
+/// One model and one message.
+pub struct Judge {
+    active: Active,
+    message: Message,
+    topics: Vec<TopicId>,
+    language: String,
+    /// Whether the model was taught who was addressed and who was kept aside.
+    knows_treatment: bool,
+    /// Whether anything of linked accounts can change a score.
+    borrows: bool,
+}
+
+/// One person with an exact score.
+pub struct Ranked {
+    /// Who.
+    pub subject: SubjectId,
+    /// Probability that the goal is reached.
+    pub score: f64,
+    /// Expected increase of it through the message, where the model can tell.
+    pub uplift: Option<f64>,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// What the model saw.
+    pub features: Features,
+    /// Linked accounts that lent.
+    pub lenders: Vec<SubjectId>,
+}
+
+impl Judge {
+    /// For a campaign's message.
+    ///
+    /// # Errors
+    /// `topic.unknown`, `topic.sensitive`: the registry may have changed since the campaign.
+    pub fn new(active: Active, campaign: &Campaign) -> Result<Self> {
+        let topics = campaign.topics()?;
+        let message = Message {
+            topics: topics.iter().map(ToString::to_string).collect(),
+            business: campaign.business.to_string(),
+            language: Some(campaign.message.language.clone()),
+        };
+        let model = &active.artifact.model;
+        let borrows = model.columns().iter().any(|column| column.name.starts_with(LENT));
+        Ok(Self {
+            knows_treatment: tells_treatment_apart(model),
+            borrows,
+            message,
+            topics,
+            language: campaign.message.language.clone(),
+            active,
+        })
+    }
+
+    /// The model's name: its id.
+    pub fn model(&self) -> String {
+        self.active.id.to_string()
+    }
+
+    /// The `count` rows of highest score among `rows`, best first, by what their own app knows.
+    pub fn propose(
+        &self,
+        table: &Table,
+        rows: impl IntoIterator<Item = u32>,
+        count: usize,
+        now: Timestamp,
+    ) -> Vec<u32> {
+        let mut top = TopK::new(count);
+        for row in rows {
+            let mut features = table.features(row, &self.message, now);
+            features.number(TREATMENT, 1.0);
+            top.push(self.active.artifact.model.score_values(&features).logit, row);
+        }
+        top.into_sorted().into_iter().map(|(row, _)| row).collect()
+    }
+
+    /// Whether it is worth to propose deeper among linked accounts.
+    pub fn borrows(&self) -> bool {
+        self.borrows
+    }
+
+    /// Scores these accounts exactly. Who may not be scored is not in the answer.
+    pub async fn rank(
+        &self,
+        tx: &mut Tx,
+        keys: &KeyRing,
+        app: &AppId,
+        subjects: &[SubjectId],
+        now: Timestamp,
+    ) -> Result<Vec<Ranked>> {
+        let verified = Verified::read(tx, keys, subjects.iter().copied(), now).await?;
+        let permitted: Vec<SubjectId> = subjects
+            .iter()
+            .copied()
+            .filter(|subject| verified.recipient(*subject, app).is_ok())
+            .collect();
+        let lenders = permitted.iter().flat_map(|subject| self.lenders(&verified, *subject));
+        let mut read: Vec<SubjectId> = lenders.map(|lender| lender.link.peer).collect();
+        read.extend(&permitted);
+        let profiles = signals::profiles(tx, keys, &read).await?;
+        let rank = |subject| self.rank_one(&verified, &profiles, subject, app, now);
+        Ok(permitted.into_iter().filter_map(rank).collect())
+    }
+
+    /// Who may lend to this account, when the model can make use of it.
+    pub fn lenders<'v>(&self, verified: &'v Verified, subject: SubjectId) -> Vec<Lender<'v>> {
+        if self.borrows { verified.lenders(subject) } else { Vec::new() }
+    }
+
+    fn rank_one(
+        &self,
+        verified: &Verified,
+        profiles: &BTreeMap<SubjectId, Profile>,
+        subject: SubjectId,
+        app: &AppId,
+        now: Timestamp,
+    ) -> Option<Ranked> {
+        let recipient = verified.recipient(subject, app).ok()?;
+        let lenders = self.lenders(verified, subject);
+        // A linked account without a profile has nothing to lend.
+        let lending: Vec<features::Lender<'_>> = lenders
+            .iter()
+            .filter_map(|lender| {
+                let profile = profiles.get(&lender.link.peer)?;
+                Some(features::Lender { link: lender.link, permit: &lender.relevance, profile })
+            })
+            .collect();
+        let seen = features::of_pair(
+            &recipient.relevance,
+            profiles.get(&subject),
+            verified.language(subject),
+            &lending,
+            &self.message,
+            now,
+        );
+        let lenders = lending.iter().map(|lender| lender.link.peer).collect();
+        Some(self.score(seen, subject, lenders))
+    }
+
+    fn score(
+        &self,
+        seen: Consented<'_, purpose::Relevance, Features>,
+        subject: SubjectId,
+        lenders: Vec<SubjectId>,
+    ) -> Ranked {
+        let model = &self.active.artifact.model;
+        let features = seen.value().clone();
+        let treated = seen.map(|features| with_treatment(features, 1.0));
+        let explanation = model.explain_score(&treated);
+        let score = explanation.score.probability;
+        let uplift = self.knows_treatment.then(|| {
+            let untreated = treated.map(|features| with_treatment(features, 0.0));
+            six_decimals(score - model.score(&untreated).probability)
+        });
+        let reasons =
+            words::reasons(&explanation.contributions, &self.topics, &self.language, REASONS);
+        let reasons = reasons.into_iter().map(|reason| Reason {
+            text: reason.text,
+            feature: reason.feature,
+            contribution: six_decimals(reason.contribution),
+        });
+        Ranked { subject, score, uplift, reasons: reasons.collect(), features, lenders }
+    }
+}
+
+fn with_treatment(mut features: Features, treated: f64) -> Features {
+    features.number(TREATMENT, treated);
+    features
+}
+
+/// Whether the model's bins separate the addressed from those kept aside: it has seen both.
+fn tells_treatment_apart(model: &Model) -> bool {
+    let code = |treated| {
+        let features = with_treatment(Features::default(), treated);
+        let codes = model.codes(&features);
+        let at = model.columns().iter().position(|column| column.name == TREATMENT);
+        at.map(|at| codes[at])
+    };
+    code(0.0) != code(1.0)
+}
+
+/// The best first; equal scores in the order of accounts, which are random.
+pub fn sort(ranked: &mut [Ranked]) {
+    ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.subject.cmp(&b.subject)));
+}

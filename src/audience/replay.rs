@@ -1,0 +1,352 @@
+//! Replaying a list: was it what the ledger says, and is it still?
+//!
+//! Everything is recomputed: the root of the ledger at the list's checkpoint and now, the entry that
+//! sealed the list, the root over its rows, and for every row that the entries it names open to
+//! records of that account which permitted it at that moment. Nothing that is stored is believed.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use volens_privacy::ledger::{Frontier, Hash, Leaf, LeafKind, SignedCheckpoint, leaf_hash};
+use volens_privacy::purpose::{BusinessMessages, CrossAppLinking, Relevance};
+use volens_privacy::{
+    AgeBand, AppId, BusinessId, Consents, DataKey, KeyRing, PurposeKind, Refusal, SubjectId,
+    Timestamp,
+};
+
+use super::campaigns;
+use super::request::{self, List, Sealing};
+use super::seal::{RowsTree, SealedList};
+use super::store::{self, StoredRow};
+use super::{AudienceError, Result};
+use crate::db::Tx;
+use crate::ids::{CampaignId, ListId};
+use crate::{accounts, consent, ledger};
+
+/// Entries read, and rows replayed, at a time.
+const PAGE: u32 = 1024;
+
+/// What a replay found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Replay {
+    /// The list.
+    #[schema(value_type = String)]
+    pub list: ListId,
+    /// Whose it is.
+    #[schema(value_type = String)]
+    pub business: BusinessId,
+    /// Its campaign.
+    #[schema(value_type = String)]
+    pub campaign: CampaignId,
+    /// When it was sealed.
+    #[schema(value_type = String, format = "date-time")]
+    pub sealed_at: Timestamp,
+    /// Ledger index of the entry that sealed it.
+    pub entry: u64,
+    /// Entries replayed up to the list's checkpoint.
+    pub ledger_size: u64,
+    /// Entries replayed in all.
+    pub ledger_size_now: u64,
+    /// Rows that were sealed.
+    pub rows_sealed: u64,
+    /// Rows that are there and hold.
+    pub rows_confirmed: u64,
+    /// Of those, rows whose consent ran out since and that are not served any more.
+    pub rows_lapsed: u64,
+    /// Rows that are gone because a consent they rested on ended, or because the list expired.
+    pub rows_gone: u64,
+    /// Consents that ended since the list was asked for, by the ledger: they explain rows that are
+    /// gone.
+    pub consents_ended_since: u64,
+    /// Everything that does not hold; empty when all does.
+    pub denied: Vec<Denial>,
+}
+
+/// One thing that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Denial {
+    /// Of which row; null when it is about the list or the ledger.
+    pub rank: Option<u32>,
+    /// Stable code.
+    pub code: &'static str,
+}
+
+impl Replay {
+    /// Whether everything holds.
+    pub fn is_confirmed(&self) -> bool {
+        self.denied.is_empty()
+    }
+
+    fn deny(&mut self, rank: Option<u32>, code: &'static str) {
+        self.denied.push(Denial { rank, code });
+    }
+}
+
+/// Told how many of how many entries and rows were replayed.
+pub type Progress<'p> = &'p (dyn Fn(u64, u64) + Send + Sync);
+
+/// Replays a list of this business.
+///
+/// # Errors
+/// `list.not_found`, `list.not_ready`; what does not hold is in the answer.
+pub async fn replay(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    business: BusinessId,
+    id: ListId,
+    now: Timestamp,
+    progress: Progress<'_>,
+) -> Result<Replay> {
+    let list = request::find(tx, business, id).await?;
+    let sealing = list.sealing.clone().ok_or(AudienceError::NotSealed(list.state))?;
+    let campaign = campaigns::find(tx, business, list.campaign).await?;
+    let mut found = Replay {
+        list: id,
+        business,
+        campaign: list.campaign,
+        sealed_at: sealing.at,
+        entry: sealing.entry,
+        ledger_size: sealing.checkpoint_size,
+        ledger_size_now: ledger::size(tx).await?,
+        rows_sealed: sealing.rows,
+        rows_confirmed: 0,
+        rows_lapsed: 0,
+        rows_gone: 0,
+        consents_ended_since: 0,
+        denied: Vec::new(),
+    };
+    replay_ledger(tx, keys, &list, &sealing, &mut found, progress).await?;
+    let leaves = store::leaves(tx, business, id).await;
+    let tree = RowsTree::over(leaves.unwrap_or_default());
+    if tree.len() != sealing.rows || tree.root() != sealing.rows_root {
+        found.deny(None, "list.root");
+    }
+    let rows =
+        Rows { keys, list: &list, sealing: &sealing, app: &campaign.delivery_app, tree, now };
+    let present = rows.replay(tx, &mut found, progress).await?;
+    found.rows_gone = sealing.rows.saturating_sub(present);
+    // A row can only go with a consent. More gone than ended is somebody else's doing.
+    if found.rows_gone > found.consents_ended_since && now < list.expires_at {
+        found.deny(None, "list.rows_unexplained");
+    }
+    Ok(found)
+}
+
+/// Recomputes the ledger from its entries, past the list's checkpoint to the latest.
+async fn replay_ledger(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    list: &List,
+    sealing: &Sealing,
+    found: &mut Replay,
+    progress: Progress<'_>,
+) -> Result<()> {
+    let size = found.ledger_size_now;
+    let mut frontier = Frontier::default();
+    let mut sealed_leaf = None;
+    let mut root_then = None;
+    while frontier.size() < size {
+        let to = (frontier.size() + u64::from(PAGE)).min(size);
+        let mut recorded = consent::recorded(tx, frontier.size(), to).await?.into_iter().peekable();
+        let entries = ledger::entries(tx, frontier.size(), to).await?;
+        for (index, bytes) in entries {
+            if index != frontier.size() {
+                found.deny(None, "ledger.entry_missing");
+                return Ok(());
+            }
+            frontier.append(leaf_hash(&bytes));
+            if frontier.size() == sealing.checkpoint_size {
+                root_then = Some(frontier.root());
+            }
+            if let Ok(leaf) = Leaf::parse(&bytes) {
+                // Without its record nobody could tell whose decision it was: a withdrawal could be
+                // hidden that way.
+                let is_recorded = recorded.next_if_eq(&index).is_some();
+                if is_decision(&leaf) && !is_recorded {
+                    found.deny(None, "ledger.record_missing");
+                }
+                found.consents_ended_since += u64::from(ends_rows(&leaf, list));
+                if index == sealing.entry {
+                    sealed_leaf = Some(leaf);
+                }
+            }
+        }
+        if frontier.size() < to {
+            found.deny(None, "ledger.entry_missing");
+            return Ok(());
+        }
+        progress(frontier.size(), size + sealing.rows);
+    }
+    let then = ledger::checkpoint_at(tx, sealing.checkpoint_size).await?;
+    if !signs(keys, then.as_ref(), sealing.checkpoint_size, root_then) {
+        found.deny(None, "ledger.root");
+    }
+    let latest = ledger::checkpoint(tx).await?;
+    if !signs(keys, latest.as_ref(), size, Some(frontier.root())) {
+        found.deny(None, "ledger.root_now");
+    }
+    if !says_sealed(sealed_leaf.as_ref(), list, sealing) {
+        found.deny(None, "list.not_sealed_so");
+    }
+    Ok(())
+}
+
+fn signs(
+    keys: &KeyRing,
+    checkpoint: Option<&SignedCheckpoint>,
+    size: u64,
+    root: Option<Hash>,
+) -> bool {
+    let verified = checkpoint.and_then(|note| keys.log_verifier().verify(note.as_str()).ok());
+    verified.is_some_and(|signed| signed.size == size && Some(signed.root) == root)
+}
+
+fn says_sealed(leaf: Option<&Leaf>, list: &List, sealing: &Sealing) -> bool {
+    let expected = SealedList {
+        list: list.id,
+        campaign: list.campaign,
+        model: sealing.model.clone(),
+        rows: sealing.rows,
+        rows_root: sealing.rows_root,
+    };
+    leaf.filter(|leaf| leaf.kind() == LeafKind::ListSealed)
+        .and_then(Leaf::detail)
+        .and_then(|detail| serde_json::from_value::<SealedList>(detail.clone()).ok())
+        .is_some_and(|said| said == expected)
+}
+
+fn is_decision(leaf: &Leaf) -> bool {
+    matches!(
+        leaf.kind(),
+        LeafKind::ConsentGiven
+            | LeafKind::ConsentRefused
+            | LeafKind::ConsentWithdrawn
+            | LeafKind::ConsentExpired
+    )
+}
+
+/// Whether the entry ends a consent that rows of the list could rest on.
+fn ends_rows(leaf: &Leaf, list: &List) -> bool {
+    let purposes =
+        [PurposeKind::BusinessMessages, PurposeKind::Relevance, PurposeKind::CrossAppLinking];
+    matches!(leaf.kind(), LeafKind::ConsentWithdrawn | LeafKind::ConsentExpired)
+        && leaf.purpose().is_some_and(|purpose| purposes.contains(&purpose))
+        && leaf.at() >= list.created_at.minute()
+}
+
+/// The rows of one list in replay.
+struct Rows<'a> {
+    keys: &'a KeyRing,
+    list: &'a List,
+    sealing: &'a Sealing,
+    app: &'a AppId,
+    tree: RowsTree,
+    now: Timestamp,
+}
+
+/// The consents of a batch, as they were when the list was sealed and as they are.
+struct Then {
+    past: BTreeMap<SubjectId, Consents>,
+    present: BTreeMap<SubjectId, Consents>,
+}
+
+impl Rows<'_> {
+    /// Replays all rows that are there; answers how many.
+    async fn replay(&self, tx: &mut Tx, found: &mut Replay, progress: Progress<'_>) -> Result<u64> {
+        let of = (self.list.business, self.list.id);
+        let (mut after, mut present) = (0, 0);
+        loop {
+            let rows = store::page(tx, of, after, PAGE).await?;
+            let Some(last) = rows.last() else { return Ok(present) };
+            after = last.rank;
+            present += rows.len() as u64;
+            let then = self.consents(tx, &rows).await?;
+            for row in &rows {
+                match self.check(row, &then) {
+                    Ok(lapsed) => {
+                        found.rows_confirmed += 1;
+                        found.rows_lapsed += u64::from(lapsed);
+                    }
+                    Err(code) => found.deny(Some(row.rank), code),
+                }
+            }
+            progress(found.ledger_size_now + present, found.ledger_size_now + self.sealing.rows);
+        }
+    }
+
+    async fn consents(&self, tx: &mut Tx, rows: &[StoredRow]) -> Result<Then> {
+        let subjects = rows.iter().flat_map(|row| {
+            std::iter::once(row.subject).chain(row.loans.iter().map(|loan| loan.lender))
+        });
+        let subjects: Vec<SubjectId> = subjects.collect();
+        let present = consent::consents_of(tx, self.keys, &subjects).await?;
+        let data_keys = accounts::data_keys(tx, self.keys, &subjects).await?;
+        let past = present.iter().filter_map(|(subject, consents)| {
+            Some((*subject, self.as_sealed(consents, data_keys.get(subject)?)?))
+        });
+        Ok(Then { past: past.collect(), present })
+    }
+
+    /// What the entries up to the list's checkpoint say.
+    fn as_sealed(&self, consents: &Consents, key: &DataKey) -> Option<Consents> {
+        let size = self.sealing.checkpoint_size;
+        let entries = consents.history().iter().filter(|entry| entry.index < size).cloned();
+        // Age is no part of the ledger; the present age is checked with the present consents.
+        Consents::replay(consents.subject(), AgeBand::Unknown, key, entries.collect()).ok()
+    }
+
+    /// Whether the row holds; and if so, whether a consent has run out since.
+    fn check(&self, row: &StoredRow, then: &Then) -> Result<bool, &'static str> {
+        if self.keys.recipient(self.list.business, row.subject) != row.recipient {
+            return Err("row.recipient");
+        }
+        if self.tree.leaf(row.rank) != Some(row.sealed_leaf(self.list.id)) {
+            return Err("row.not_sealed_so");
+        }
+        self.check_then(row, then)?;
+        match self.check_now(row, then) {
+            Ok(()) => Ok(false),
+            Err(Refusal::Expired) => Ok(true),
+            Err(_) => Err("row.outlived_consent"),
+        }
+    }
+
+    /// Every entry the row names was the one that permitted it.
+    fn check_then(&self, row: &StoredRow, then: &Then) -> Result<(), &'static str> {
+        let at = self.sealing.at;
+        let of = |subject| then.past.get(&subject).ok_or("account.unverifiable");
+        let same = |entry: u64, named: u64| if entry == named { Ok(()) } else { Err("row.entry") };
+        let own = of(row.subject)?;
+        let messages = own.permit::<BusinessMessages>((), at).map_err(Refusal::code)?;
+        same(messages.entry(), row.messages_entry)?;
+        let relevance = own.permit::<Relevance>((), at).map_err(Refusal::code)?;
+        same(relevance.entry(), row.relevance_entry)?;
+        for loan in &row.loans {
+            let lender = of(loan.lender)?;
+            let link =
+                own.permit::<CrossAppLinking>(loan.peer.clone(), at).map_err(Refusal::code)?;
+            same(link.entry(), loan.own_entry)?;
+            let link =
+                lender.permit::<CrossAppLinking>(self.app.clone(), at).map_err(Refusal::code)?;
+            same(link.entry(), loan.lender_entry)?;
+            let relevance = lender.permit::<Relevance>((), at).map_err(Refusal::code)?;
+            same(relevance.entry(), loan.relevance_entry)?;
+        }
+        Ok(())
+    }
+
+    /// The row is still there, so nothing it rests on may have been taken back.
+    fn check_now(&self, row: &StoredRow, then: &Then) -> Result<(), Refusal> {
+        let of = |subject| then.present.get(&subject).ok_or(Refusal::Absent);
+        let own = of(row.subject)?;
+        own.permit::<BusinessMessages>((), self.now).map(drop)?;
+        own.permit::<Relevance>((), self.now).map(drop)?;
+        for loan in &row.loans {
+            let lender = of(loan.lender)?;
+            own.permit::<CrossAppLinking>(loan.peer.clone(), self.now).map(drop)?;
+            lender.permit::<CrossAppLinking>(self.app.clone(), self.now).map(drop)?;
+            lender.permit::<Relevance>((), self.now).map(drop)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! Serving a sealed list: every row is verified once more, in the transaction that reads it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use volens_privacy::ledger::{Hash, Leaf, SignedCheckpoint, tlog_proof};
+use volens_privacy::{BusinessId, KeyRing, PurposeKind, SubjectId, Timestamp};
+
+use super::campaigns::{self, Campaign};
+use super::export::{MANIFEST_TYPE, Manifest};
+use super::request::{self, List, Sealing};
+use super::rows::{Borrowed, Ground, NoticeName, Row, RowConsent, RowSeal};
+use super::seal::RowsTree;
+use super::store::{self, StoredRow};
+use super::verify::Verified;
+use super::{AudienceError, Result};
+use crate::db::Tx;
+use crate::ids::{ListId, hex};
+use crate::ledger;
+
+/// Rows served together.
+#[derive(Debug)]
+pub struct Page {
+    /// Those that are permitted now.
+    pub rows: Vec<Row>,
+    /// Those that are there but not permitted now, or not as they were sealed: not served.
+    pub dropped: u64,
+    /// The rank to go on after; nothing when this was the end.
+    pub next: Option<u32>,
+}
+
+/// A sealed list, open for reading.
+pub struct Shelf {
+    /// The list.
+    pub list: List,
+    /// What it is sealed with.
+    pub sealing: Sealing,
+    /// For which campaign.
+    pub campaign: Campaign,
+    /// The signed head that every proof of the list leads to.
+    pub checkpoint: SignedCheckpoint,
+    tree: RowsTree,
+}
+
+/// That a list was sealed, and over what.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct ListProof {
+    /// Ledger index of the `list.sealed` entry.
+    pub entry: u64,
+    /// The entry itself.
+    #[schema(value_type = Object)]
+    pub leaf: Leaf,
+    /// Its inclusion proof with the signed checkpoint: `c2sp.org/tlog-proof@v1`.
+    pub proof: String,
+    /// Size of the ledger that every proof of the list leads to.
+    pub ledger_size: u64,
+    /// The signed checkpoint of that size.
+    pub checkpoint: String,
+    /// Rows that were sealed.
+    pub rows: u64,
+    /// Root over them.
+    #[schema(value_type = String)]
+    pub rows_root: Hash,
+}
+
+impl Shelf {
+    /// Opens a list of this business.
+    ///
+    /// # Errors
+    /// `list.not_found`, `list.not_ready`, `list.expired`.
+    pub async fn open(
+        tx: &mut Tx,
+        business: BusinessId,
+        id: ListId,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let list = request::find(tx, business, id).await?;
+        let sealing = list.sealed(now)?.clone();
+        let campaign = campaigns::find(tx, business, list.campaign).await?;
+        let checkpoint = ledger::checkpoint_at(tx, sealing.checkpoint_size)
+            .await?
+            .ok_or(AudienceError::Unreadable("lists.checkpoint_size"))?;
+        let tree = RowsTree::over(store::leaves(tx, business, id).await?);
+        Ok(Self { list, sealing, campaign, checkpoint, tree })
+    }
+
+    /// Rows after a rank, at most `limit`, each verified once more in this transaction.
+    pub async fn page(
+        &self,
+        tx: &mut Tx,
+        keys: &KeyRing,
+        after: u32,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Page> {
+        let of = (self.list.business, self.list.id);
+        let mut stored = store::page(tx, of, after, limit.saturating_add(1)).await?;
+        let more = stored.len() > limit as usize;
+        stored.truncate(limit as usize);
+        let next = stored.last().filter(|_| more).map(|row| row.rank);
+        let recipients = stored.iter().map(|row| row.subject);
+        let verified = Verified::read(tx, keys, recipients, now).await?;
+        let looked_at = stored.len();
+        stored.retain(|row| self.is_permitted(row, &verified));
+        let proofs = self.proofs(tx, &stored).await?;
+        let rows: Vec<Row> =
+            stored.into_iter().filter_map(|row| self.row(row, &verified, &proofs)).collect();
+        Ok(Page { dropped: (looked_at - rows.len()) as u64, rows, next })
+    }
+
+    /// That the list was sealed.
+    pub async fn proof(&self, tx: &mut Tx) -> Result<ListProof> {
+        let entry = self.sealing.entry;
+        let leaves = ledger::leaves(tx, &[entry]).await?;
+        let leaf = leaves.get(&entry).and_then(|bytes| Leaf::parse(bytes).ok());
+        let proofs = ledger::proofs(tx, &[entry], self.sealing.checkpoint_size).await?;
+        Ok(ListProof {
+            entry,
+            leaf: leaf.ok_or(AudienceError::Unreadable("lists.entry"))?,
+            proof: tlog_proof(entry, &proofs[0], &self.checkpoint),
+            ledger_size: self.sealing.checkpoint_size,
+            checkpoint: self.checkpoint.as_str().to_owned(),
+            rows: self.sealing.rows,
+            rows_root: self.sealing.rows_root,
+        })
+    }
+
+    /// What an export says about itself. Rows and digest are filled in by whoever writes it.
+    pub async fn manifest(&self, tx: &mut Tx, now: Timestamp) -> Result<Manifest> {
+        let ListProof { entry, leaf, proof, ledger_size, checkpoint, rows, rows_root } =
+            self.proof(tx).await?;
+        Ok(Manifest {
+            kind: MANIFEST_TYPE.to_owned(),
+            list: self.list.id,
+            campaign: self.list.campaign,
+            delivery_app: self.campaign.delivery_app.clone(),
+            purpose: PurposeKind::BusinessMessages,
+            model: self.sealing.model.clone(),
+            sealed_at: self.sealing.at,
+            exported_at: now,
+            expires_at: self.list.expires_at,
+            entry,
+            leaf,
+            proof,
+            ledger_size,
+            checkpoint,
+            rows_root,
+            rows_sealed: rows,
+            rows: 0,
+            sha256: String::new(),
+        })
+    }
+
+    /// Whether every consent the row was made with is live: the recipient's own, and for what was
+    /// borrowed the link and the lender's.
+    fn is_permitted(&self, row: &StoredRow, verified: &Verified) -> bool {
+        let lenders = verified.lenders(row.subject);
+        verified.recipient(row.subject, &self.campaign.delivery_app).is_ok()
+            && row
+                .loans
+                .iter()
+                .all(|loan| lenders.iter().any(|lender| lender.link.peer == loan.lender))
+    }
+
+    /// Inclusion proofs of every entry these rows name.
+    async fn proofs(&self, tx: &mut Tx, rows: &[StoredRow]) -> Result<BTreeMap<u64, Vec<Hash>>> {
+        let size = self.sealing.checkpoint_size;
+        let entries: BTreeSet<u64> = rows.iter().flat_map(StoredRow::entries).collect();
+        let entries: Vec<u64> = entries.into_iter().filter(|entry| *entry < size).collect();
+        let proofs = ledger::proofs(tx, &entries, size).await?;
+        Ok(entries.into_iter().zip(proofs).collect())
+    }
+
+    /// The row as it leaves the house; nothing when it is not the row that was sealed.
+    fn row(
+        &self,
+        stored: StoredRow,
+        verified: &Verified,
+        proofs: &BTreeMap<u64, Vec<Hash>>,
+    ) -> Option<Row> {
+        let ground = |of: SubjectId, index: u64| -> Option<Ground> {
+            let entry = verified.entry(of, index)?;
+            let notice = entry.record.notice.as_ref()?;
+            Some(Ground {
+                entry: index,
+                notice: NoticeName {
+                    id: notice.id.clone(),
+                    version: notice.version,
+                    language: notice.language.clone(),
+                },
+                leaf: Leaf::parse(&entry.leaf).ok()?,
+                proof: tlog_proof(index, proofs.get(&index)?, &self.checkpoint),
+            })
+        };
+        let borrowed = stored.loans.iter().map(|loan| {
+            Some(Borrowed {
+                app: loan.peer.clone(),
+                own: ground(stored.subject, loan.own_entry)?,
+                lender: ground(loan.lender, loan.lender_entry)?,
+                relevance: ground(loan.lender, loan.relevance_entry)?,
+            })
+        });
+        let consent = RowConsent {
+            messages: ground(stored.subject, stored.messages_entry)?,
+            relevance: ground(stored.subject, stored.relevance_entry)?,
+            borrowed: borrowed.collect::<Option<_>>()?,
+        };
+        let path = self.tree.path(stored.rank).ok()?;
+        let row = Row {
+            recipient: stored.recipient,
+            rank: stored.rank,
+            score: stored.score,
+            uplift: stored.uplift,
+            reasons: stored.reasons,
+            consent,
+            seal: RowSeal { salt: hex(&stored.salt), path },
+        };
+        row.is_sealed(self.list.id, self.sealing.rows, &self.sealing.rows_root).then_some(row)
+    }
+}

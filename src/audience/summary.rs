@@ -1,0 +1,132 @@
+//! What a business is told about its list, by whatever way it asks.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use volens_privacy::Timestamp;
+use volens_privacy::ledger::Hash;
+
+use super::FilterIn;
+use super::request::{List, ListState, Rules};
+use super::store;
+use super::waterfall::{PublishedWaterfall, Reach, Waterfall};
+use crate::db::{self, Tx};
+use crate::ids::{CampaignId, ListId};
+
+/// A list.
+#[derive(Serialize, ToSchema)]
+pub struct ListSummary {
+    /// Its id.
+    #[schema(value_type = String, example = "lst_00000000000000000000000000000000")]
+    pub id: ListId,
+    /// For which campaign.
+    #[schema(value_type = String)]
+    pub campaign: CampaignId,
+    /// How many recipients were asked for.
+    pub size: u32,
+    /// What was narrowed to.
+    pub filter: FilterIn,
+    /// Share kept aside at random.
+    pub holdout: f64,
+    /// How far it is.
+    pub state: ListState,
+    /// How many rows are written while it is being built.
+    pub done: u64,
+    /// Stable code, when it was refused or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Where everybody went; small counts are withheld.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waterfall: Option<PublishedWaterfall>,
+    /// What it is sealed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seal: Option<SealSummary>,
+    /// When it was asked for.
+    #[schema(value_type = String, format = "date-time")]
+    pub created_at: Timestamp,
+    /// When its rows go.
+    #[schema(value_type = String, format = "date-time")]
+    pub expires_at: Timestamp,
+}
+
+/// What a list is sealed with.
+#[derive(Serialize, ToSchema)]
+pub struct SealSummary {
+    /// When.
+    #[schema(value_type = String, format = "date-time")]
+    pub at: Timestamp,
+    /// How fresh the signals and consents were that candidates were chosen by. Permission is
+    /// verified anew each time rows are served.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub data_as_of: Option<Timestamp>,
+    /// The model that ranked.
+    pub model: String,
+    /// Rows that were sealed.
+    pub rows: u64,
+    /// Rows that are there now; consents that ended took the others along.
+    pub rows_now: u64,
+    /// Ledger index of the `list.sealed` entry.
+    pub entry: u64,
+    /// Size of the ledger that every proof of the list leads to.
+    pub ledger_size: u64,
+    /// Root over the rows.
+    #[schema(value_type = String)]
+    pub rows_root: Hash,
+}
+
+impl ListSummary {
+    /// As a business sees it now.
+    pub async fn read(tx: &mut Tx, list: &List, rules: &Rules) -> db::Result<Self> {
+        let rows_now = store::count(tx, (list.business, list.id)).await?;
+        Ok(Self::of(list, rows_now, rules))
+    }
+
+    /// As a business sees it, with so many rows.
+    pub fn of(list: &List, rows_now: u64, rules: &Rules) -> Self {
+        let seal = list.sealing.as_ref().map(|sealing| SealSummary {
+            at: sealing.at,
+            data_as_of: list.data_as_of,
+            model: sealing.model.clone(),
+            rows: sealing.rows,
+            rows_now,
+            entry: sealing.entry,
+            ledger_size: sealing.checkpoint_size,
+            rows_root: sealing.rows_root,
+        });
+        Self {
+            id: list.id,
+            campaign: list.campaign,
+            size: list.size,
+            filter: list.filter.clone(),
+            holdout: list.holdout,
+            state: list.state,
+            done: list.done,
+            reason: list.reason.clone(),
+            waterfall: list.waterfall.as_ref().map(|counts| counts.published(rules.k)),
+            seal,
+            created_at: list.created_at,
+            expires_at: list.expires_at,
+        }
+    }
+}
+
+/// How many a request could reach.
+#[derive(Serialize, ToSchema)]
+pub struct DryRun {
+    /// Always true.
+    pub dry_run: bool,
+    /// A range: exact counts of dry runs could be compared to find out about single people.
+    pub reach: Reach,
+    /// Where the others went, rounded.
+    pub waterfall: PublishedWaterfall,
+}
+
+impl DryRun {
+    /// What may be said about a request that costs nothing.
+    pub fn of(counts: &Waterfall, rules: &Rules) -> Self {
+        Self {
+            dry_run: true,
+            reach: Reach::around(counts.listed, rules.k),
+            waterfall: counts.rounded().published(rules.k),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The slice on both engines: who gets on a list, what is served of it, and what a replay says.
+
+mod audit;
+mod chance;
+mod export;
+mod lists;
+mod town;

@@ -1,0 +1,252 @@
+//! A small town: people who consented to some things, a model that learned from them, a business.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use volens_models::features::Features;
+use volens_privacy::consent::Decision;
+use volens_privacy::purpose::Relevance;
+use volens_privacy::{BusinessId, PhoneEncoding, PurposeKind, SubjectId};
+
+use crate::access::directory;
+use crate::audience::build::{Workshop, build};
+use crate::audience::campaigns::{self, Campaign, CampaignIn, Message};
+use crate::audience::request::{self, List, Order, RequestIn, Rules};
+use crate::audience::shelf::{Page, Shelf};
+use crate::audience::{FilterIn, Result};
+use crate::clock::Clock as _;
+use crate::db::{Db, Statement, Value};
+use crate::ids::ExposureId;
+use crate::relevance::{
+    self, Columns, Exposure, Goal, Occasion, Outcome, OutcomeKind, gather, keep, learn,
+    record_exposures, record_outcomes,
+};
+use crate::signals::tests::send;
+use crate::testing::{World, app};
+
+/// The business of most tests.
+pub(super) const SHOP: BusinessId = BusinessId::from_bytes([9; 16]);
+/// Another one.
+pub(super) const RIVAL: BusinessId = BusinessId::from_bytes([8; 16]);
+/// No list is smaller, in the tests.
+pub(super) const K: u32 = 10;
+
+/// A world with people in it.
+pub(super) struct Town {
+    pub(super) world: World,
+    pub(super) columns: Columns,
+    pub(super) people: Vec<SubjectId>,
+    pub(super) campaign: Campaign,
+    seed: AtomicU64,
+}
+
+/// The reference of the `n`th person.
+pub(super) fn name(n: usize) -> String {
+    format!("u{n}")
+}
+
+/// A phone number of the `n`th person's.
+fn phone(n: usize) -> String {
+    format!("+4915112{n:06}")
+}
+
+impl Town {
+    /// `count` people in the messenger. Everybody consents to messages and relevance but every
+    /// tenth, who leaves out one of the two; every third likes running; the first `linked` have an
+    /// account of the photo app that is linked and likes running too.
+    pub(super) async fn new(db: Db, count: usize, linked: usize) -> Self {
+        let world = World::new(db).await;
+        let mut people = Vec::new();
+        for n in 0..count {
+            people.push(world.account("messenger", &name(n)).await);
+            if n % 20 != 10 {
+                world.give("messenger", &name(n), PurposeKind::BusinessMessages).await;
+            }
+            if n % 20 != 0 {
+                world.give("messenger", &name(n), PurposeKind::Relevance).await;
+            }
+        }
+        for n in 0..linked {
+            world.account("photos", &name(n)).await;
+            world.give("photos", &name(n), PurposeKind::Relevance).await;
+            world.give_link("messenger", &name(n), "photos", &phone(n)).await;
+            world.give_link("photos", &name(n), "messenger", &phone(n)).await;
+        }
+        views(&world, "messenger", (0..count).filter(|n| n % 3 == 0)).await;
+        views(&world, "photos", 0..linked).await;
+        train(&world).await;
+        know_app(&world).await;
+        let campaign = campaign(&world, SHOP).await;
+        Self { world, columns: Columns::default(), people, campaign, seed: AtomicU64::new(100) }
+    }
+
+    /// A request of the shop for its campaign.
+    pub(super) fn request(&self, size: u32) -> RequestIn {
+        RequestIn {
+            campaign: self.campaign.id,
+            size,
+            filter: FilterIn::default(),
+            holdout: 0.1,
+            dry_run: false,
+        }
+    }
+
+    pub(super) fn rules() -> Rules {
+        Rules { k: u64::from(K), size_max: 1000, lasts: Duration::from_secs(7 * 24 * 3600) }
+    }
+
+    pub(super) fn workshop(&self) -> Workshop<'_> {
+        Workshop {
+            db: &self.world.db,
+            keys: &self.world.keys,
+            columns: &self.columns,
+            clock: &*self.world.clock,
+            rules: Self::rules(),
+        }
+    }
+
+    /// Checks, keeps and builds.
+    pub(super) async fn list(&self, wanted: RequestIn) -> Result<List> {
+        let now = self.world.clock.now();
+        let mut rng = self.world.rng(self.seed.fetch_add(1, Ordering::Relaxed));
+        let mut tx = self.world.db.begin().await?;
+        let checked = request::check(&mut tx, SHOP, wanted, &Self::rules(), now).await?;
+        let list = request::order(&mut tx, &checked, &Self::rules(), &mut rng, now).await?;
+        tx.commit().await?;
+        let order = Order { business: SHOP, list: list.id };
+        build(&self.workshop(), order, &mut rng, &|_, _| {}).await
+    }
+
+    /// All rows that are served now.
+    pub(super) async fn rows(&self, list: &List) -> Result<Page> {
+        let now = self.world.clock.now();
+        let mut tx = self.world.db.read().await?;
+        let shelf = Shelf::open(&mut tx, SHOP, list.id, now).await?;
+        shelf.page(&mut tx, &self.world.keys, 0, 1000, now).await
+    }
+
+    /// Runs one statement behind the service's back.
+    pub(super) async fn tamper(&self, statement: Statement, values: Vec<Value>) -> u64 {
+        let mut tx = self.world.db.begin().await.expect("begins");
+        let changed = tx.execute(statement, values).await.expect("the database obeys");
+        tx.commit().await.expect("commits");
+        changed
+    }
+}
+
+/// A statement of a test, the same on both engines.
+pub(super) const fn same(name: &'static str, text: &'static str) -> Statement {
+    Statement::new("audience::tests", name, text, text)
+}
+
+async fn views(world: &World, of: &str, who: impl Iterator<Item = usize>) {
+    let items: Vec<_> = who
+        .map(|n| {
+            let mut id = String::new();
+            write!(id, "{of}-{n}").expect("writing to a string does not fail");
+            json!({"type": "track", "userId": name(n), "event": "Viewed", "messageId": id,
+                   "properties": {"topics": ["sport.running"]}})
+        })
+        .collect();
+    let sent = send(world, of, &json!({ "batch": items })).await;
+    let code = |code: &str| ["accepted", "consent.absent"].contains(&code);
+    assert!(sent.into_iter().all(code));
+}
+
+/// Enters the messenger in the directory.
+async fn know_app(world: &World) {
+    let record = directory::AppRecord {
+        id: app("messenger"),
+        title: "Messenger".to_owned(),
+        phone_encoding: PhoneEncoding::E164,
+        region: Some("DE".to_owned()),
+        created_at: world.clock.now(),
+    };
+    let mut tx = world.db.begin().await.expect("begins");
+    directory::create_app(&mut tx, &record).await.expect("an app is made");
+    tx.commit().await.expect("commits");
+}
+
+/// A campaign for running shoes.
+pub(super) async fn campaign(world: &World, business: BusinessId) -> Campaign {
+    let mut tx = world.db.begin().await.expect("begins");
+    let now = world.clock.now();
+    let made = campaigns::make(&mut tx, business, running_shoes(), &mut world.rng(7), now).await;
+    tx.commit().await.expect("commits");
+    made.expect("an acceptable campaign")
+}
+
+pub(super) fn running_shoes() -> CampaignIn {
+    CampaignIn {
+        name: "Autumn".to_owned(),
+        delivery_app: app("messenger"),
+        message: Message {
+            title: "New shoes".to_owned(),
+            text: "Light ones.".to_owned(),
+            language: "en".to_owned(),
+            topics: vec!["sport.running".to_owned()],
+        },
+        goal: Goal::Click,
+        window: None,
+    }
+}
+
+/// Trains a model for the shop on people of an app of its own, who saw earlier messages. It learns
+/// that an interest in the topic counts, whether it is the person's own or lent, and that the message
+/// itself helps.
+async fn train(world: &World) {
+    let at = world.clock.now();
+    let list = crate::ids::ListId::from_bytes([1; 16]);
+    let mut rng = world.rng(11);
+    let mut outcomes = Vec::new();
+    let mut tx = world.db.begin().await.expect("begins");
+    tx.rollback().await;
+    for n in 0..120_usize {
+        let reference = format!("taught{n}");
+        let subject = world.account("social", &reference).await;
+        for purpose in [PurposeKind::Relevance, PurposeKind::ModelTraining] {
+            let request = world.choice(&reference, purpose, None, Decision::Given, None);
+            world.decide("social", request).await.expect("taken");
+        }
+        let (own, lent, treated) = (n % 2 == 0, n % 3 == 0, n % 4 != 0);
+        let mut features = Features::default();
+        features.number("topic.long", if own { 0.9 } else { 0.0 });
+        if n % 3 != 1 {
+            features.number("lent.topic.long", if lent { 0.9 } else { 0.0 });
+        }
+        let consents = world.consents_of(subject).await.expect("verified");
+        let permit = consents.permit::<Relevance>((), at).expect("consented");
+        let occasion = Occasion {
+            app: app("social"),
+            business: SHOP,
+            campaign: None,
+            list: Some(list),
+            arm: "earlier".to_owned(),
+            treated,
+            at,
+            closes_at: at.plus(Duration::from_secs(60)),
+            propensity: 0.75,
+        };
+        let exposure = Exposure::of(&permit, ExposureId::random(&mut rng), occasion, features);
+        tx = world.db.begin().await.expect("begins");
+        record_exposures(&mut tx, &world.keys, &[exposure], &mut rng).await.expect("kept");
+        tx.commit().await.expect("commits");
+        let points = u8::from(own) + 2 * u8::from(lent) + u8::from(treated);
+        if points >= 2 && n % 7 != 0 {
+            outcomes.push(Outcome { subject, kind: OutcomeKind::Click, at, value: None });
+        }
+    }
+    let mut tx = world.db.begin().await.expect("begins");
+    record_outcomes(&mut tx, list, &outcomes).await.expect("noted");
+    tx.commit().await.expect("commits");
+    world.clock.advance(Duration::from_secs(3600));
+    let now = world.clock.now();
+    let order = relevance::Order { business: Some(SHOP), goal: Goal::Click };
+    let mut tx = world.db.begin().await.expect("begins");
+    let set = gather(&mut tx, &world.keys, order, now, &|_, _| {}).await.expect("gathers");
+    let learned = learn(set, now).expect("learns");
+    keep(&mut tx, &world.keys.log_signer(), learned, now, &mut rng).await.expect("kept");
+    tx.commit().await.expect("commits");
+}

@@ -1,0 +1,147 @@
+//! What a privacy officer reads: the history of one account, and lists replayed.
+//!
+//! Whoever reads about a person leaves a mark that cannot be removed: an `officer.access` entry in
+//! the ledger, written in the transaction that reads.
+
+pub mod http;
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+use volens_privacy::consent::Decision;
+use volens_privacy::ledger::{Leaf, LeafKind};
+use volens_privacy::purpose::PurposeKind;
+use volens_privacy::{AgeBand, AppId, KeyRing, SubjectId, Timestamp};
+
+use crate::audience::{self, AudienceError, Membership};
+use crate::db::{self, Tx};
+use crate::ledger::LedgerError;
+use crate::{accounts, consent, ledger};
+
+/// Why a reading did not take place.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// No such account.
+    #[error("there is no such account")]
+    NoAccount,
+    /// The account's records do not open or do not match the ledger.
+    #[error("the account's records do not match the ledger")]
+    Unverifiable,
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// The consents could not be read.
+    #[error(transparent)]
+    Consent(#[from] consent::ConsentError),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The lists could not be read.
+    #[error(transparent)]
+    Audience(#[from] AudienceError),
+}
+
+/// Everything on record about one account's consents and their use.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Timeline {
+    /// The account.
+    #[schema(value_type = String)]
+    pub subject: SubjectId,
+    /// Whose user it is.
+    #[schema(value_type = String)]
+    pub app: AppId,
+    /// As the app says.
+    #[schema(value_type = String)]
+    pub age_band: AgeBand,
+    /// Since when processing is restricted.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub frozen_at: Option<Timestamp>,
+    /// Every decision, oldest first, verified against its ledger entry.
+    pub decisions: Vec<DecisionMade>,
+    /// Lists the account is on now.
+    pub lists: Vec<Membership>,
+    /// Ledger index of the entry that records this reading.
+    pub access_entry: u64,
+}
+
+/// One decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct DecisionMade {
+    /// Ledger index.
+    pub entry: u64,
+    /// What was decided.
+    #[schema(value_type = String)]
+    pub decision: Decision,
+    /// About what.
+    #[schema(value_type = String)]
+    pub purpose: PurposeKind,
+    /// With which other app.
+    #[schema(value_type = Option<String>)]
+    pub peer: Option<AppId>,
+    /// Under which notice: `id@version/language`.
+    pub notice: Option<String>,
+    /// When it was decided, as the app says.
+    #[schema(value_type = String, format = "date-time")]
+    pub decided_at: Timestamp,
+    /// When it reached us.
+    #[schema(value_type = String, format = "date-time")]
+    pub recorded_at: Timestamp,
+    /// When a consent ends by itself.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub ends_at: Option<Timestamp>,
+}
+
+/// Reads the history of an account and records that it was read.
+///
+/// # Errors
+/// [`AuditError::NoAccount`]; [`AuditError::Unverifiable`] when a record does not open or does not
+/// match its entry, or the account's key is destroyed.
+pub async fn timeline(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    subject: SubjectId,
+    now: Timestamp,
+) -> Result<Timeline, AuditError> {
+    let account =
+        accounts::find(tx, &[subject]).await?.remove(&subject).ok_or(AuditError::NoAccount)?;
+    let entries = consent::history_of(tx, keys, subject).await?.ok_or(AuditError::Unverifiable)?;
+    let decisions = entries.iter().map(|entry| {
+        let record = &entry.record;
+        let given = record.decision == Decision::Given;
+        DecisionMade {
+            entry: entry.index,
+            decision: record.decision,
+            purpose: record.purpose,
+            peer: record.peer.clone(),
+            notice: record
+                .notice
+                .as_ref()
+                .map(|n| format!("{}@{}/{}", n.id, n.version, n.language)),
+            decided_at: record.decided_at,
+            recorded_at: record.recorded_at,
+            ends_at: given.then(|| record.ends_at()),
+        }
+    });
+    let decisions = decisions.collect();
+    let lists = audience::memberships(tx, subject).await?;
+    let leaf = access_leaf(keys, subject, now);
+    let appended = ledger::append(tx, &keys.log_signer(), &[leaf], now).await?;
+    Ok(Timeline {
+        subject,
+        app: account.app,
+        age_band: account.details.age_band,
+        frozen_at: account.frozen_at,
+        decisions,
+        lists,
+        access_entry: appended.first,
+    })
+}
+
+/// That a timeline was read; of whom, only the holder of the key ring can tell.
+fn access_leaf(keys: &KeyRing, subject: SubjectId, now: Timestamp) -> Leaf {
+    let mut of = subject.as_bytes().to_vec();
+    of.extend_from_slice(&now.minute().micros().to_be_bytes());
+    Leaf::new(LeafKind::OfficerAccess, now)
+        .with_commitment(keys.caller_hash("audit/access", &of))
+        .with_detail(serde_json::json!({ "what": "timeline" }))
+}

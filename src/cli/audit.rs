@@ -1,0 +1,150 @@
+//! `volens audit`.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use volens_privacy::LogVerifier;
+
+use super::output::Stop;
+use super::{Context, Exit};
+use crate::audience::AudienceError;
+use crate::audience::export::Format;
+use crate::audience::export::read::{FileReport, read};
+use crate::audience::replay::{Replay, replay};
+use crate::audience::request;
+use crate::ids::ListId;
+
+/// What `audit` takes.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Replay the ledger up to a list's checkpoint and confirm or deny every row.
+    List {
+        /// The list
+        id: ListId,
+    },
+    /// Check an exported list offline: its rows, their proofs and the entry that sealed it.
+    Export {
+        /// The file
+        file: PathBuf,
+        /// csv, jsonl or parquet [default: by the file's extension, else csv]
+        #[arg(long, value_name = "FORMAT")]
+        format: Option<Format>,
+        /// The ledger's public key [default: that of this installation]
+        #[arg(long, value_name = "VKEY")]
+        key: Option<String>,
+    },
+}
+
+/// Runs `volens audit …`.
+pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
+    match args.action {
+        Action::List { id } => list(id, context).await,
+        Action::Export { file, format, key } => export(file, format, key, context).await,
+    }
+}
+
+#[derive(Serialize)]
+struct Replayed {
+    ok: bool,
+    #[serde(flatten)]
+    replay: Replay,
+}
+
+async fn list(id: ListId, context: &Context) -> Result<Exit> {
+    let app = context.app().await?;
+    let mut tx = app.db.read().await?;
+    let stop = |error: AudienceError| match error {
+        AudienceError::NoList => Stop::new(Exit::NotFound, error.to_string()).into(),
+        AudienceError::NotSealed(_) => Stop::new(Exit::Conflict, error.to_string()).into(),
+        other => anyhow::Error::from(other),
+    };
+    let business = request::owner(&mut tx, id).await.map_err(stop)?;
+    let bar = context.output.progress(0, "replaying");
+    let progress = |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let replay =
+        replay(&mut tx, &app.keys, business, id, app.now(), &progress).await.map_err(stop)?;
+    bar.finish_and_clear();
+    let ok = replay.is_confirmed();
+    let text = told(&replay);
+    context.output.result(&Replayed { ok, replay }, text)?;
+    Ok(if ok { Exit::Ok } else { Exit::VerificationFailed })
+}
+
+fn told(replay: &Replay) -> String {
+    let mut lines = vec![
+        format!(
+            "{} entries replayed, {} of them up to the list's checkpoint",
+            replay.ledger_size_now, replay.ledger_size
+        ),
+        format!(
+            "{} rows were sealed in entry {}: {} are confirmed, {} are gone",
+            replay.rows_sealed, replay.entry, replay.rows_confirmed, replay.rows_gone
+        ),
+        format!("{} consents ended since the list was asked for", replay.consents_ended_since),
+    ];
+    if replay.rows_lapsed > 0 {
+        lines.push(format!("{} rows have run out since", replay.rows_lapsed));
+    }
+    lines.extend(replay.denied.iter().map(|denial| denied(denial.rank, denial.code)));
+    let verdict = if replay.is_confirmed() { "is confirmed" } else { "is NOT confirmed" };
+    lines.push(format!("the list {verdict}"));
+    lines.join("\n")
+}
+
+fn denied(rank: Option<u32>, code: &str) -> String {
+    match rank {
+        Some(rank) => format!("DENIED row {rank}: {code}"),
+        None => format!("DENIED {code}"),
+    }
+}
+
+#[derive(Serialize)]
+struct Checked {
+    ok: bool,
+    #[serde(flatten)]
+    report: FileReport,
+}
+
+async fn export(
+    file: PathBuf,
+    format: Option<Format>,
+    key: Option<String>,
+    context: &Context,
+) -> Result<Exit> {
+    let log = match key {
+        Some(vkey) => LogVerifier::from_vkey(&vkey)
+            .map_err(|error| Stop::new(Exit::Usage, error.to_string()))?,
+        None => context.app().await?.keys.log_verifier(),
+    };
+    let by_name = || file.extension()?.to_str()?.parse().ok();
+    let format = format.or_else(by_name).unwrap_or(Format::Csv);
+    let open = File::open(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let found = read(format, open).map_err(|error| {
+        Stop::new(Exit::VerificationFailed, format!("{}: {error}", file.display()))
+    })?;
+    let report = found.check(&log);
+    let ok = report.denied.is_empty();
+    let mut lines = vec![format!(
+        "{} of {} sealed rows, exported {}, to be used until {}",
+        report.rows,
+        found.manifest.rows_sealed,
+        found.manifest.exported_at,
+        found.manifest.expires_at
+    )];
+    lines.extend(report.denied.iter().map(|denial| denied(denial.rank, denial.code)));
+    let verdict = if ok { "is confirmed" } else { "is NOT confirmed" };
+    lines.push(format!("the file {verdict}"));
+    context.output.result(&Checked { ok, report }, lines.join("\n"))?;
+    Ok(if ok { Exit::Ok } else { Exit::VerificationFailed })
+}
