@@ -24,7 +24,8 @@ const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(),
 
 /// Adds what the handler did not set itself.
 pub(super) async fn secure(State(app): State<App>, request: Request, next: Next) -> Response {
-    let documentation = request.uri().path().starts_with("/docs");
+    let path = request.uri().path();
+    let documentation = path == "/docs" || path.starts_with("/docs/");
     let policy = if documentation { DOCUMENTATION_POLICY } else { CONTENT_SECURITY_POLICY };
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
