@@ -70,7 +70,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let directory = Scratch::create("bench")?;
     let note = |what: &str| context.output.note(format_args!("measuring {what} …"));
 
-    let settings = settings(&context.settings, &args, directory.path(), "grouped", 256)?;
+    let settings = settings(&context.settings, &args, directory.path(), "grouped", 256);
     let app = context.open(settings).await?;
     let make = prepare(&app, args.accounts).await?;
     note("consents, as served");
@@ -81,7 +81,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     };
     app.db.close().await;
 
-    let settings = settings_single(&context.settings, &args, directory.path())?;
+    let settings = settings(&context.settings, &args, directory.path(), "single", 1);
     let app = context.open(settings).await?;
     let make = prepare(&app, args.accounts).await?;
     note("the same with one transaction per request");
@@ -139,19 +139,9 @@ fn scratch_url(args: &Args, directory: &Path, name: &str) -> String {
     args.scratch.clone().unwrap_or_else(file)
 }
 
-fn settings_single(base: &Settings, args: &Args, directory: &Path) -> Result<Settings> {
-    settings(base, args, directory, "single", 1)
-}
-
-fn settings(
-    base: &Settings,
-    args: &Args,
-    directory: &Path,
-    name: &str,
-    batch: u32,
-) -> Result<Settings> {
+fn settings(base: &Settings, args: &Args, directory: &Path, name: &str, batch: u32) -> Settings {
     let mut settings = base.clone();
-    settings.data = directory.to_owned();
+    directory.clone_into(&mut settings.data);
     settings.set_database(scratch_url(args, directory, name));
     settings.queues.batch = batch;
     // The bench measures the write path; the guard against a single noisy key would only measure
@@ -159,7 +149,7 @@ fn settings(
     settings.rates.app_per_second = u32::MAX;
     settings.rates.app_burst = u32::MAX;
     settings.web.connections_per_address = settings.web.connections;
-    Ok(settings)
+    settings
 }
 
 /// Registers an app with a key and accounts, and makes requests from them: each is a new decision.

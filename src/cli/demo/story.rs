@@ -65,7 +65,7 @@ async fn learn(app: &App, told: &mut Told, output: Output) -> Result<()> {
     let signer = app.keys.log_signer();
     let report = relevance::keep(&mut tx, &signer, learned, app.now(), &mut app.rng()).await?;
     tx.commit().await?;
-    let auc = report.version.card.pointer("/metrics/auc").and_then(Json::as_f64);
+    let auc = report.version.card.pointer("/model/folds/0/auc").and_then(Json::as_f64);
     told.held_out_auc = auc;
     output.line(format_args!(
         "\nLEARN  a model from {} past messages whose readers consent to teach it ({left_out} left \
@@ -117,18 +117,17 @@ async fn rank(app: &App, town: &Town, told: &mut Told, output: Output) -> Result
 }
 
 fn waterfall(list: &Json) -> String {
-    let mut out = String::new();
-    for step in list["waterfall"].as_array().into_iter().flatten() {
-        let name = step["reason"].as_str().or(step["code"].as_str()).unwrap_or_default();
-        let count = match &step["count"] {
+    let fall = &list["waterfall"];
+    let mut out = format!("{:>9}  accounts of the app", fall["accounts"]);
+    for step in fall["steps"].as_array().into_iter().flatten() {
+        let count = match &step["excluded"] {
             Json::Null => "few".to_owned(),
-            count => count.to_string(),
+            count => format!("−{count}"),
         };
-        if !out.is_empty() {
-            out.push('\n');
-        }
-        write!(out, "{count:>13}  {name}").expect("writing to a string does not fail");
+        let reason = step["text"].as_str().unwrap_or_default();
+        write!(out, "\n{count:>9}  {reason}").expect("writing to a string does not fail");
     }
+    write!(out, "\n{:>9}  listed", fall["listed"]).expect("writing to a string does not fail");
     out
 }
 
@@ -180,7 +179,7 @@ async fn withdraw(
 ) -> Result<()> {
     let first = rows.first().context("the list has a first row")?;
     let reference = reference_of(app, town, text(first, "/recipient")?).await?;
-    let body = json!({ "account": reference, "purpose": PurposeKind::BusinessMessages });
+    let body = json!({ "account": reference, "purpose": PurposeKind::Relevance });
     let answer = town.apps[0].post("/v1/consents/withdraw", body).await?;
     told.withdrawal_effects = answer["effects"].clone();
     let client = &town.shops[0].1;
@@ -193,11 +192,21 @@ async fn withdraw(
         .any(|row| row["recipient"] == first["recipient"]);
     ensure!(gone, "the withdrawn recipient is still on the list");
     output.line(format_args!(
-        "\nSTOP   the first of them withdraws: {} list row and {} score deleted before the answer; \
-         {left} recipients left; receipt in ledger entry {}",
-        answer["effects"]["list_rows"], answer["effects"]["scores"], answer["entry"]
+        "\nSTOP   the first of them withdraws: gone with it, before the answer: {}; {left} recipients \
+         left; the receipt is ledger entry {}",
+        gone_with_it(&answer["effects"]),
+        answer["entry"]
     ))?;
     Ok(())
+}
+
+/// `2 links, 1 list row`: what a withdrawal took along.
+fn gone_with_it(effects: &Json) -> String {
+    let effects = effects.as_object().into_iter().flatten();
+    let some = effects.filter(|(_, count)| count.as_u64().unwrap_or_default() > 0);
+    let words: Vec<String> =
+        some.map(|(what, count)| format!("{count} {}", what.replace('_', " "))).collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
 
 /// Which account an opaque recipient is: the demo plays the app, which alone can know.
@@ -219,7 +228,7 @@ async fn ask(router: &Router, bots: &[String], told: &mut Told, output: Output) 
     output.line("\nASK    the shops' bots")?;
     for (bot, question) in [
         (&bots[0], "How much does a service of my bike cost?"),
-        (&bots[1], "Darf mein Fahrrad mit in den Nachtzug?"),
+        (&bots[1], "Kann ich im Nachtzug mein Fahrrad mitnehmen?"),
         (&bots[2], "A que horas abrem ao domingo?"),
         (&bots[0], "Do you sell zeppelins to penguins?"),
     ] {
