@@ -70,8 +70,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let directory = Scratch::create("bench")?;
     let note = |what: &str| context.output.note(format_args!("measuring {what} …"));
 
-    let settings = settings(&context.settings, &args, directory.path(), "grouped", 256);
-    let app = context.open(settings).await?;
+    let grouped = settings(&context.settings, &args, directory.path(), "grouped", 256);
+    let app = context.open(grouped).await?;
     let make = prepare(&app, args.accounts).await?;
     note("consents, as served");
     let consents = measure(router::router(app.clone()), &app.settings, &args, make).await?;
@@ -81,8 +81,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     };
     app.db.close().await;
 
-    let settings = settings(&context.settings, &args, directory.path(), "single", 1);
-    let app = context.open(settings).await?;
+    let alone = settings(&context.settings, &args, directory.path(), "single", 1);
+    let app = context.open(alone).await?;
     let make = prepare(&app, args.accounts).await?;
     note("the same with one transaction per request");
     let single = measure(router::router(app.clone()), &app.settings, &args, make).await?;
