@@ -1,3 +1,5 @@
+//! Text to words: case, accents, stems and the words that carry no meaning, per language.
+
 use tantivy::tokenizer::{
     AsciiFoldingFilter, Language as StemmerLanguage, Stemmer, TextAnalyzer, TokenStream,
     WhitespaceTokenizer,

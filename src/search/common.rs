@@ -1,3 +1,5 @@
+//! Words that carry grammar, not meaning, in five languages.
+
 use super::Language;
 
 /// Words that carry grammar, not meaning, in lower case without accents. In a large corpus their

@@ -1,3 +1,5 @@
+//! One index: passages in, hits with their evidence out.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! The languages that are analysed and spoken, and how one is recognised.
+
 use serde::{Deserialize, Serialize};
 
 /// A language the assistant can speak and analyse.

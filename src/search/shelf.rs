@@ -1,3 +1,5 @@
+//! Which index of which bot and version is open, and how a missing one is built again.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -23,7 +23,6 @@ const UNFINISHED: &[&str] = &[
     "placeholder",
     "for now",
     "simplified",
-    "in a real",
     "not yet implemented",
 ];
 

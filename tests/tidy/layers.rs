@@ -29,12 +29,13 @@ const PLACES: &[Place] = &[
     ("sqlx", "src/db/", |path| path.starts_with("src/db/")),
     (
         "axum",
-        "src/web/, http.rs of a slice, and the floor that the bench measures against",
+        "src/web/, http.rs of a slice, and the bench and the demo, which call the router",
         |path| {
             path.starts_with("src/web/")
                 || path.ends_with("/http.rs")
                 || path.contains("/http/")
                 || path.starts_with("src/cli/bench/")
+                || path.starts_with("src/cli/demo/")
         },
     ),
     ("tantivy", "src/search/", |path| path.starts_with("src/search")),
