@@ -21,8 +21,8 @@ statements! {
     FORGE_TOKEN = "insert into link_tokens (subject, peer, app, token, grant_id)
                    values ($1, 'photos', 'messenger', $2, $3)";
     REVIVE = "update grants set state = 'given' where subject = $1";
-    OTHER_RECORD = "update consent_records set sealed = (select max(sealed) from consent_records
-                    where subject <> $1) where subject = $1";
+    OTHER_RECORD = "update consent_records set sealed = (select sealed from consent_records
+                    where subject <> $1 limit 1) where subject = $1";
 }
 
 #[test]
