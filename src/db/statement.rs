@@ -60,7 +60,7 @@ impl Statement {
         } else {
             Shape::Plain
         };
-        expand(text, shape)
+        expand(text, shape, engine)
     }
 
     /// Parameters written in the text itself (not those of an expanded mark).
@@ -74,19 +74,26 @@ impl Statement {
         static TEXTS: Mutex<BTreeMap<Expansion, Arc<str>>> = Mutex::new(BTreeMap::new());
         let text = self.text(engine);
         let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry =
-            texts.entry((engine, text, shape)).or_insert_with(|| expand(text, shape).into());
+        let entry = texts
+            .entry((engine, text, shape))
+            .or_insert_with(|| expand(text, shape, engine).into());
         Arc::clone(entry)
     }
 }
 
-fn expand(text: &str, shape: Shape) -> String {
+/// Rows are numbered on PostgreSQL only. SQLite keeps a list of the names of a statement's parameters
+/// and searches it for each one that is bound, which for thousands of `$n` takes longer than the
+/// insert; a bare `?` has no name.
+fn expand(text: &str, shape: Shape, engine: Engine) -> String {
     match shape {
         Shape::Plain => text.to_owned(),
         Shape::Rows { rows, columns } => {
+            let mark = |number: usize| match engine {
+                Engine::Sqlite => "?".to_owned(),
+                Engine::Postgres => format!("${number}"),
+            };
             let row = |r: usize| {
-                let marks: Vec<String> =
-                    (1..=columns).map(|c| format!("${}", r * columns + c)).collect();
+                let marks: Vec<String> = (1..=columns).map(|c| mark(r * columns + c)).collect();
                 format!("({})", marks.join(", "))
             };
             let all: Vec<String> = (0..rows).map(row).collect();
@@ -146,17 +153,18 @@ pub(crate) use statements;
 mod tests {
     use super::*;
 
-    const INSERT: Statement =
-        Statement::new("m", "INSERT", "insert into t (a, b) values {rows}", "");
+    const TEXT: &str = "insert into t (a, b) values {rows}";
+    const INSERT: Statement = Statement::new("m", "INSERT", TEXT, TEXT);
     const LIST: Statement =
         Statement::new("m", "LIST", "select a from t where b = $1 and a in ({list})", "");
 
     #[test]
     fn rows_and_lists_are_numbered_after_what_stands_before_them() {
         assert_eq!(
-            INSERT.sample(Engine::Sqlite, 2),
+            INSERT.sample(Engine::Postgres, 2),
             "insert into t (a, b) values ($1, $2), ($3, $4)"
         );
+        assert_eq!(INSERT.sample(Engine::Sqlite, 2), "insert into t (a, b) values (?, ?), (?, ?)");
         assert_eq!(
             LIST.sample(Engine::Sqlite, 2),
             "select a from t where b = $1 and a in ($2, $3)"
