@@ -93,16 +93,16 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
 async fn doors(app: &App, town: &seed::Town, bots: &[String], output: super::Output) -> Result<()> {
     let url = app.settings.public_url();
     let shop = world::SHOPS[0].name;
-    let mut lines = format!("\nOPEN   {url}  (each sign-in link works once)\n");
+    let mut lines = vec![format!("\nOPEN   {url}  (each sign-in link works once)")];
     for (who, email, caller) in [
         (format!("business {shop}"), "shop@demo.example", Caller::Business(town.shops[0].0)),
         ("privacy officer".to_owned(), "officer@demo.example", Caller::Officer),
         ("operator".to_owned(), "operator@demo.example", Caller::Operator),
     ] {
         let link = sign_in_link(app, email, caller).await?;
-        lines.push_str(&format!("  {who:<20} {link}\n"));
+        lines.push(format!("  {who:<20} {link}"));
     }
-    lines.push_str(&format!("  {:<20} {url}/b/{}\n", "customer", bots[0]));
+    lines.push(format!("  {:<20} {url}/b/{}", "customer", bots[0]));
     let person = town
         .people
         .iter()
@@ -110,9 +110,9 @@ async fn doors(app: &App, town: &seed::Town, bots: &[String], output: super::Out
         .context("somebody of this town is linked")?;
     let body = serde_json::json!({ "account": person.reference(0) });
     let link = town.apps[0].post("/v1/privacy-centre-links", body).await?;
-    lines.push_str(&format!("  {:<20} {}\n", "a person", api::text(&link, "/url")?));
-    lines.push_str(&format!("  {:<20} {url}/docs\n", "the API"));
-    output.line(lines)?;
+    lines.push(format!("  {:<20} {}", "a person", api::text(&link, "/url")?));
+    lines.push(format!("  {:<20} {url}/docs\n", "the API"));
+    output.line(lines.join("\n"))?;
     Ok(())
 }
 

@@ -28,7 +28,7 @@ use crate::relevance::features::{Lender, of_pair};
 use crate::relevance::{Exposure, Occasion, OutcomeKind, record_exposures, record_met};
 use crate::{accounts, consent, identity, signals};
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 /// Requests under way at once.
 const AT_ONCE: usize = 64;
 /// Signals in one call.
@@ -409,7 +409,7 @@ impl Past<'_> {
         }
         record_exposures(&mut tx, &app.keys, &exposures, rng).await?;
         let met = exposures.iter().zip(&followed).filter(|(_, followed)| **followed);
-        let clicked = at.plus(Duration::from_secs(7200));
+        let clicked = at.plus(Duration::from_hours(2));
         let met = met.map(|(exposure, _)| (exposure, OutcomeKind::Click, clicked, None));
         record_met(&mut tx, met).await?;
         tx.commit().await?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::json;
 
-use super::Run;
+use super::Importing;
 use super::mapping::{BadCell, Cells, Columns, Mapping, ROW};
 use crate::accounts::http::{DetailsIn, reference};
 use crate::accounts::{Details, Registered, Registration, register};
@@ -13,7 +13,7 @@ use crate::accounts::{Details, Registered, Registration, register};
 /// Rows in one transaction.
 const CHUNK: usize = 1024;
 
-impl Run<'_> {
+impl Importing<'_> {
     /// Makes an account of every row of the table.
     pub(super) async fn accounts(&mut self, path: &Path) -> Result<()> {
         let Some(mut pass) = self.begin("accounts", path, None).await? else { return Ok(()) };

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use tokio::task::JoinSet;
 use volens_privacy::{AppId, Notices, Timestamp};
 
-use super::Run;
+use super::Importing;
 use super::mapping::{BadCell, Cells, Columns};
 use crate::access::directory;
 use crate::consent::{
@@ -39,7 +39,7 @@ const POSSIBLE: [&str; 4] = ["peer", "phone", "phone_region", "phone_verified_at
 /// A command and the row it came from.
 type Numbered = (u64, Command);
 
-impl Run<'_> {
+impl Importing<'_> {
     /// Records every row of the evidence.
     pub(super) async fn consents(&mut self, path: &Path) -> Result<()> {
         let Some(mut pass) = self.begin("consents", path, None).await? else { return Ok(()) };
@@ -59,7 +59,7 @@ impl Run<'_> {
                     None => Err(BadCell::new("", "row.unreadable")),
                 };
                 match read {
-                    Ok(Checked::Ready(command)) => commands.push((row, command)),
+                    Ok(Checked::Ready(command)) => commands.push((row, *command)),
                     Ok(Checked::Slow(_)) if self.dry_run => {}
                     Ok(Checked::Slow(intake)) => drop(slow.spawn(self.stretched(row, *intake))),
                     Err(bad) => self.rejects.cell(&pass.file, row, &bad)?,
@@ -163,7 +163,7 @@ impl Run<'_> {
             };
             let mut withdrawal = request.check(app, keys, self.now).map_err(bad)?;
             withdrawal.decided_at = time(need("decided_at")?, "decided_at")?;
-            return Ok(Checked::Ready(Command::Withdraw(withdrawal)));
+            return Ok(Checked::Ready(Box::new(Command::Withdraw(withdrawal))));
         }
         let request = request(of)?;
         let intake = Intake::check(request, app, phones, keys, Notices::builtin(), self.now);
@@ -172,12 +172,12 @@ impl Run<'_> {
             return Ok(Checked::Slow(Box::new(intake)));
         }
         let cost = self.app.settings.stretch.cost();
-        Ok(Checked::Ready(Command::Decide(intake.finish(keys, &cost))))
+        Ok(Checked::Ready(Box::new(Command::Decide(intake.finish(keys, &cost)))))
     }
 }
 
 enum Checked {
-    Ready(Command),
+    Ready(Box<Command>),
     Slow(Box<Intake>),
 }
 

@@ -10,7 +10,7 @@ use volens_models::features::Message;
 use volens_privacy::purpose::Relevance;
 use volens_privacy::{AccountTag, BusinessId, Consents, SubjectId, Timestamp, Topics};
 
-use super::Run;
+use super::Importing;
 use super::accounts::reference_of;
 use super::mapping::{Arm, BadCell, Cells, Columns, Exposure as Mapped, Mapping};
 use super::pass::{Chunk, Pass};
@@ -48,7 +48,7 @@ struct Seen {
     outcomes: Vec<(OutcomeKind, Option<f64>)>,
 }
 
-impl Run<'_> {
+impl Importing<'_> {
     /// Takes in what every row says.
     pub(super) async fn facts(&mut self, path: &Path, consents: Option<&Path>) -> Result<()> {
         let account = &self.mapping.account;

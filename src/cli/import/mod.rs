@@ -122,7 +122,7 @@ struct Exposures {
 }
 
 /// One import at work.
-struct Run<'a> {
+struct Importing<'a> {
     app: &'a App,
     output: Output,
     mapping: Mapping,
@@ -156,7 +156,7 @@ impl Import {
         self.check(&app, &mapping).await?;
         let rejects = self.rejects.clone();
         let rejects = rejects.unwrap_or_else(|| app.settings.data.join("import-rejects.csv"));
-        let mut run = Run {
+        let mut run = Importing {
             app: &app,
             output: context.output,
             mapping_hash: Sha256::digest(text.as_bytes()).into(),
@@ -199,7 +199,7 @@ impl Import {
     }
 }
 
-impl Run<'_> {
+impl Importing<'_> {
     async fn all(&mut self, files: &Import) -> Result<()> {
         if let Some(path) = &files.accounts {
             self.accounts(path).await?;

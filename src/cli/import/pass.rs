@@ -11,7 +11,7 @@ use volens_models::Cell;
 
 use super::mapping::Cells;
 use super::store::{self, Done};
-use super::{Run, name_of};
+use super::{Importing, name_of};
 use crate::db::Tx;
 use crate::tabular::Records;
 
@@ -32,7 +32,7 @@ pub(super) struct Chunk {
     pub(super) rows: Vec<(u64, Option<Cells>)>,
 }
 
-impl Run<'_> {
+impl Importing<'_> {
     /// Opens a file for a pass; `None` when an earlier run came to its end. `with` names other files
     /// the outcome of the pass depends on.
     pub(super) async fn begin(
@@ -95,7 +95,7 @@ impl Pass {
     }
 
     /// Notes, in the transaction of a chunk, that it is done.
-    pub(super) async fn advance(&self, tx: &mut Tx, run: &Run<'_>) -> Result<()> {
+    pub(super) async fn advance(&self, tx: &mut Tx, run: &Importing<'_>) -> Result<()> {
         let done = Done { rows: self.row, finished: false };
         Ok(store::advance(tx, &self.id, self.name, done, run.now).await?)
     }
@@ -106,7 +106,7 @@ impl Pass {
     }
 
     /// Notes that the file is done.
-    pub(super) async fn end(self, run: &Run<'_>) -> Result<()> {
+    pub(super) async fn end(self, run: &Importing<'_>) -> Result<()> {
         self.bar.finish();
         if run.dry_run {
             return Ok(());
@@ -151,6 +151,6 @@ fn sha256(path: &Path) -> Result<[u8; 32]> {
 /// Lines of a file; quoted text may make it more than its records.
 fn lines(path: &Path) -> Result<u64> {
     let mut count = 0;
-    pieces(path, |piece| count += piece.iter().filter(|byte| **byte == b'\n').count() as u64)?;
+    pieces(path, |piece| count += piece.split(|byte| *byte == b'\n').count() as u64 - 1)?;
     Ok(count)
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Map, Value};
 use volens_privacy::{Timestamp, Topics};
 
-use super::Run;
+use super::Importing;
 use super::mapping::{BadCell, Cells, Columns};
 use crate::signals::{Batch, Content, Item, Kind, Parsed, act, kind_of, take_in};
 
@@ -16,7 +16,7 @@ const CHUNK: usize = 1024;
 const NEEDED: [&str; 4] = ["account", "kind", "topic", "at"];
 const POSSIBLE: [&str; 2] = ["id", "business"];
 
-impl Run<'_> {
+impl Importing<'_> {
     /// Takes in every row of the file. Columns: account, kind, topic (several joined by spaces), at;
     /// id and business if there are such columns.
     pub(super) async fn signals(&mut self, path: &Path) -> Result<()> {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::shell::{Page, Shell};
 use crate::access::sessions::Token;
 use crate::app::App;
-use crate::web::callers::Anyone;
+use crate::web::callers::{Anyone, Identified};
 use crate::web::extract::Query;
 
 pub(super) fn routes() -> Router<App> {
@@ -23,7 +23,7 @@ struct Home {
 }
 
 async fn home(Anyone(identified): Anyone) -> impl IntoResponse {
-    let session = identified.as_ref().and_then(|identified| identified.session());
+    let session = identified.as_ref().and_then(Identified::session);
     let shell = session.map_or_else(|| Shell::public("en"), |session| Shell::of(&session, "/"));
     Page(Home { shell })
 }

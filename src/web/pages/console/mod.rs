@@ -23,11 +23,9 @@ struct Elsewhere {
 
 /// Where users go who have no campaigns.
 async fn elsewhere(session: Session) -> Response {
-    match session.caller {
-        Caller::Officer => Redirect::to("/officer").into_response(),
-        _ => {
-            let role = session.caller.role().as_str();
-            Page(Elsewhere { shell: Shell::of(&session, "/console"), role }).into_response()
-        }
+    if session.caller == Caller::Officer {
+        return Redirect::to("/officer").into_response();
     }
+    let role = session.caller.role().as_str();
+    Page(Elsewhere { shell: Shell::of(&session, "/console"), role }).into_response()
 }
