@@ -14,7 +14,7 @@ use crate::db::testing::{FreshSqlite, on_both};
 use crate::db::{statements, values};
 use crate::testing::{World, app};
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 statements! {
     TOKENS = "select count(*) as n from link_tokens";

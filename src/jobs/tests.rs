@@ -46,7 +46,7 @@ async fn a_job_waits_for_its_time_and_runs_once() {
             }
         });
         let worker = Worker::new(db.clone(), Arc::clone(&clock) as Arc<dyn Clock>, handlers);
-        let id = add(&db, "count", start().plus(Duration::from_secs(60))).await;
+        let id = add(&db, "count", start().plus(Duration::from_mins(1))).await;
         worker.run_due().await.unwrap();
         assert_eq!(ran.load(Ordering::SeqCst), 0);
         clock.advance(Duration::from_secs(61));
@@ -80,7 +80,7 @@ async fn a_failing_job_is_retried_with_backoff_and_given_up_aloud() {
         assert_eq!(state(&db, unknown).await.0, JobState::Failed);
         assert_eq!(state(&db, panicked).await.1, Some("job.panicked".to_owned()));
         for _ in 0..8 {
-            clock.advance(Duration::from_secs(120));
+            clock.advance(Duration::from_mins(2));
             worker.run_due().await.unwrap();
         }
         assert_eq!(state(&db, retried).await, (JobState::Failed, Some("not.yet".to_owned())));
@@ -93,13 +93,13 @@ async fn a_silent_worker_loses_its_job_and_its_voice() {
     on_both(|db| async move {
         add(&db, "slow", start()).await;
         let mut tx = db.begin().await.unwrap();
-        let lost = store::claim(&mut tx, start(), start().plus(Duration::from_secs(60)))
+        let lost = store::claim(&mut tx, start(), start().plus(Duration::from_mins(1)))
             .await
             .unwrap()
             .unwrap();
         assert!(store::claim(&mut tx, start(), start()).await.unwrap().is_none());
         let later = start().plus(Duration::from_secs(61));
-        let taken = store::claim(&mut tx, later, later.plus(Duration::from_secs(60)))
+        let taken = store::claim(&mut tx, later, later.plus(Duration::from_mins(1)))
             .await
             .unwrap()
             .unwrap();

@@ -142,7 +142,7 @@ async fn what_ran_out_is_not_served_even_before_it_is_ended() {
         let mut wanted = running_shoes();
         let now = town.world.clock.now();
         wanted.window =
-            Some(campaigns::Window { from: now, until: now.plus(Duration::from_secs(3600)) });
+            Some(campaigns::Window { from: now, until: now.plus(Duration::from_hours(1)) });
         let list = town.list(town.request(20)).await.expect("built");
         assert_eq!(town.rows(&list).await.expect("served").rows.len(), 20);
         town.world.clock.advance(Town::rules().lasts);
@@ -211,7 +211,7 @@ async fn a_stop_keeps_off_later_lists_and_outcomes_count_once() {
             outcome(rows[1].recipient, OutcomeKind::Click),
             outcome(volens_privacy::RecipientId::from_bytes([1; 16]), OutcomeKind::Click),
             OutcomeIn {
-                at: at.plus(Duration::from_secs(3600)),
+                at: at.plus(Duration::from_hours(1)),
                 ..outcome(rows[2].recipient, OutcomeKind::Buy)
             },
         ];

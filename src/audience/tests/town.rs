@@ -94,7 +94,7 @@ impl Town {
     }
 
     pub(super) fn rules() -> Rules {
-        Rules { k: u64::from(K), size_max: 1000, lasts: Duration::from_secs(7 * 24 * 3600) }
+        Rules { k: u64::from(K), size_max: 1000, lasts: Duration::from_hours(7 * 24) }
     }
 
     pub(super) fn workshop(&self) -> Workshop<'_> {
@@ -226,7 +226,7 @@ async fn train(world: &World) {
             arm: "earlier".to_owned(),
             treated,
             at,
-            closes_at: at.plus(Duration::from_secs(60)),
+            closes_at: at.plus(Duration::from_mins(1)),
             propensity: 0.75,
         };
         let exposure = Exposure::of(&permit, ExposureId::random(&mut rng), occasion, features);
@@ -241,7 +241,7 @@ async fn train(world: &World) {
     let mut tx = world.db.begin().await.expect("begins");
     record_outcomes(&mut tx, list, &outcomes).await.expect("noted");
     tx.commit().await.expect("commits");
-    world.clock.advance(Duration::from_secs(3600));
+    world.clock.advance(Duration::from_hours(1));
     let now = world.clock.now();
     let order = relevance::Order { business: Some(SHOP), goal: Goal::Click };
     let mut tx = world.db.begin().await.expect("begins");
