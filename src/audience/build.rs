@@ -4,9 +4,12 @@
 //! nobody waits long for the writer. Until it is sealed a list cannot be read; a build that was
 //! interrupted starts over.
 
+use std::sync::Arc;
+
 use rand::Rng;
+use roaring::RoaringBitmap;
 use volens_privacy::ledger::{Hash, Leaf, LeafKind};
-use volens_privacy::{KeyRing, SubjectId, Timestamp};
+use volens_privacy::{KeyRing, PurposeKind, SubjectId, Timestamp};
 
 use super::campaigns::{self, Campaign};
 use super::candidates::{Narrowed, Narrowing, depth};
@@ -21,7 +24,7 @@ use super::{AudienceError, Result};
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::ledger;
-use crate::relevance::{self, Columns};
+use crate::relevance::{self, Columns, Table};
 
 /// Accounts scored, and rows written, at a time.
 const BATCH: usize = 512;
@@ -31,7 +34,7 @@ pub struct Workshop<'a> {
     /// The database.
     pub db: &'a Db,
     /// The key ring.
-    pub keys: &'a KeyRing,
+    pub keys: &'a Arc<KeyRing>,
     /// The accounts in memory.
     pub columns: &'a Columns,
     /// What time it is.
@@ -116,14 +119,16 @@ pub async fn dry_run(workshop: &Workshop<'_>, request: &request::Request) -> Res
     workshop.columns.refresh(workshop.db, workshop.keys).await?;
     let mut tx = workshop.db.read().await?;
     let stops = store::stops(&mut tx, request.campaign.business).await?;
+    drop(tx);
     let narrowing = Narrowing {
         campaign: request.campaign.id,
-        app: &request.campaign.delivery_app,
-        filter: &request.filter,
-        stops: &stops,
+        app: request.campaign.delivery_app.clone(),
+        filter: request.filter.clone(),
+        stops,
         holdout: request.holdout,
     };
-    let narrowed = narrowing.apply(&workshop.columns.read(), workshop.keys);
+    let (columns, keys) = (workshop.columns.clone(), Arc::clone(workshop.keys));
+    let narrowed = aside(move || narrowing.apply(&columns.read(), &keys)).await?;
     if narrowed.waterfall.listed < workshop.rules.k {
         return Err(AudienceError::TooSmall(workshop.rules.k));
     }
@@ -146,18 +151,18 @@ async fn build_begun(
     let active = relevance::active(&mut tx, list.business, campaign.goal)
         .await
         .map_err(|error| early(error.into()))?;
-    let judge =
-        Judge::new(active.ok_or((AudienceError::NoModel, None))?, &campaign).map_err(early)?;
+    let active = active.ok_or((AudienceError::NoModel, None))?;
+    let judge = Arc::new(Judge::new(active, &campaign).map_err(early)?);
     let stops = store::stops(&mut tx, list.business).await.map_err(|error| early(error.into()))?;
     tx.rollback().await;
     let narrowing = Narrowing {
         campaign: campaign.id,
-        app: &campaign.delivery_app,
-        filter: &filter,
-        stops: &stops,
+        app: campaign.delivery_app.clone(),
+        filter,
+        stops,
         holdout: list.holdout,
     };
-    let proposals = propose(workshop, list, &judge, &narrowing).await.map_err(early)?;
+    let proposals = propose(workshop, list, &judge, narrowing).await.map_err(early)?;
     let mut waterfall = proposals.narrowed.waterfall.clone();
     if waterfall.listed < workshop.rules.k {
         return Err((AudienceError::TooSmall(workshop.rules.k), Some(waterfall)));
@@ -170,31 +175,48 @@ async fn build_begun(
 async fn propose(
     workshop: &Workshop<'_>,
     list: &List,
-    judge: &Judge,
-    narrowing: &Narrowing<'_>,
+    judge: &Arc<Judge>,
+    narrowing: Narrowing,
 ) -> Result<Proposals> {
     let as_of = workshop.clock.now();
     workshop.columns.refresh(workshop.db, workshop.keys).await?;
-    let table = workshop.columns.read();
-    let narrowed = narrowing.apply(&table, workshop.keys);
+    let (columns, keys) = (workshop.columns.clone(), Arc::clone(workshop.keys));
+    let judge = Arc::clone(judge);
     let wanted = list.size as usize;
     let of_control = (list.holdout / (1.0 - list.holdout) * f64::from(list.size)).ceil() as usize;
-    let linked = table.live(volens_privacy::PurposeKind::CrossAppLinking);
-    let best = |rows: &roaring::RoaringBitmap, count: usize| -> Vec<SubjectId> {
-        let mut rows_found = judge.propose(&table, rows, depth(count), as_of);
-        if judge.borrows() {
-            // What is lent can lift somebody over the cut, so linked accounts are proposed deeper.
-            let deeper = judge.propose(&table, &(rows & linked), depth(count), as_of);
-            rows_found.extend(deeper);
-            rows_found.sort_unstable();
-            rows_found.dedup();
-        }
-        rows_found.into_iter().filter_map(|row| table.subject(row)).collect()
-    };
-    let listed = best(&narrowed.candidates, wanted);
-    let kept_aside = best(&narrowed.kept_aside, of_control);
-    drop(table);
-    Ok(Proposals { narrowed, listed, kept_aside, as_of })
+    aside(move || {
+        let table = columns.read();
+        let narrowed = narrowing.apply(&table, &keys);
+        let best = |rows: &RoaringBitmap, count| best(&judge, &table, rows, depth(count), as_of);
+        let listed = best(&narrowed.candidates, wanted);
+        let kept_aside = best(&narrowed.kept_aside, of_control);
+        Proposals { narrowed, listed, kept_aside, as_of }
+    })
+    .await
+}
+
+/// The best of these rows. What is lent can lift somebody over the cut, so linked accounts are
+/// proposed once more among themselves.
+fn best(
+    judge: &Judge,
+    table: &Table,
+    rows: &RoaringBitmap,
+    count: usize,
+    now: Timestamp,
+) -> Vec<SubjectId> {
+    let mut found = judge.propose(table, rows, count, now);
+    if judge.borrows() {
+        let linked = rows & table.live(PurposeKind::CrossAppLinking);
+        found.extend(judge.propose(table, &linked, count, now));
+        found.sort_unstable();
+        found.dedup();
+    }
+    found.into_iter().filter_map(|row| table.subject(row)).collect()
+}
+
+/// Runs what takes a processor for a while beside the async threads.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| AudienceError::Interrupted)
 }
 
 /// One list in the making.

@@ -23,23 +23,23 @@ pub struct Narrowed {
 }
 
 /// What narrows.
-pub struct Narrowing<'a> {
+pub struct Narrowing {
     /// For which campaign: the coin of the holdout is its own.
     pub campaign: CampaignId,
     /// The app the message is delivered in.
-    pub app: &'a AppId,
+    pub app: AppId,
     /// What the business asked for.
-    pub filter: &'a Filter,
+    pub filter: Filter,
     /// Who said stop to the business.
-    pub stops: &'a [SubjectId],
+    pub stops: Vec<SubjectId>,
     /// Share kept aside.
     pub holdout: f64,
 }
 
-impl Narrowing<'_> {
+impl Narrowing {
     /// Set algebra over the table, each exclusion counted.
     pub fn apply(&self, table: &Table, keys: &KeyRing) -> Narrowed {
-        let accounts = table.of_app(self.app);
+        let accounts = table.of_app(&self.app);
         let mut left = Left { rows: accounts.clone(), waterfall: Waterfall::of(accounts.len()) };
         left.keep(table.live(PurposeKind::BusinessMessages), Exclusion::NoMessagesConsent);
         left.keep(table.live(PurposeKind::Relevance), Exclusion::NoRelevanceConsent);
@@ -48,7 +48,7 @@ impl Narrowing<'_> {
         for wanted in self.wanted(table) {
             left.keep(&wanted, Exclusion::Filtered);
         }
-        left.remove(&rows_of(table, self.stops), Exclusion::Stopped);
+        left.remove(&rows_of(table, &self.stops), Exclusion::Stopped);
         let kept_aside: RoaringBitmap = left
             .rows
             .iter()
@@ -63,7 +63,7 @@ impl Narrowing<'_> {
 
     /// One bitmap per field that narrows: the union of its values.
     fn wanted(&self, table: &Table) -> Vec<RoaringBitmap> {
-        let filter = self.filter;
+        let filter = &self.filter;
         let fields: [Vec<&RoaringBitmap>; 4] = [
             filter.languages.iter().map(|code| table.speaking(code)).collect(),
             filter.countries.iter().map(|code| table.in_country(code)).collect(),

@@ -69,6 +69,7 @@ impl From<AudienceError> for Problem {
             AudienceError::Ledger(error) => error.into(),
             AudienceError::Signals(_)
             | AudienceError::Relevance(_)
+            | AudienceError::Interrupted
             | AudienceError::Unreadable(_) => Self::internal(&error),
         }
     }

@@ -94,6 +94,9 @@ pub enum AudienceError {
     /// Another run of the same job is ahead.
     #[error("another run builds this list")]
     Overtaken,
+    /// A computation was interrupted.
+    #[error("a computation was interrupted")]
+    Interrupted,
     /// Something stored does not read as what it should be.
     #[error("a stored value is unreadable: {0}")]
     Unreadable(&'static str),

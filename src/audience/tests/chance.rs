@@ -64,7 +64,7 @@ async fn happen(town: &Town, step: &Step) -> Option<List> {
             world.give_link("messenger", &name(who), "photos", &phone).await;
             world.give_link("photos", &name(who), "messenger", &phone).await;
         }
-        Step::Wait(days) => world.clock.advance(Duration::from_secs(days * 24 * 3600)),
+        Step::Wait(days) => world.clock.advance(Duration::from_hours(days * 24)),
         Step::List => {
             if world.clock.now() < town.campaign.window.until {
                 return Some(town.list(town.request(12)).await.expect("an answer"));
