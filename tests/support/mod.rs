@@ -11,6 +11,7 @@
 
 mod client;
 pub(crate) mod server;
+pub(crate) mod town;
 
 use std::future::Future;
 use std::path::Path;

@@ -1,0 +1,110 @@
+//! From consents to a list that anybody can check: people consent, signals come in, a shop asks for
+//! recipients, exports them, and a stranger verifies every row with nothing but the public key.
+
+use std::io::Write as _;
+
+use serde_json::{Value as Json, json};
+use volens::audience::export::Format;
+use volens::audience::export::read::read;
+use volens_privacy::PurposeKind;
+use volens_privacy::ledger::{Leaf, LeafKind, LogVerifier, parse_tlog_proof};
+
+use crate::support::on_both_with;
+use crate::support::town::{SMALL, Town};
+
+/// What a stranger needs: the leaf, its proof, the public key.
+fn verify(ground: &Json, purpose: PurposeKind, log: &LogVerifier) {
+    let leaf: Leaf = serde_json::from_value(ground["leaf"].clone()).expect("a leaf");
+    assert_eq!(leaf.kind(), LeafKind::ConsentGiven);
+    assert_eq!(leaf.purpose(), Some(purpose));
+    let proof = parse_tlog_proof(ground["proof"].as_str().expect("text")).expect("a proof");
+    assert_eq!(Some(proof.index), ground["entry"].as_u64());
+    proof.verify(&leaf.bytes(), log).expect("the proof holds");
+}
+
+#[tokio::test]
+async fn a_shop_gets_recipients_that_anybody_can_check() {
+    on_both_with(&[SMALL], |test| async move {
+        let town = Town::new(test, 45).await;
+        let key = town.test.anonymous().get("/v1/ledger/key").await.text();
+        let log = LogVerifier::from_vkey(key.trim().trim_matches('"')).expect("the public key");
+        let campaign = town.campaign().await;
+
+        let dry = json!({"campaign": campaign["id"], "size": 12, "dry_run": true});
+        let dry = town.shop.post("/v1/lists", dry).await.expect(200);
+        assert_eq!(dry["reach"], json!({"low": 40, "high": 49}), "{dry}");
+
+        let wanted = json!({"campaign": campaign["id"], "size": 12, "holdout": 0.0});
+        let list = town.list(wanted).await;
+        assert_eq!(list["state"], "sealed", "{list}");
+        assert_eq!(list["seal"]["rows"], 12);
+        let id = list["id"].as_str().expect("an id");
+        let rows = town.recipients(id).await;
+        assert_eq!(rows.len(), 12);
+        for row in &rows {
+            verify(&row["consent"], PurposeKind::BusinessMessages, &log);
+            verify(&row["consent"]["relevance"], PurposeKind::Relevance, &log);
+            assert_eq!(row["reasons"][0]["text"], "Interested in Running");
+        }
+
+        for format in Format::ALL {
+            let path = format!("/v1/lists/{id}/export?format={}", format.name());
+            let answer = town.shop.get(&path).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.header("content-type"), format.media_type());
+            let mut file = tempfile::tempfile().expect("a file");
+            file.write_all(&answer.body).expect("written");
+            std::io::Seek::rewind(&mut file).expect("rewinds");
+            let found = read(format, file).expect("an export");
+            let report = found.check(&log);
+            assert_eq!((report.rows, report.denied), (12, vec![]), "{}", format.name());
+            let served: Vec<Json> =
+                found.rows.iter().map(|row| serde_json::to_value(row).expect("JSON")).collect();
+            assert_eq!(served, rows, "{}", format.name());
+        }
+
+        let proof = town.shop.get(&format!("/v1/lists/{id}/proof")).await.expect(200);
+        assert_eq!(proof["rows_root"], list["seal"]["rows_root"]);
+        let officer = town.test.officer().await;
+        let replay = officer.get(&format!("/v1/audit/lists/{id}")).await.expect(200);
+        assert_eq!(replay["rows_confirmed"], 12);
+        assert_eq!(replay["denied"], json!([]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_not_acceptable_is_refused_with_a_code() {
+    on_both_with(&[SMALL], |test| async move {
+        let town = Town::new(test, 12).await;
+        let campaign = town.campaign().await;
+        let (rival, other) = town.test.new_business("Rival").await;
+        assert_ne!(rival, town.business);
+        let path = format!("/v1/campaigns/{}", campaign["id"].as_str().expect("an id"));
+        other.get(&path).await.problem(404, "not_found");
+        let ask = |size: u32| json!({"campaign": campaign["id"], "size": size});
+        other.post("/v1/lists", ask(12)).await.problem(404, "not_found");
+        town.shop.post("/v1/lists", ask(9)).await.problem(422, "audience.too_small");
+        let mut named = ask(12);
+        named["filter"] = json!({"religion": ["any"]});
+        town.shop.post("/v1/lists", named).await.problem(400, "body.invalid");
+        let mut young = ask(12);
+        young["filter"] = json!({"age_bands": ["16_17"]});
+        town.shop.post("/v1/lists", young).await.problem(422, "filter.underage");
+        let sensitive = json!({
+            "name": "x", "delivery_app": "messenger", "goal": "click",
+            "message": {"title": "x", "text": "x", "language": "en", "topics": ["health"]},
+        });
+        let refused = town.shop.post("/v1/campaigns", sensitive).await;
+        refused.problem(422, "topic.sensitive");
+        let once = town.shop.with("idempotency-key", "list-1");
+        let first = once.post("/v1/lists", ask(10)).await.expect(202);
+        let again = once.post("/v1/lists", ask(10)).await.expect(202);
+        assert_eq!(first["id"], again["id"]);
+        let lists = town.shop.get("/v1/lists").await.expect(200);
+        assert_eq!(lists["data"].as_array().expect("lists").len(), 1);
+        let path = format!("/v1/lists/{}/recipients", first["id"].as_str().expect("an id"));
+        town.shop.get(&path).await.problem(409, "list.not_ready");
+    })
+    .await;
+}

@@ -1,0 +1,186 @@
+//! People of a messenger who consented, a shop, and a model that learned from earlier messages.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use volens::accounts::subject_of;
+use volens::background;
+use volens::clock::Clock as _;
+use volens::consent::consents_of;
+use volens::ids::{ExposureId, ListId};
+use volens::relevance::{
+    self, Exposure, Goal, Occasion, Outcome, OutcomeKind, gather, keep, learn, record_exposures,
+    record_outcomes,
+};
+use volens_models::features::Features;
+use volens_privacy::purpose::Relevance;
+use volens_privacy::{AppId, BusinessId, Notices, PurposeKind, RecipientId, SubjectId};
+
+use super::{Client, TestApp};
+
+/// The smallest list that the tests may ask for.
+pub(crate) const SMALL: (&str, &str) = ("lists.k_floor", "10");
+
+/// The messenger's people and the shop that writes to them.
+pub(crate) struct Town {
+    pub(crate) test: TestApp,
+    pub(crate) messenger: Client,
+    pub(crate) shop: Client,
+    pub(crate) business: BusinessId,
+}
+
+/// The reference of the `n`th person.
+pub(crate) fn name(n: usize) -> String {
+    format!("u{n}")
+}
+
+fn messenger() -> AppId {
+    AppId::parse("messenger").expect("a slug")
+}
+
+impl Town {
+    /// `count` people who consented to messages and to being ranked; every third likes running.
+    pub(crate) async fn new(test: TestApp, count: usize) -> Self {
+        let messenger = test.new_app("messenger").await;
+        let (business, shop) = test.new_business("Shop").await;
+        let town = Self { test, messenger, shop, business };
+        for n in 0..count {
+            town.settle(&name(n)).await;
+            town.consent(&name(n), PurposeKind::BusinessMessages).await;
+            town.consent(&name(n), PurposeKind::Relevance).await;
+        }
+        let runners = (0..count).filter(|n| n % 3 == 0);
+        let views: Vec<Json> = runners
+            .map(|n| {
+                json!({"type": "track", "userId": name(n), "event": "Viewed",
+                       "messageId": format!("m{n}"), "properties": {"topics": ["sport.running"]}})
+            })
+            .collect();
+        town.messenger.post("/v1/batch", json!({ "batch": views })).await.expect(200);
+        town.teach().await;
+        town
+    }
+
+    async fn settle(&self, reference: &str) {
+        let details = json!({"language": "en", "country": "IE", "age_band": "25_34"});
+        let answer = self.messenger.put(&format!("/v1/accounts/{reference}"), details).await;
+        assert!(answer.status.is_success(), "{}", answer.text());
+    }
+
+    /// Reports a consent under the newest notice.
+    pub(crate) async fn consent(&self, reference: &str, purpose: PurposeKind) -> Json {
+        let notice = Notices::builtin().latest_for(purpose, "en").expect("a notice per purpose");
+        let body = json!({
+            "account": reference,
+            "notice": {"id": notice.id, "version": notice.version, "language": notice.language,
+                       "rendered_sha256": hex(&notice.sha256)},
+            "decisions": [{"purpose": purpose, "decision": "given"}],
+        });
+        self.messenger.post("/v1/consents", body).await.expect(201)
+    }
+
+    /// Takes a consent back; what the service answered.
+    pub(crate) async fn withdraw(&self, reference: &str, purpose: PurposeKind) -> Json {
+        let body = json!({"account": reference, "purpose": purpose});
+        self.messenger.post("/v1/consents/withdraw", body).await.expect(200)
+    }
+
+    /// A campaign for running shoes.
+    pub(crate) async fn campaign(&self) -> Json {
+        let body = json!({
+            "name": "Autumn", "delivery_app": "messenger", "goal": "click",
+            "message": {"title": "New shoes", "text": "Light ones.", "language": "en",
+                        "topics": ["sport.running"]},
+        });
+        self.shop.post("/v1/campaigns", body).await.expect(201)
+    }
+
+    /// Asks for a list, lets the worker build it, and answers what became of it.
+    pub(crate) async fn list(&self, body: Json) -> Json {
+        let asked = self.shop.post("/v1/lists", body).await.expect(202);
+        assert_eq!(asked["state"], "queued");
+        background::worker(&self.test.app).run_due().await.expect("jobs run");
+        let id = asked["id"].as_str().expect("an id");
+        self.shop.get(&format!("/v1/lists/{id}")).await.expect(200)
+    }
+
+    /// All recipients that are served now.
+    pub(crate) async fn recipients(&self, list: &str) -> Vec<Json> {
+        let page = self.shop.get(&format!("/v1/lists/{list}/recipients?limit=500")).await;
+        page.expect(200)["data"].as_array().expect("rows").clone()
+    }
+
+    /// Which of the people a recipient is; only who holds the keys can tell.
+    pub(crate) async fn who(&self, recipient: &Json, count: usize) -> String {
+        let recipient: RecipientId =
+            recipient.as_str().expect("an id").parse().expect("a recipient");
+        for n in 0..count {
+            let subject = self.subject(&name(n)).await;
+            if self.test.app.keys.recipient(self.business, subject) == recipient {
+                return name(n);
+            }
+        }
+        panic!("nobody is that recipient");
+    }
+
+    async fn subject(&self, reference: &str) -> SubjectId {
+        let app = &self.test.app;
+        let mut tx = app.db.read().await.expect("begins");
+        let found = subject_of(&mut tx, &app.keys, &messenger(), reference).await;
+        found.expect("reads").expect("an account")
+    }
+
+    /// Earlier messages of the shop, to people who consented to teach: an interest in the topic
+    /// counts. Then trains.
+    async fn teach(&self) {
+        let app = &self.test.app;
+        let (mut rng, at) = (app.rng(), app.now());
+        let list = ListId::from_bytes([1; 16]);
+        let mut outcomes = Vec::new();
+        for n in 0..80_usize {
+            let reference = format!("taught{n}");
+            self.settle(&reference).await;
+            self.consent(&reference, PurposeKind::Relevance).await;
+            self.consent(&reference, PurposeKind::ModelTraining).await;
+            let subject = self.subject(&reference).await;
+            let mut tx = app.db.begin().await.expect("begins");
+            let consents = consents_of(&mut tx, &app.keys, &[subject]).await.expect("verified");
+            let permit = consents[&subject].permit::<Relevance>((), at).expect("consented");
+            let (likes, treated) = (n % 2 == 0, n % 4 != 0);
+            let mut features = Features::default();
+            features.number("topic.long", if likes { 0.9 } else { 0.0 });
+            let occasion = Occasion {
+                app: messenger(),
+                business: self.business,
+                campaign: None,
+                list: Some(list),
+                arm: "earlier".to_owned(),
+                treated,
+                at,
+                closes_at: at.plus(Duration::from_mins(1)),
+                propensity: 0.75,
+            };
+            let exposure = Exposure::of(&permit, ExposureId::random(&mut rng), occasion, features);
+            record_exposures(&mut tx, &app.keys, &[exposure], &mut rng).await.expect("kept");
+            tx.commit().await.expect("commits");
+            if likes && treated && n % 7 != 0 {
+                outcomes.push(Outcome { subject, kind: OutcomeKind::Click, at, value: None });
+            }
+        }
+        let mut tx = app.db.begin().await.expect("begins");
+        record_outcomes(&mut tx, list, &outcomes).await.expect("noted");
+        tx.commit().await.expect("commits");
+        self.test.clock.advance(Duration::from_hours(1));
+        let now = self.test.clock.now();
+        let order = relevance::Order { business: Some(self.business), goal: Goal::Click };
+        let mut tx = app.db.begin().await.expect("begins");
+        let set = gather(&mut tx, &app.keys, order, now, &|_, _| {}).await.expect("gathers");
+        let learned = learn(set, now).expect("learns");
+        keep(&mut tx, &app.keys.log_signer(), learned, now, &mut rng).await.expect("kept");
+        tx.commit().await.expect("commits");
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    volens::ids::hex(bytes)
+}
