@@ -83,8 +83,9 @@ fn intents(
     });
     let queries = test.iter().map(|(label, text)| (Some(label.clone()), text.clone()));
     let strangers = unanswerable.iter().map(|(_, text)| (None, text.clone()));
-    let queries = queries.chain(strangers).map(|(label, text)| Query { label, text }).collect();
-    report(out, &World::new(items.collect(), Language::English)?, queries)
+    let queries: Vec<Query> =
+        queries.chain(strangers).map(|(label, text)| Query { label, text }).collect();
+    report(out, &World::new(items.collect(), Language::English)?, &queries)
 }
 
 #[derive(serde::Deserialize)]
@@ -106,19 +107,19 @@ fn measure_documents(
         let line: Line = serde_json::from_str(line)?;
         items.extend(world::cut(&line.id, &line.title, &line.text, language)?);
     }
-    let queries = columns(queries, ["query", "id"])?
+    let queries: Vec<Query> = columns(queries, ["query", "id"])?
         .into_iter()
         .map(|(text, id)| Query { label: Some(id), text })
         .collect();
-    report(out, &World::new(items, language)?, queries)
+    report(out, &World::new(items, language)?, &queries)
 }
 
-fn report(out: &mut impl Write, world: &World, queries: Vec<Query>) -> Result<()> {
+fn report(out: &mut impl Write, world: &World, queries: &[Query]) -> Result<()> {
     let mut tally = fit::Tally::default();
     let mut ranks = [0usize; 3];
     let mut bm25 = [0usize; 2];
     let mut answerable = 0usize;
-    for query in &queries {
+    for query in queries {
         let seen = world.ask(&query.text)?;
         if let Some(label) = &query.label {
             answerable += 1;

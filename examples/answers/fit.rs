@@ -58,7 +58,8 @@ pub(crate) fn calibrate(
         }
         let weights = fit(&rows);
         writeln!(out, "{}: {} rows", kind.name(), rows.len())?;
-        writeln!(out, "  weights {:.3?} constant {:.3}", &weights[..FEATURES], weights[FEATURES])?;
+        let shown: Vec<String> = weights.iter().map(|weight| format!("{weight:.3}")).collect();
+        writeln!(out, "  weights and constant: {}", shown.join(", "))?;
         let mut tally = Tally::default();
         for (row, right, first) in &held {
             if *first {
@@ -263,7 +264,7 @@ fn auroc(chances: &[(f32, bool)]) -> f64 {
     sorted.sort_by(|left, right| left.0.total_cmp(&right.0));
     let (mut sum, mut start) = (0.0, 0);
     while start < sorted.len() {
-        let end = start + sorted[start..].iter().take_while(|row| row.0 == sorted[start].0).count();
+        let end = start + sorted[start..].partition_point(|row| row.0 <= sorted[start].0);
         let middle = (start + end + 1) as f64 / 2.0;
         sum += middle * sorted[start..end].iter().filter(|(_, good)| *good).count() as f64;
         start = end;

@@ -201,12 +201,12 @@ fn evidence(
     Evidence {
         place,
         bm25: if question.ideal > 0.0 { candidate.score / question.ideal } else { 0.0 },
-        matched: matched(question, title.iter().chain(&body)),
-        titled: matched(question, title.iter()),
+        matched: matched(question, &title.iter().chain(&body)),
+        titled: matched(question, &title.iter()),
         words: cosines[0].0.max(cosines[1].0),
         letters: cosines[0].1.max(cosines[1].1),
         sentence: best_sentence(question, compared, &body),
-        meaningful: meets_meaning(question, title.iter().chain(&body)),
+        meaningful: meets_meaning(question, &title.iter().chain(&body)),
     }
 }
 
@@ -302,7 +302,9 @@ pub fn likely(
         }
     }
     let total: f32 = likely.iter().map(|(_, chance)| chance).sum();
-    likely.iter_mut().for_each(|(_, chance)| *chance /= total.max(1.0));
+    for (_, chance) in &mut likely {
+        *chance /= total.max(1.0);
+    }
     likely.sort_by(|left, right| right.1.total_cmp(&left.1));
     likely
 }

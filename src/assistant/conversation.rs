@@ -292,10 +292,8 @@ pub async fn rate(
     helpful: bool,
     now: Timestamp,
 ) -> Result<()> {
-    match store::conversations::rate(tx, conversation, number, helpful, now).await? {
-        true => Ok(()),
-        false => Err(AssistantError::MessageUnknown),
-    }
+    let kept = store::conversations::rate(tx, conversation, number, helpful, now).await?;
+    if kept { Ok(()) } else { Err(AssistantError::MessageUnknown) }
 }
 
 /// The choices of the bot's last message, if it asked back.

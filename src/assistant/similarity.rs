@@ -41,14 +41,14 @@ fn meets(question: &QuestionWord, word: &Word) -> f32 {
 }
 
 /// The share of the question that these words meet, by weight.
-pub fn matched<'a>(question: &Question, words: impl Iterator<Item = &'a Word> + Clone) -> f32 {
+pub fn matched<'a>(question: &Question, words: &(impl Iterator<Item = &'a Word> + Clone)) -> f32 {
     share(question, |asked| words.clone().map(|word| meets(asked, word)).fold(0.0, f32::max))
 }
 
 /// Whether these words meet any word of the question that carries meaning, not only grammar.
 pub fn meets_meaning<'a>(
     question: &Question,
-    words: impl Iterator<Item = &'a Word> + Clone,
+    words: &(impl Iterator<Item = &'a Word> + Clone),
 ) -> bool {
     let meaningful = question.words.iter().filter(|asked| !asked.common);
     meaningful.into_iter().any(|asked| words.clone().any(|word| meets(asked, word) > 0.0))
@@ -135,7 +135,7 @@ pub fn best_sentence(question: &Question, text: &str, words: &[Word]) -> Sentenc
     let mut best = Sentence { share: 0.0, range: 0..0 };
     for range in sentences(text) {
         let inside = words.iter().filter(|word| range.contains(&word.start));
-        let share = matched(question, inside);
+        let share = matched(question, &inside);
         if share > best.share || best.range.is_empty() {
             best = Sentence { share, range };
         }

@@ -318,7 +318,7 @@ async fn messages_have_limits() {
             world.say(&started, "How can I pay?").await;
         }
         assert_eq!(code(world.ask(&started, "How can I pay?").await), Some("message.too_fast"));
-        world.now = world.now.plus(Duration::from_secs(60));
+        world.now = world.now.plus(Duration::from_mins(1));
         assert_eq!(code(world.ask(&started, "How can I pay?").await), None);
     })
     .await;
@@ -365,7 +365,17 @@ async fn customers_see_a_change_only_after_publication() {
         assert_eq!(world.publish(&made).await.version, 2);
         let started = world.start(&made, None).await;
         assert_eq!(world.say(&started, "What do bells cost?").await.text, "Bells cost five euros.");
+    })
+    .await;
+}
 
+#[tokio::test]
+async fn what_is_removed_is_gone_after_the_next_publication() {
+    on_both(|db| async move {
+        let mut world = World::new(db);
+        let made = world.shop().await;
+        let added = world.add(&made, DocumentKind::Text, "Bells", "Bells cost five euros.").await;
+        world.publish(&made).await;
         let mut tx = world.db.begin().await.expect("begins");
         let current = bot(&mut tx, SHOP, made.id).await.expect("found");
         drop_document(&mut tx, &current, added.id).await.expect("is dropped");

@@ -114,7 +114,8 @@ fn spans(text: &str) -> Vec<Span> {
     let mut open = false;
     for (offset, letter) in text.char_indices() {
         let mark = is_mark(letter);
-        if !letter.is_alphanumeric() && !(open && mark) {
+        let inside = letter.is_alphanumeric() || open && mark;
+        if !inside {
             open = false;
             continue;
         }

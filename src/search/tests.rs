@@ -183,22 +183,14 @@ fn volume(entries: &[Entry]) -> Volume {
     Volume { bot: "b0".to_owned(), version: 1, fingerprint, languages }
 }
 
-async fn no_rebuilding() -> Result<Vec<Entry>, SearchError> {
-    panic!("the index on disk should have been used")
-}
-
 #[tokio::test]
 async fn an_index_survives_the_process_and_comes_back_when_deleted_or_damaged() {
     let root = tempfile::tempdir().expect("a temporary folder");
     let entries = vec![entry(7, Language::English, "Refund", "")];
     let volume = volume(&entries);
     let ask = async |shelf: &Shelf, rebuild: bool| {
-        let entries = entries.clone();
-        let index = if rebuild {
-            shelf.index(&volume, async { Ok::<_, SearchError>(entries) }).await
-        } else {
-            shelf.index(&volume, no_rebuilding()).await
-        };
+        let entries = rebuild.then(|| entries.clone());
+        let index = shelf.index(&volume, async { entries.ok_or(SearchError::Stale) }).await;
         let found = index.expect("the index opens").find("refund", 1).expect("the search runs");
         assert_eq!(found.hits[0].number, 7);
     };
