@@ -1,7 +1,9 @@
-//! Each role does what it came for, in a real browser. Every page on the way is checked: no refused
+//! Each role does what it came for, in Chromium. Every page on the way is checked: no refused
 //! content, no error of a script, and nothing that shuts people out, in light, in dark and on a
 //! telephone.
 
+mod business;
+mod chat;
 mod driver;
 mod officer;
 mod person;

@@ -80,11 +80,17 @@ impl Browser {
 
     /// Types into a field, found by the text of its label.
     pub(crate) async fn fill(&self, label: &str, text: &str) {
-        let path = format!("//*[@id=//label[normalize-space()='{label}']/@for]");
+        let path = format!("//*[@id=//label[normalize-space()=\"{label}\"]/@for]");
         let field = self.client.find(Locator::XPath(&path)).await;
         let field = field.unwrap_or_else(|_| panic!("a field called {label}"));
         field.clear().await.expect("a field can be emptied");
         field.send_keys(text).await.expect("a field takes text");
+    }
+
+    /// Chooses a value of a list of choices.
+    pub(crate) async fn choose(&self, id: &str, value: &str) {
+        let list = self.client.find(Locator::Id(id)).await.expect("a list of choices");
+        list.select_by_value(value).await.expect("the choice is there");
     }
 
     /// Presses a button or follows a link, by its text.
@@ -137,19 +143,33 @@ impl Browser {
         let body = body.to_string();
         let head = format!(
             "POST /session/{}/{name} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
             self.session,
             self.port,
             body.len()
         );
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.expect("it listens");
         stream.write_all((head + &body).as_bytes()).await.expect("it is sent");
+        // It keeps the connection whatever it is asked for, so the length says where the end is.
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.expect("it is answered");
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (_, json) = answer.split_once("\r\n\r\n").expect("an answer has a body");
-        serde_json::from_str(json).unwrap_or_else(|_| panic!("{name}: {answer}"))
+        loop {
+            let text = String::from_utf8_lossy(&answer);
+            if let Some(json) = whole_body(&text) {
+                return serde_json::from_str(json).unwrap_or_else(|_| panic!("{name}: {json}"));
+            }
+            let read = stream.read_buf(&mut answer).await.expect("it is answered");
+            assert_ne!(read, 0, "{name} was answered with half an answer");
+        }
     }
+}
+
+/// The body of an HTTP answer, when all of it is there.
+fn whole_body(answer: &str) -> Option<&str> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let length = head.to_lowercase().lines().find_map(|line| {
+        line.strip_prefix("content-length:").and_then(|text| text.trim().parse::<usize>().ok())
+    });
+    (body.len() >= length?).then_some(body)
 }
 
 /// Starts chromedriver on a port of its own choice.

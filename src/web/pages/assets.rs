@@ -15,6 +15,7 @@ use crate::web::problem::Problem;
 const ASSETS: &[(&str, &str, &str)] = &[
     ("volens.css", "text/css; charset=utf-8", include_str!("../assets/volens.css")),
     ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
+    ("chat.js", "text/javascript; charset=utf-8", include_str!("../assets/chat.js")),
     ("paste.js", "text/javascript; charset=utf-8", include_str!("../assets/paste.js")),
 ];
 

@@ -7,6 +7,7 @@
 //! `no-store`.
 
 mod assets;
+mod chat;
 mod console;
 mod errors;
 mod guard;
@@ -27,6 +28,7 @@ use crate::app::App;
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .merge(assets::routes())
+        .merge(chat::routes())
         .merge(console::routes())
         .merge(home::routes())
         .merge(notices::routes())

@@ -46,12 +46,13 @@ pub(super) struct Shell {
     pub(super) user: Option<User>,
 }
 
-const BUSINESS: &[(&str, &str)] = &[];
+const BUSINESS: &[(&str, &str)] = &[("/console", "Campaigns"), ("/console/bots", "Bots")];
 const OFFICER: &[(&str, &str)] = &[
     ("/officer", "Ledger"),
     ("/officer/entries", "Entries"),
     ("/officer/person", "Person"),
     ("/officer/receipt", "Receipt"),
+    ("/officer/lists", "Lists"),
     ("/officer/notices", "Notices"),
 ];
 

@@ -22,6 +22,19 @@ pub(super) fn thousands(number: impl Display) -> String {
     text
 }
 
+/// A probability in per cent, one decimal.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+pub(super) fn percent(probability: &f64) -> String {
+    format!("{:.1} %", probability * 100.0)
+}
+
+/// A contribution with its sign, two decimals.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+pub(super) fn signed(contribution: &f64) -> String {
+    let sign = if *contribution < 0.0 { '−' } else { '+' };
+    format!("{sign}{:.2}", contribution.abs())
+}
+
 /// JSON with line breaks, for reading.
 pub(super) fn pretty(json: &[u8]) -> String {
     let value = serde_json::from_slice::<serde_json::Value>(json);
@@ -48,6 +61,7 @@ mod tests {
         assert_eq!(minute("2026-11-21T14:05:59.000001Z"), "2026-11-21 14:05 UTC");
         assert_eq!(thousands(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(thousands(12), "12");
+        assert_eq!((percent(&0.1234), signed(&-0.5)), ("12.3 %".to_owned(), "−0.50".to_owned()));
         assert_eq!(sentence("too long"), "Too long.");
         assert_eq!(pretty(b"not json"), "not json");
     }

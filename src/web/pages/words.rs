@@ -3,7 +3,6 @@
 use volens_privacy::Timestamp;
 
 /// Every word of the frame, the privacy centre and the chat, in one language.
-#[expect(dead_code, reason = "the chat's page comes with the assistant")]
 pub(super) struct Words {
     pub(super) code: &'static str,
     pub(super) skip: &'static str,
@@ -56,7 +55,6 @@ pub(super) struct Words {
     pub(super) thanks: &'static str,
     pub(super) waiting: &'static str,
     pub(super) closed: &'static str,
-    pub(super) begin: &'static str,
     months: [&'static str; 12],
 }
 
@@ -141,7 +139,6 @@ const ENGLISH: Words = Words {
     thanks: "Thank you.",
     waiting: "A person has been asked to reply. You can go on writing.",
     closed: "This conversation is closed.",
-    begin: "Begin",
     months: [
         "January",
         "February",
@@ -210,7 +207,6 @@ const FRENCH: Words = Words {
     thanks: "Merci.",
     waiting: "Une personne a été priée de répondre. Vous pouvez continuer à écrire.",
     closed: "Cette conversation est close.",
-    begin: "Commencer",
     months: [
         "janvier",
         "février",
@@ -279,7 +275,6 @@ const GERMAN: Words = Words {
     thanks: "Danke.",
     waiting: "Ein Mensch wurde gebeten zu antworten. Sie können weiterschreiben.",
     closed: "Dieses Gespräch ist beendet.",
-    begin: "Beginnen",
     months: [
         "Januar",
         "Februar",
@@ -348,7 +343,6 @@ const SPANISH: Words = Words {
     thanks: "Gracias.",
     waiting: "Se ha pedido a una persona que responda. Puede seguir escribiendo.",
     closed: "Esta conversación está cerrada.",
-    begin: "Empezar",
     months: [
         "enero",
         "febrero",
@@ -417,7 +411,6 @@ const PORTUGUESE: Words = Words {
     thanks: "Obrigado.",
     waiting: "Foi pedido a uma pessoa que responda. Pode continuar a escrever.",
     closed: "Esta conversa está encerrada.",
-    begin: "Começar",
     months: [
         "janeiro",
         "fevereiro",

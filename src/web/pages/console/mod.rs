@@ -1,9 +1,12 @@
-//! The console: where everybody who signs in begins.
+//! A business's console: campaigns, their lists, and bots.
 
-use askama::Template;
+mod bots;
+mod campaigns;
+mod forms;
+mod lists;
+
 use axum::Router;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
 
 use super::shell::{Page, Shell};
 use crate::access::Caller;
@@ -11,10 +14,10 @@ use crate::app::App;
 use crate::web::callers::Session;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/console", get(elsewhere))
+    Router::new().merge(campaigns::routes()).merge(lists::routes()).merge(bots::routes())
 }
 
-#[derive(Template)]
+#[derive(askama::Template)]
 #[template(path = "console/elsewhere.html")]
 struct Elsewhere {
     shell: Shell,
@@ -22,10 +25,10 @@ struct Elsewhere {
 }
 
 /// Where users go who have no campaigns.
-async fn elsewhere(session: Session) -> Response {
+fn elsewhere(session: &Session) -> Response {
     if session.caller == Caller::Officer {
         return Redirect::to("/officer").into_response();
     }
     let role = session.caller.role().as_str();
-    Page(Elsewhere { shell: Shell::of(&session, "/console"), role }).into_response()
+    Page(Elsewhere { shell: Shell::of(session, "/console"), role }).into_response()
 }

@@ -8,21 +8,18 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
+use volens_privacy::Timestamp;
 use volens_privacy::consent::Decision;
 use volens_privacy::identity::{AppId, SubjectId};
-use volens_privacy::ledger::{Leaf, LeafKind};
-use volens_privacy::{Consents, Timestamp};
 
 use super::super::guard::AsOfficer;
 use super::super::shell::{Page, Shell};
 use super::super::text;
 use crate::accounts::{self, Account};
 use crate::app::App;
-use crate::consent;
+use crate::audit::{self, AuditError, DecisionMade};
 use crate::db::Tx;
 use crate::identity;
-use crate::ledger;
-use crate::web::callers::Session;
 use crate::web::extract::Form;
 use crate::web::problem::ApiResult;
 
@@ -66,9 +63,10 @@ struct Step {
 struct Found {
     account: Account,
     links: Vec<AppId>,
-    verified: bool,
     steps: Vec<Step>,
-    access: u64,
+    lists: usize,
+    /// The entry that says this was read; absent when the records do not match the ledger.
+    access: Option<u64>,
 }
 
 async fn form(AsOfficer(session): AsOfficer) -> impl IntoResponse {
@@ -88,17 +86,20 @@ async fn look(
         let page = PersonPage { shell, asked, missing: true, found: None };
         return Ok((StatusCode::NOT_FOUND, Page(page)).into_response());
     };
-    let access = note_access(&app, &mut tx, &session).await?;
-    let subject = account.subject;
-    let consents = consent::consents_of(&mut tx, &app.keys, &[subject]).await?.remove(&subject);
-    let links = identity::links_of(&mut tx, subject).await?;
-    tx.commit().await?;
-    let found = Found {
-        account,
-        links: links.into_iter().map(|(app, _)| app).collect(),
-        verified: consents.is_some(),
-        steps: consents.as_ref().map(steps).unwrap_or_default(),
-        access,
+    let links = identity::links_of(&mut tx, account.subject).await?;
+    let links = links.into_iter().map(|(app, _)| app).collect();
+    // Reading leaves an entry in the same transaction.
+    let found = match audit::timeline(&mut tx, &app.keys, account.subject, app.now()).await {
+        Ok(timeline) => {
+            tx.commit().await?;
+            let steps = timeline.decisions.iter().rev().map(step).collect();
+            let access = Some(timeline.access_entry);
+            Found { account, links, steps, lists: timeline.lists.len(), access }
+        }
+        Err(AuditError::Unverifiable) => {
+            Found { account, links, steps: Vec::new(), lists: 0, access: None }
+        }
+        Err(error) => return Err(error.into()),
     };
     Ok(Page(PersonPage { shell, asked, missing: false, found: Some(found) }).into_response())
 }
@@ -114,35 +115,20 @@ async fn find(app: &App, tx: &mut Tx, asked: &Asked) -> ApiResult<Option<Account
     Ok(accounts::find(tx, &[subject]).await?.remove(&subject))
 }
 
-/// Puts on record that an officer read personal data: who and what kind, never about whom.
-async fn note_access(app: &App, tx: &mut Tx, session: &Session) -> ApiResult<u64> {
-    let detail = serde_json::json!({"view": "consent.history", "user": session.user});
-    let leaf = Leaf::new(LeafKind::OfficerAccess, app.now()).with_detail(detail);
-    let appended = ledger::append(tx, &app.keys.log_signer(), &[leaf], app.now()).await?;
-    Ok(appended.first)
-}
-
-fn steps(consents: &Consents) -> Vec<Step> {
-    let steps = consents.history().iter().rev().map(|entry| {
-        let record = &entry.record;
-        let tone = match record.decision {
-            Decision::Given => "good",
-            Decision::Refused | Decision::Withdrawn => "bad",
-            Decision::Expired => "warn",
-        };
-        let notice = record.notice.as_ref();
-        Step {
-            entry: entry.index,
-            decision: record.decision.as_str(),
-            tone,
-            title: record.purpose.definition().title("en"),
-            peer: record.peer.as_ref().map(ToString::to_string).unwrap_or_default(),
-            notice: notice
-                .map(|n| format!("{}/{}/{}", n.id, n.version, n.language))
-                .unwrap_or_default(),
-            decided_at: record.decided_at,
-            ends_at: (record.decision == Decision::Given).then(|| record.ends_at()),
-        }
-    });
-    steps.collect()
+fn step(made: &DecisionMade) -> Step {
+    let tone = match made.decision {
+        Decision::Given => "good",
+        Decision::Refused | Decision::Withdrawn => "bad",
+        Decision::Expired => "warn",
+    };
+    Step {
+        entry: made.entry,
+        decision: made.decision.as_str(),
+        tone,
+        title: made.purpose.definition().title("en"),
+        peer: made.peer.as_ref().map(ToString::to_string).unwrap_or_default(),
+        notice: made.notice.as_ref().map(|name| name.replace('@', "/")).unwrap_or_default(),
+        decided_at: made.decided_at,
+        ends_at: made.ends_at,
+    }
 }

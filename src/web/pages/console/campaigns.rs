@@ -1,0 +1,302 @@
+//! Campaigns: what they are, a form for a new one, and the order for a list.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use volens_privacy::topics::Topics;
+use volens_privacy::{AppId, Timestamp};
+
+use super::super::guard::AsBusiness;
+use super::super::shell::{Page, Shell};
+use super::super::text;
+use super::elsewhere;
+use super::forms::{Errors, Sent};
+use crate::access::{Caller, directory};
+use crate::app::App;
+use crate::audience::campaigns::{self, CampaignIn};
+use crate::audience::request::{self, RequestIn, Rules};
+use crate::audience::{AudienceError, Campaign, FilterIn, List, Message, Window, holdout};
+use crate::db::Tx;
+use crate::ids::CampaignId;
+use crate::relevance::Goal;
+use crate::web::callers::Session;
+use crate::web::extract::{Form, Path};
+use crate::web::problem::{ApiResult, Problem};
+
+/// Campaigns and lists shown at most.
+const SHOWN: u32 = 500;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/console", get(home))
+        .route("/console/campaigns", post(make))
+        .route("/console/campaigns/new", get(new))
+        .route("/console/campaigns/{campaign}", get(campaign))
+        .route("/console/campaigns/{campaign}/lists", post(order))
+}
+
+#[derive(Template)]
+#[template(path = "console/home.html")]
+struct Home {
+    shell: Shell,
+    business: String,
+    campaigns: Vec<(Campaign, usize)>,
+}
+
+async fn home(session: Session, State(app): State<App>) -> ApiResult<Response> {
+    let Caller::Business(id) = session.caller else { return Ok(elsewhere(&session)) };
+    let mut tx = app.db.read().await?;
+    let business = directory::business(&mut tx, id).await?;
+    let mut campaigns = campaigns::page(&mut tx, id, None, SHOWN).await?;
+    campaigns.sort_by_key(|campaign| std::cmp::Reverse(campaign.created_at));
+    let mut lists: BTreeMap<CampaignId, usize> = BTreeMap::new();
+    for list in request::page(&mut tx, id, None, SHOWN).await? {
+        *lists.entry(list.campaign).or_default() += 1;
+    }
+    let counted = |campaign: Campaign| {
+        let count = lists.get(&campaign.id).copied().unwrap_or(0);
+        (campaign, count)
+    };
+    Ok(Page(Home {
+        shell: Shell::of(&session, "/console"),
+        business: business.map(|record| record.name).unwrap_or_default(),
+        campaigns: campaigns.into_iter().map(counted).collect(),
+    })
+    .into_response())
+}
+
+/// A topic a message may be about.
+struct TopicChoice {
+    id: &'static str,
+    title: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "console/new_campaign.html")]
+struct NewCampaign {
+    shell: Shell,
+    sent: Sent,
+    errors: Errors,
+    apps: Vec<(String, String)>,
+    topics: Vec<TopicChoice>,
+}
+
+async fn new_page(
+    app: &App,
+    session: &Session,
+    sent: Sent,
+    errors: Errors,
+) -> ApiResult<NewCampaign> {
+    let mut tx = app.db.read().await?;
+    let apps = directory::apps(&mut tx, "", i64::from(SHOWN)).await?;
+    let topic = |id: volens_privacy::topics::TopicId| TopicChoice {
+        id: id.as_str(),
+        title: Topics::builtin().get(id.as_str()).map_or(id.as_str(), |topic| topic.title("en")),
+    };
+    Ok(NewCampaign {
+        shell: Shell::of(session, "/console"),
+        sent,
+        errors,
+        apps: apps.into_iter().map(|app| (app.id.to_string(), app.title)).collect(),
+        topics: Topics::builtin().usable().map(topic).collect(),
+    })
+}
+
+async fn new(
+    AsBusiness { session, .. }: AsBusiness,
+    State(app): State<App>,
+) -> ApiResult<impl IntoResponse> {
+    Ok(Page(new_page(&app, &session, Sent::default(), Errors::default()).await?))
+}
+
+async fn make(
+    AsBusiness { session, id }: AsBusiness,
+    State(app): State<App>,
+    Form(pairs): Form<Vec<(String, String)>>,
+) -> ApiResult<Response> {
+    let sent = Sent::new(pairs);
+    let made = match wanted(&sent) {
+        Err(errors) => Err(errors),
+        Ok(wanted) => {
+            let mut tx = app.db.begin().await?;
+            match campaigns::make(&mut tx, id, wanted, &mut app.rng(), app.now()).await {
+                Ok(campaign) => {
+                    tx.commit().await?;
+                    Ok(campaign.id)
+                }
+                Err(error) => Err(at_field(error)?),
+            }
+        }
+    };
+    match made {
+        Ok(campaign) => Ok(Redirect::to(&format!("/console/campaigns/{campaign}")).into_response()),
+        Err(errors) => {
+            let page = Page(new_page(&app, &session, sent, errors).await?);
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+        }
+    }
+}
+
+/// Reads the form and says at once what is missing; what else the slice checks is left to it.
+fn wanted(sent: &Sent) -> Result<CampaignIn, Errors> {
+    let mut missing = Errors::default();
+    for (field, text) in [
+        ("name", "Give it a name."),
+        ("title", "Give the message a title."),
+        ("text", "Write the text."),
+        ("topics", "Choose at least one topic."),
+    ] {
+        if sent.get(field).trim().is_empty() {
+            missing.and(field, text);
+        }
+    }
+    let app = AppId::parse(sent.get("delivery_app"));
+    let goal = Goal::parse(sent.get("goal"));
+    if app.is_err() {
+        missing.and("delivery_app", "Choose the app it is delivered in.");
+    }
+    if goal.is_none() {
+        missing.and("goal", "Choose what it should bring about.");
+    }
+    let (Ok(app), Some(goal), false) = (app, goal, missing.any()) else { return Err(missing) };
+    Ok(CampaignIn {
+        name: sent.get("name").to_owned(),
+        delivery_app: app,
+        message: Message {
+            title: sent.get("title").to_owned(),
+            // Browsers send line breaks as two characters.
+            text: sent.get("text").replace("\r\n", "\n"),
+            language: sent.get("language").to_owned(),
+            topics: sent.all("topics"),
+        },
+        goal,
+        window: window(sent)?,
+    })
+}
+
+fn window(sent: &Sent) -> Result<Option<Window>, Errors> {
+    let (from, until) = (sent.get("from"), sent.get("until"));
+    if from.is_empty() && until.is_empty() {
+        return Ok(None);
+    }
+    let read = |day: &str, time: &str| Timestamp::parse(&format!("{day}T{time}Z"));
+    match (read(from, "00:00:00"), read(until, "23:59:59")) {
+        (Ok(from), Ok(until)) => Ok(Some(Window { from, until })),
+        _ => Err(Errors::at("window", "Give both days, or neither for thirty days from now.")),
+    }
+}
+
+/// A refusal as an error at its field; what is no refusal stays an error.
+fn at_field(error: AudienceError) -> Result<Errors, Problem> {
+    let field = match &error {
+        AudienceError::Invalid { field, .. } => match *field {
+            "message.title" => "title",
+            "message.text" => "text",
+            "message.language" => "language",
+            "message.topics" => "topics",
+            other => other,
+        },
+        AudienceError::Topic { .. } => "topics",
+        AudienceError::UnknownApp => "delivery_app",
+        AudienceError::TooSmall(_) | AudienceError::CampaignOver | AudienceError::NoModel => "size",
+        _ => return Err(error.into()),
+    };
+    let why = match &error {
+        AudienceError::Invalid { why, .. } => text::sentence(why),
+        other => text::sentence(&other.to_string()),
+    };
+    Ok(Errors::at(field, why))
+}
+
+#[derive(Template)]
+#[template(path = "console/campaign.html")]
+struct CampaignPage {
+    shell: Shell,
+    campaign: Campaign,
+    topics: Vec<&'static str>,
+    lists: Vec<List>,
+    size: String,
+    smallest: u64,
+    errors: Errors,
+}
+
+async fn campaign_page(
+    app: &App,
+    tx: &mut Tx,
+    AsBusiness { session, id }: &AsBusiness,
+    campaign: Campaign,
+    (size, errors): (String, Errors),
+) -> ApiResult<CampaignPage> {
+    let mut lists = request::page(tx, *id, None, SHOWN).await?;
+    lists.retain(|list| list.campaign == campaign.id);
+    lists.sort_by_key(|list| std::cmp::Reverse(list.created_at));
+    let title =
+        |id: &String| Topics::builtin().get(id).map(|topic| topic.title("en")).unwrap_or_default();
+    Ok(CampaignPage {
+        shell: Shell::of(session, "/console"),
+        topics: campaign.message.topics.iter().map(title).collect(),
+        campaign,
+        lists,
+        size,
+        smallest: Rules::from(&app.settings.lists).k,
+        errors,
+    })
+}
+
+async fn campaign(
+    business: AsBusiness,
+    State(app): State<App>,
+    Path(id): Path<CampaignId>,
+) -> ApiResult<impl IntoResponse> {
+    let mut tx = app.db.read().await?;
+    let campaign = campaigns::find(&mut tx, business.id, id).await?;
+    let first = ("1000".to_owned(), Errors::default());
+    Ok(Page(campaign_page(&app, &mut tx, &business, campaign, first).await?))
+}
+
+/// Orders a list for the campaign.
+async fn order(
+    business: AsBusiness,
+    State(app): State<App>,
+    Path(id): Path<CampaignId>,
+    Form(pairs): Form<Vec<(String, String)>>,
+) -> ApiResult<Response> {
+    let sent = Sent::new(pairs);
+    let (rules, now) = (Rules::from(&app.settings.lists), app.now());
+    let mut tx = app.db.begin().await?;
+    let campaign = campaigns::find(&mut tx, business.id, id).await?;
+    let ordered = match sent.get("size").trim().parse() {
+        Err(_) => Err(Errors::at("size", "A whole number, please.")),
+        Ok(size) => {
+            let wanted = RequestIn {
+                campaign: id,
+                size,
+                filter: FilterIn::default(),
+                holdout: holdout::SHARE_DEFAULT,
+                dry_run: false,
+            };
+            match request::check(&mut tx, business.id, wanted, &rules, now).await {
+                Ok(checked) => {
+                    Ok(request::order(&mut tx, &checked, &rules, &mut app.rng(), now).await?)
+                }
+                Err(error) => Err(at_field(error)?),
+            }
+        }
+    };
+    match ordered {
+        Ok(list) => {
+            tx.commit().await?;
+            Ok(Redirect::to(&format!("/console/lists/{}", list.id)).into_response())
+        }
+        Err(errors) => {
+            let typed = (sent.get("size").to_owned(), errors);
+            let page = campaign_page(&app, &mut tx, &business, campaign, typed).await?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response())
+        }
+    }
+}
