@@ -76,6 +76,15 @@ pub struct Log {
     pub format: LogFormat,
 }
 
+impl Log {
+    /// Errors only, unless another level than the default was asked for.
+    pub fn quiet(&self) -> Self {
+        let asked_for = self.level != "info";
+        let level = if asked_for { self.level.clone() } else { "error".to_owned() };
+        Self { level, ..self.clone() }
+    }
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -191,7 +191,12 @@ pub fn main() -> ExitCode {
         Ok(context) => context,
         Err(error) => return Output::new(cli.global.json).failure(&error, Exit::Usage),
     };
-    logging::start(&context.settings.log);
+    // What a service does is its log; a command's result is not to be drowned in it.
+    let log = match cli.command {
+        Command::Serve(_) => context.settings.log.clone(),
+        _ => context.settings.log.quiet(),
+    };
+    logging::start(&log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return context.output.failure(&error.into(), Exit::Failure),
