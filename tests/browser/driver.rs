@@ -130,7 +130,9 @@ impl Browser {
         let answer = self.command("se/log", &json!({"type": "browser"})).await;
         let entries = answer["value"].as_array().cloned().unwrap_or_default();
         let bad = entries.into_iter().filter(|entry| entry["level"] == "SEVERE");
-        bad.map(|entry| entry["message"].to_string()).collect()
+        // A form that comes back with its errors has this status, and Chromium remarks on it.
+        let refused_form = |message: &String| message.contains("status of 422");
+        bad.map(|entry| entry["message"].to_string()).filter(|m| !refused_form(m)).collect()
     }
 
     /// A command of the DevTools protocol.

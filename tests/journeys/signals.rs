@@ -16,7 +16,7 @@ use crate::support::{Client, DAY, TestApp, on_both};
 async fn consented(client: &Client, account: &str) {
     client.put(&format!("/v1/accounts/{account}"), json!({"language": "de"})).await.expect(201);
     let notice = Notices::builtin().latest("messages", "de").expect("there is one");
-    let rendered: String = notice.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let rendered = volens::ids::hex(&notice.sha256);
     let request = json!({
         "account": account,
         "notice": {"id": notice.id, "version": notice.version, "language": "de",
@@ -179,7 +179,7 @@ async fn withdrawal_closes_the_door_at_once() {
 async fn consented_again(shop: &Client) {
     shop.put("/v1/accounts/u1", json!({"language": "de"})).await.expect(200);
     let notice = Notices::builtin().latest("messages", "de").expect("there is one");
-    let rendered: String = notice.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let rendered = volens::ids::hex(&notice.sha256);
     let request = json!({"account": "u1",
         "notice": {"id": "messages", "version": notice.version, "language": "de",
             "rendered_sha256": rendered},
