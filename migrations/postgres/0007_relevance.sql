@@ -58,7 +58,8 @@ create function accounts_leave_a_mark() returns trigger language plpgsql as $$
 begin
     update counters set value = value + 1 where name = 'changes';
     insert into removed_accounts (subject, changed)
-    select old.subject, value from counters where name = 'changes';
+    select old.subject, value from counters where name = 'changes'
+    on conflict (subject) do update set changed = excluded.changed;
     return null;
 end
 $$;

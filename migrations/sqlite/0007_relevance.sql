@@ -58,7 +58,8 @@ create trigger accounts_leave_a_mark after delete on accounts
 begin
     update counters set value = value + 1 where name = 'changes';
     insert into removed_accounts (subject, changed)
-    select old.subject, value from counters where name = 'changes';
+    select old.subject, value from counters where name = 'changes'
+    on conflict (subject) do update set changed = excluded.changed;
 end;
 
 -- No exposure without a live consent for relevance; all of them go when it ends.
