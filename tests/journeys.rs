@@ -3,6 +3,7 @@
 mod consent_to_list;
 mod join_attack;
 mod kill;
+mod list_at_the_command_line;
 mod support_chat;
 mod signals;
 mod withdrawal;

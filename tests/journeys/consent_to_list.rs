@@ -30,7 +30,7 @@ async fn a_shop_gets_recipients_that_anybody_can_check() {
         let log = LogVerifier::from_vkey(key.trim().trim_matches('"')).expect("the public key");
         let campaign = town.campaign().await;
 
-        let dry = json!({"campaign": campaign["id"], "size": 12, "dry_run": true});
+        let dry = json!({"campaign": campaign["id"], "size": 12, "holdout": 0.0, "dry_run": true});
         let dry = town.shop.post("/v1/lists", dry).await.expect(200);
         assert_eq!(dry["reach"], json!({"low": 40, "high": 49}), "{dry}");
 
