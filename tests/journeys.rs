@@ -1,9 +1,11 @@
 //! Stories that run through the whole service, one a file.
 
 mod consent_to_list;
+mod first_list;
+mod import;
 mod join_attack;
 mod kill;
 mod list_at_the_command_line;
-mod support_chat;
 mod signals;
+mod support_chat;
 mod withdrawal;

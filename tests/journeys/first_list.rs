@@ -57,7 +57,8 @@ fn the_documented_walk_leads_to_a_list_that_verifies() {
     assert!(done.status.success(), "{said}\n{}", last.join("\n"));
     let mut rest = said.as_ref();
     for sentence in SAID {
-        let (_, after) = rest.split_once(sentence).unwrap_or_else(|| panic!("not said: {sentence}\n{said}"));
+        let (_, after) =
+            rest.split_once(sentence).unwrap_or_else(|| panic!("not said: {sentence}\n{said}"));
         rest = after;
     }
 }

@@ -151,9 +151,9 @@ async fn once_again_and_rejected(shop: &Shop) {
     nothing_new(&told(shop.import(&["--again"])).await);
 }
 
-/// How far any pass came.
+/// How far all passes came together.
 async fn done(db: &Db) -> i64 {
-    let text = "select cast(coalesce(max(done), 0) as bigint) as done from import_runs";
+    let text = "select cast(coalesce(sum(done), 0) as bigint) as done from import_runs";
     let statement = Statement::new("journeys::import", "DONE", text, text);
     let mut tx = db.read().await.expect("a snapshot");
     tx.fetch_one(statement, Vec::new()).await.expect("a row").get("done").expect("a number")
