@@ -1,6 +1,6 @@
 //! Checking a reported decision before it goes to the recorder.
 //!
-//! Pure but for [`Intake::tokens`], which is slow on purpose and belongs on the stretch pool. The
+//! Pure but for [`Intake::finish`], which is slow on purpose and belongs on the stretch pool. The
 //! phone number lives in the request, is turned into link tokens if a linking grant is given in the
 //! same call, and is gone when the request is dropped.
 

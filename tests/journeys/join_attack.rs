@@ -21,6 +21,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
 use volens::consent;
 use volens::db::testing::{FreshPostgres, FreshSqlite, skipped};
+use volens::ids::hex;
 use volens_privacy::SubjectId;
 use volens_privacy::phone::{PhoneEvidence, PhoneNumber, PhoneSpace};
 use world::{COST, LINKED, Linking, Person, STRANGERS, World, apps, world};
@@ -109,10 +110,6 @@ fn numbers_in_clear(world: &World, tables: &[Table]) -> Vec<String> {
         }
     }
     found
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 async fn nobody_is_joined_without_consent(address: &str) {

@@ -19,7 +19,7 @@
 //! ```
 //!
 //! A group-commit writer carries the [`Repeat`] in its item and writes [`Repeat::record`]s with
-//! [`write`] in its batch; the handler then marks its response with [`Repeat::kept`]. For every other
+//! [`write()`] in its batch; the handler then marks its response with [`Repeat::kept`]. For every other
 //! handler the answer is kept right after it was made, in a transaction of its own: a crash between
 //! the two lets a repeat run again.
 //!
@@ -96,7 +96,7 @@ impl Repeat {
         Ok(self.kept(response))
     }
 
-    /// The row of a JSON answer, to be written with [`write`]; `None` without a key.
+    /// The row of a JSON answer, to be written with [`write()`]; `None` without a key.
     pub fn record(
         &self,
         keys: &KeyRing,
