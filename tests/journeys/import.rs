@@ -54,7 +54,7 @@ impl Shop {
         }
         std::fs::write(shop.file("table.csv"), table).expect("written");
         let notice = Notices::builtin().latest("messages", "en").expect("there is one");
-        let shown: String = notice.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let shown = volens::ids::hex(&notice.sha256);
         let mut evidence =
             "account,purposes,decision,notice,notice_version,language,rendered_sha256,decided_at\n"
                 .to_owned();
