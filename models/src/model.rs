@@ -103,7 +103,7 @@ impl Model {
         }
         let axis_fits = |axis: &Axis| {
             let column = self.columns.get(axis.column);
-            column.is_some_and(|column| axis.covers(column.bins.size()))
+            column.is_some_and(|column| column.bins.size() == axis.groups.len())
         };
         let shape_fits =
             |shape: &Shape| axis_fits(&shape.first) && shape.second.as_ref().is_none_or(axis_fits);

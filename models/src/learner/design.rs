@@ -10,31 +10,19 @@ pub const CROSS_CELLS: usize = 1 << 14;
 pub struct Axis {
     /// Index of the column.
     pub column: usize,
-    groups: Vec<u16>,
-    size: usize,
+    /// Group of each code.
+    pub groups: Vec<u16>,
 }
 
 impl Axis {
-    /// An axis that maps each code of the column to a group.
-    pub fn new(column: usize, groups: Vec<u16>) -> Self {
-        let size = groups.iter().max().map_or(0, |&group| group as usize + 1);
-        Self { column, groups, size }
-    }
-
     /// The number of groups.
     pub fn size(&self) -> usize {
-        self.size
+        self.groups.iter().max().map_or(0, |&group| group as usize + 1)
     }
 
     /// The group of a code. Codes come from the bins the axis was made for; any other counts as missing.
-    #[inline]
     pub fn group(&self, code: u16) -> usize {
         self.groups.get(code as usize).copied().unwrap_or(0) as usize
-    }
-
-    /// Whether it covers this many codes and its size is right: what a file must show before it is used.
-    pub fn covers(&self, codes: usize) -> bool {
-        self.groups.len() == codes && *self == Self::new(self.column, self.groups.clone())
     }
 }
 
@@ -58,7 +46,6 @@ impl Shape {
     }
 
     /// Which weight applies to a row, given the code of each column.
-    #[inline]
     pub fn slot(&self, code_of: impl Fn(usize) -> u16) -> usize {
         let first = self.first.group(code_of(self.first.column));
         let Some(second) = &self.second else { return first };

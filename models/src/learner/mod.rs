@@ -10,8 +10,6 @@ pub mod ftrl;
 pub mod screen;
 pub mod select;
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -25,9 +23,6 @@ use crate::table::Table;
 
 /// Fewest rows of either class a model can be learnt from.
 pub const FEWEST_PER_CLASS: usize = 10;
-
-/// Choices are made on about this many rows at most; the weights are learnt from all.
-const CHOICE_ROWS: usize = 60_000;
 
 /// How to train. The default is meant for every table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,28 +111,22 @@ pub fn train(
     let columns: Vec<usize> = (0..bins.len())
         .filter(|&column| counts[column].iter().filter(|&&count| count > 0).count() > 1)
         .collect();
-    let sample = Sample::of(&codes, labels, importance, options.seed);
-    let folds = select::stratified_folds(&sample.labels, options.inner_folds, options.seed);
+    let folds = select::stratified_folds(labels, options.inner_folds, options.seed);
     let inner = Inner {
         bins: &bins,
-        codes: &sample.codes,
+        codes: &codes,
         counts: &counts,
         columns: &columns,
-        labels: &sample.labels,
-        importance: sample.importance.as_deref(),
+        labels,
+        importance,
         folds: &folds,
         count: options.inner_folds,
         seed: options.seed,
     };
     let chosen = inner.choose();
-    let calibration = calibrate::choose(
-        &chosen.tried.logits,
-        inner.labels,
-        inner.importance,
-        &folds,
-        options.inner_folds,
-    )
-    .map_err(|_| TrainError::Calibration)?;
+    let calibration =
+        calibrate::choose(&chosen.tried.logits, labels, importance, &folds, options.inner_folds)
+            .map_err(|_| TrainError::Calibration)?;
     let choice = Choice {
         settings: chosen.tried.settings,
         resolutions: chosen.resolutions,
@@ -160,39 +149,6 @@ pub fn train(
     let model = assemble(columns, &chosen.shapes, fitted, &codes, labels.len(), calibration);
     let effects = effects(&model, &codes);
     Ok(Trained { model, choice, calibration: method, effects })
-}
-
-/// The rows choices are made on.
-struct Sample<'a> {
-    codes: Cow<'a, [Vec<u16>]>,
-    labels: Cow<'a, [bool]>,
-    importance: Option<Cow<'a, [f64]>>,
-}
-
-impl<'a> Sample<'a> {
-    fn of(
-        codes: &'a [Vec<u16>],
-        labels: &'a [bool],
-        importance: Option<&'a [f64]>,
-        seed: u64,
-    ) -> Self {
-        let parts = labels.len().div_ceil(CHOICE_ROWS).min(usize::from(u8::MAX));
-        if parts == 1 {
-            return Self {
-                codes: Cow::Borrowed(codes),
-                labels: Cow::Borrowed(labels),
-                importance: importance.map(Cow::Borrowed),
-            };
-        }
-        let part = select::stratified_folds(labels, parts, seed.wrapping_add(13));
-        let rows: Vec<usize> = (0..labels.len()).filter(|&row| part[row] == 0).collect();
-        let pick = |codes: &Vec<u16>| rows.iter().map(|&row| codes[row]).collect();
-        Self {
-            codes: codes.iter().map(pick).collect(),
-            labels: rows.iter().map(|&row| labels[row]).collect(),
-            importance: importance.map(|all| rows.iter().map(|&row| all[row]).collect()),
-        }
-    }
 }
 
 fn effects(model: &Model, codes: &[Vec<u16>]) -> Vec<Effect> {
@@ -293,7 +249,7 @@ fn assemble(
             .iter()
             .position(|term| term.shape.second.is_none() && term.shape.first.column == column);
         let at = at.unwrap_or_else(|| {
-            let first = Axis::new(column, (0..size as u16).collect());
+            let first = Axis { column, groups: (0..size as u16).collect() };
             terms.push(Term { shape: Shape { first, second: None }, weights: vec![0.0; size] });
             terms.len() - 1
         });

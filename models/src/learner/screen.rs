@@ -28,8 +28,7 @@ pub struct Residuals<'a> {
 pub struct Candidate {
     /// Its shape at the better resolution.
     pub shape: Shape,
-    /// Expected reduction of the total log loss on rows not used to fit the cells, beyond what the two
-    /// columns still promise alone.
+    /// Expected reduction of the total log loss on rows not used to fit the cells.
     pub gain: f64,
 }
 
@@ -49,27 +48,23 @@ pub fn pairs(
         .map(|&groups| {
             columns
                 .iter()
-                .map(|&column| Axis::new(column, bins[column].coarsen(&counts[column], groups)))
+                .map(|&column| Axis {
+                    column,
+                    groups: bins[column].coarsen(&counts[column], groups),
+                })
                 .collect()
         })
         .collect();
-    let alone = |axis: &Axis| {
-        let shape = Shape { first: axis.clone(), second: None };
-        gain(&shape, codes, residuals, stride).max(0.0)
-    };
-    let alone: Vec<Vec<f64>> = axes.iter().map(|axes| axes.iter().map(alone).collect()).collect();
     let mut found = Vec::new();
     for second in 1..columns.len() {
         for first in 0..second {
             let best = axes
                 .iter()
-                .zip(&alone)
-                .map(|(axes, alone)| {
-                    let shape =
-                        Shape { first: axes[first].clone(), second: Some(axes[second].clone()) };
-                    let together = gain(&shape, codes, residuals, stride);
-                    Candidate { gain: together - alone[first] - alone[second], shape }
+                .map(|axes| Shape {
+                    first: axes[first].clone(),
+                    second: Some(axes[second].clone()),
                 })
+                .map(|shape| Candidate { gain: gain(&shape, codes, residuals, stride), shape })
                 .reduce(|best, other| if other.gain > best.gain { other } else { best });
             found.extend(best.filter(|candidate| candidate.gain > 0.0));
         }

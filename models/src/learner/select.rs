@@ -16,7 +16,7 @@ use crate::math::{log_loss_of_logit, sigmoid};
 /// Standard errors by which a richer model must be better.
 const MARGIN: f64 = 1.0;
 /// The same for pairs.
-const PAIR_MARGIN: f64 = 0.5;
+const PAIR_MARGIN: f64 = 0.3;
 /// Groups per numeric column, from simple to rich; several at once share strength between neighbours.
 const LADDER: [&[usize]; 4] = [&[8], &[16], &[64, 8], &[256, 32, 8]];
 /// Learning rates, ascending.
@@ -28,8 +28,8 @@ const PENALTIES: [(f64, f64); 5] =
     [(0.0, 0.0), (2.0, 10.0), (6.0, 60.0), (12.0, 200.0), (20.0, 600.0)];
 /// Where the search for penalties begins.
 const FIRST_PENALTY: usize = 1;
-/// Numbers of pairs tried, while more help.
-const SIZES: [usize; 6] = [1, 3, 8, 16, 32, 64];
+/// Numbers of pairs tried together in each round, while rounds help.
+const ROUNDS: [&[usize]; 3] = [&[4, 12, 32], &[8, 24], &[16]];
 /// Most passes over the rows.
 const PASSES: usize = 8;
 /// A further pass must lower the log loss by this much.
@@ -119,38 +119,41 @@ impl Inner<'_> {
             }
         }
         let design = Design::new(&shapes, self.codes);
-        let rate = |settings, alpha| Settings { alpha, ..settings };
-        let penalty = |settings, (l1, l2)| Settings { l1, l2, ..settings };
-        best = self.climb(&design, best, &RATES, rate);
-        best = self.climb(&design, best, &PENALTIES, penalty);
-        best = self.climb(&design, best, &RATES, rate);
+        best = self.climb(&design, best, FIRST_RATE, RATES.len(), |settings, at| Settings {
+            alpha: RATES[at],
+            ..settings
+        });
+        best = self.climb(&design, best, FIRST_PENALTY, PENALTIES.len(), |settings, at| Settings {
+            l1: PENALTIES[at].0,
+            l2: PENALTIES[at].1,
+            ..settings
+        });
         self.add_pairs(&mut shapes, &mut best);
         Chosen { shapes, resolutions: resolutions.to_vec(), tried: best }
     }
 
-    /// Walks along a ladder of equally simple settings from where `best` stands, up first, then down, while
-    /// the log loss falls.
-    fn climb<T: Copy>(
+    /// Walks along equally simple settings, up first, then down, while the log loss falls.
+    fn climb(
         &self,
         design: &Design,
         mut best: Tried,
-        ladder: &[T],
-        change: impl Fn(Settings, T) -> Settings,
+        first: usize,
+        count: usize,
+        change: impl Fn(Settings, usize) -> Settings,
     ) -> Tried {
         let start = best.settings;
-        let stands = |&step: &T| change(start, step) == start;
-        let first = ladder.iter().position(stands).unwrap_or(0);
-        let mut better = |&step: &T| {
-            let tried = self.cross_validate(design, change(start, step));
+        let mut better = |at: usize| {
+            let tried = self.cross_validate(design, change(start, at));
             let falls = tried.log_loss() < best.log_loss();
             if falls {
                 best = tried;
             }
             falls
         };
-        let climbed = ladder[first + 1..].iter().take_while(|step| better(step)).count();
-        if climbed == 0 {
-            let _descended = ladder[..first].iter().rev().take_while(|step| better(step)).count();
+        if first + 1 < count && better(first + 1) {
+            let _stopped_at = (first + 2..count).find(|&at| !better(at));
+        } else {
+            let _stopped_at = (0..first).rev().find(|&at| !better(at));
         }
         best
     }
@@ -164,7 +167,7 @@ impl Inner<'_> {
                     Kind::Number => self.bins[column].coarsen(&self.counts[column], resolution + 1),
                     Kind::Category => (0..self.bins[column].size() as u16).collect(),
                 };
-                let axis = Axis::new(column, groups);
+                let axis = Axis { column, groups };
                 if axis.size() != last {
                     last = axis.size();
                     shapes.push(Shape { first: axis, second: None });
@@ -174,46 +177,41 @@ impl Inner<'_> {
         shapes
     }
 
-    /// Adds pairs. How many is decided honestly: pairs are screened on one half of the rows and judged on
-    /// the other, both ways round, since the best of thousands of pairs look good on the rows that chose
-    /// them. Which ones is then decided on all rows.
+    /// Adds pairs in rounds. Each round screens on what is left to explain and tries several numbers of
+    /// pairs, best pairs first.
     fn add_pairs(&self, shapes: &mut Vec<Shape>, best: &mut Tried) {
-        let halves = stratified_folds(self.labels, 2, self.seed.wrapping_add(77));
-        let lists = [0, 1].map(|half| self.screen(best, |row| halves[row] == half));
-        let mut accepted: Option<(usize, Tried)> = None;
-        for size in SIZES {
-            let mut losses = best.losses.clone();
-            for (half, list) in lists.iter().enumerate() {
-                let tried = self.cross_validate(&self.crossed(shapes, list, size), best.settings);
-                for row in (0..losses.len()).filter(|&row| usize::from(halves[row]) != half) {
-                    losses[row] = tried.losses[row];
+        for sizes in ROUNDS {
+            let crossed: Vec<Vec<usize>> = shapes
+                .iter()
+                .filter(|shape| shape.second.is_some())
+                .map(|shape| shape.columns().collect())
+                .collect();
+            let mut new: Vec<Shape> =
+                self.screen(best).into_iter().map(|candidate| candidate.shape).collect();
+            new.retain(|shape| !crossed.contains(&shape.columns().collect()));
+            let mut chosen: Option<(Vec<Shape>, Tried)> = None;
+            let mut before = 0;
+            for &size in sizes {
+                let size = size.min(new.len());
+                if size == before {
+                    break;
                 }
+                before = size;
+                let richer: Vec<Shape> = shapes.iter().chain(&new[..size]).cloned().collect();
+                let tried = self.cross_validate(&Design::new(&richer, self.codes), best.settings);
+                let simpler = chosen.as_ref().map_or(&*best, |(_, tried)| tried);
+                if !tried.better_by(PAIR_MARGIN, simpler) {
+                    break;
+                }
+                chosen = Some((richer, tried));
             }
-            let tried = Tried { settings: best.settings, logits: Vec::new(), losses };
-            let simpler = accepted.as_ref().map_or(&*best, |(_, tried)| tried);
-            if !tried.better_by(PAIR_MARGIN, simpler) {
-                break;
-            }
-            accepted = Some((size, tried));
+            let Some((richer, tried)) = chosen else { return };
+            (*shapes, *best) = (richer, tried);
         }
-        let Some((size, _)) = accepted else { return };
-        let list = self.screen(best, |_| true);
-        *best = self.cross_validate(&self.crossed(shapes, &list, size), best.settings);
-        shapes.extend(list.into_iter().take(size));
     }
 
-    fn crossed(&self, shapes: &[Shape], pairs: &[Shape], size: usize) -> Design {
-        let shapes: Vec<Shape> = shapes.iter().chain(pairs.iter().take(size)).cloned().collect();
-        Design::new(&shapes, self.codes)
-    }
-
-    /// Pairs that promise a gain on what is left to explain in the rows that count, best first.
-    fn screen(&self, tried: &Tried, counts: impl Fn(usize) -> bool) -> Vec<Shape> {
-        let weight = |row: usize| match self.importance {
-            _ if !counts(row) => 0.0,
-            Some(importance) => importance[row],
-            None => 1.0,
-        };
+    fn screen(&self, tried: &Tried) -> Vec<screen::Candidate> {
+        let weight = |row: usize| self.importance.map_or(1.0, |importance| importance[row]);
         let (first, second): (Vec<f64>, Vec<f64>) = tried
             .logits
             .iter()
@@ -226,8 +224,7 @@ impl Inner<'_> {
             .unzip();
         let residuals =
             Residuals { first: &first, second: &second, folds: self.folds, count: self.count };
-        let found = screen::pairs(self.bins, self.counts, self.codes, self.columns, &residuals);
-        found.into_iter().take(SIZES[SIZES.len() - 1]).map(|candidate| candidate.shape).collect()
+        screen::pairs(self.bins, self.counts, self.codes, self.columns, &residuals)
     }
 
     /// Trains one learner per inner fold, side by side, until a further pass does not help.
