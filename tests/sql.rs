@@ -73,9 +73,9 @@ fn every_module_with_statements_is_registered() {
 }
 
 #[test]
-#[ignore = "reads what the whole run noted in VOLENS_SQL_COVERAGE; ./x test runs it last"]
+#[ignore = "reads what the whole run noted in VOLENS_TEST_COVERAGE; ./x test runs it last"]
 fn every_statement_ran_on_both_engines() {
-    let path = variable("VOLENS_SQL_COVERAGE").expect("VOLENS_SQL_COVERAGE names a file");
+    let path = variable("VOLENS_TEST_COVERAGE").expect("VOLENS_TEST_COVERAGE names a file");
     let record = fs::read_to_string(path).expect("the run noted what it did");
     let found = never_ran(&registered(), &record);
     tidy::expect_none("a statement that no test runs on both engines is not known to work", &found);

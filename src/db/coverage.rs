@@ -11,10 +11,10 @@ use super::{Engine, Statement};
 static SEEN: Mutex<BTreeSet<(Engine, &'static str, &'static str)>> = Mutex::new(BTreeSet::new());
 static TARGET: LazyLock<Option<PathBuf>> = LazyLock::new(target);
 
-/// The file named by `VOLENS_SQL_COVERAGE`, which only the test script sets.
+/// The file named by `VOLENS_TEST_COVERAGE`, which only the test script sets.
 #[expect(clippy::disallowed_methods, reason = "a switch of the test script, not configuration")]
 fn target() -> Option<PathBuf> {
-    std::env::var("VOLENS_SQL_COVERAGE").ok().map(PathBuf::from)
+    std::env::var("VOLENS_TEST_COVERAGE").ok().map(PathBuf::from)
 }
 
 /// Notes that `statement` ran. Costs one atomic read unless a coverage file was asked for.
