@@ -12,10 +12,10 @@ use volens_privacy::consent::{Decision, NoticeRef, PhoneEvidenceLabel};
 use volens_privacy::identity::{AccountTag, AppId, SubjectId};
 use volens_privacy::keys::{DataKey, KeyRing};
 use volens_privacy::ledger::{Leaf, LogSigner};
-use volens_privacy::purpose::PurposeKind;
 use volens_privacy::receipt::Receipt;
 use volens_privacy::{AgeBand, ConsentRecord, Timestamp};
 
+use super::grants::{About, Grants, ended};
 use super::recorder::{Command, Decide, Decided, Effects, ItemDecision, Refused, Replies};
 use super::store::{self, NewToken};
 use super::{Grant, seal_record};
@@ -23,9 +23,6 @@ use crate::accounts::{self, AccountError};
 use crate::db::{self, Tx};
 use crate::ids::GrantId;
 use crate::ledger::{self, LedgerError};
-
-/// Purpose and peer: what one consent is about.
-type About = (PurposeKind, Option<AppId>);
 
 /// A decision that will become a ledger entry; `position` counts from the batch's first entry.
 struct Pending {
@@ -400,120 +397,6 @@ impl Written {
                 Outcome::Ended(choice, effects) => Ok(Replies::Ended(decided(choice), effects)),
             })
             .collect())
-    }
-}
-
-/// The grants of the batch's accounts, changed in memory and written at the end.
-struct Grants {
-    /// Oldest first under what they are about.
-    rows: BTreeMap<(SubjectId, About), Vec<Row>>,
-}
-
-struct Row {
-    grant: Grant,
-    /// Position of the new entry that this row's state rests on.
-    position: Option<usize>,
-    new: bool,
-}
-
-impl Grants {
-    fn new(grants: Vec<Grant>) -> Self {
-        let mut rows: BTreeMap<_, Vec<Row>> = BTreeMap::new();
-        for grant in grants {
-            let key = (grant.subject, (grant.purpose, grant.peer.clone()));
-            rows.entry(key).or_default().push(Row { grant, position: None, new: false });
-        }
-        Self { rows }
-    }
-
-    fn about(&self, subject: SubjectId, about: &About) -> &[Row] {
-        self.rows.get(&(subject, about.clone())).map_or(&[], Vec::as_slice)
-    }
-
-    fn about_mut(&mut self, grant: &Grant) -> &mut Vec<Row> {
-        self.rows.entry((grant.subject, (grant.purpose, grant.peer.clone()))).or_default()
-    }
-
-    fn live(&self, subject: SubjectId, about: &About) -> Option<&Grant> {
-        let rows = self.about(subject, about).iter().map(|row| &row.grant);
-        rows.rev().find(|grant| grant.state == Decision::Given)
-    }
-
-    fn last_end(&self, subject: SubjectId, about: &About) -> Option<Timestamp> {
-        self.about(subject, about).iter().filter_map(|row| row.grant.ended_at).max()
-    }
-
-    /// The entry of the latest decision, if that was a withdrawal on record before this batch.
-    fn withdrawn(&self, subject: SubjectId, about: &About) -> Option<u64> {
-        let last = self.about(subject, about).last()?;
-        let known = last.grant.state == Decision::Withdrawn && last.position.is_none();
-        known.then_some(last.grant.entry)
-    }
-
-    /// Renews the live grant, or adds this one.
-    fn give(&mut self, grant: Grant, position: usize) -> GrantId {
-        let rows = self.about_mut(&grant);
-        if let Some(row) = rows.iter_mut().find(|row| row.grant.state == Decision::Given) {
-            row.grant = Grant { id: row.grant.id, ..grant };
-            row.position = Some(position);
-            return row.grant.id;
-        }
-        let id = grant.id;
-        rows.push(Row { grant, position: Some(position), new: true });
-        id
-    }
-
-    /// Ends the live grant; where there is none, `ended` is noted, so that an older consent that
-    /// arrives late finds it.
-    fn end(&mut self, ended: Grant, position: usize) {
-        let rows = self.about_mut(&ended);
-        match rows.iter_mut().find(|row| row.grant.state == Decision::Given) {
-            Some(row) => {
-                row.grant.state = ended.state;
-                row.grant.ended_at = ended.ended_at;
-                row.position = Some(position);
-            }
-            None => rows.push(Row { grant: ended, position: Some(position), new: true }),
-        }
-    }
-
-    async fn write(mut self, tx: &mut Tx, first: u64, changed: i64) -> db::Result<()> {
-        let mut touched: Vec<&mut Row> =
-            self.rows.values_mut().flatten().filter(|row| row.position.is_some()).collect();
-        for row in &mut touched {
-            row.grant.entry = first + row.position.unwrap_or_default() as u64;
-        }
-        // Ends before beginnings: an account has one live grant for one thing.
-        for row in touched.iter().filter(|row| !row.new) {
-            if row.grant.state == Decision::Given {
-                store::renew(tx, &row.grant, changed).await?;
-            } else {
-                store::end(tx, &row.grant, changed).await?;
-            }
-        }
-        let new: Vec<&Grant> = touched.iter().filter(|row| row.new).map(|row| &row.grant).collect();
-        store::add_grants(tx, &new, changed).await
-    }
-}
-
-/// The row of a decision that ends something, made from its record.
-fn ended(rng: &mut StdRng, record: &ConsentRecord) -> Grant {
-    let at = record.effective_at();
-    let notice = record.notice.as_ref();
-    Grant {
-        subject: record.subject,
-        id: GrantId::random(rng),
-        app: record.app.clone(),
-        purpose: record.purpose,
-        peer: record.peer.clone(),
-        state: record.decision,
-        notice: notice.map(|notice| notice.id.clone()).unwrap_or_default(),
-        notice_version: notice.map_or(0, |notice| notice.version),
-        language: notice.map(|notice| notice.language.clone()).unwrap_or_default(),
-        given_at: at,
-        expires_at: at,
-        ended_at: Some(at),
-        entry: 0,
     }
 }
 

@@ -9,6 +9,7 @@
 //! with it whatever rested on the grant, before the person is answered.
 
 mod batch;
+mod grants;
 pub mod http;
 mod intake;
 mod recorder;

@@ -16,13 +16,16 @@ statements! {
     GRANTS = "select subject, id, app, purpose, peer, state, notice, notice_version, language,
                      given_at, expires_at, ended_at, entry
               from grants where subject in ({list}) order by entry";
-    ADD_GRANTS = "insert into grants
-                  (subject, id, app, purpose, peer, state, notice, notice_version, language,
-                   given_at, expires_at, ended_at, entry, changed) values {rows}";
-    RENEW = "update grants set notice = $3, notice_version = $4, language = $5, given_at = $6,
-             expires_at = $7, entry = $8, changed = $9 where subject = $1 and id = $2";
-    END = "update grants set state = $3, ended_at = $4, entry = $5, changed = $6
-           where subject = $1 and id = $2";
+    // A renewal or an end meets its own row; the trigger lets no ended grant come back.
+    WRITE_GRANTS = "insert into grants
+                    (subject, id, app, purpose, peer, state, notice, notice_version, language,
+                     given_at, expires_at, ended_at, entry, changed) values {rows}
+                    on conflict (subject, id) do update set
+                    state = excluded.state, notice = excluded.notice,
+                    notice_version = excluded.notice_version, language = excluded.language,
+                    given_at = excluded.given_at, expires_at = excluded.expires_at,
+                    ended_at = excluded.ended_at, entry = excluded.entry,
+                    changed = excluded.changed";
     DUE = "select subject, id, app, purpose, peer, state, notice, notice_version, language,
                   given_at, expires_at, ended_at, entry
            from grants where state = 'given' and expires_at <= $1 order by expires_at limit $2";
@@ -82,7 +85,12 @@ pub(super) async fn due(tx: &mut Tx, now: Timestamp, limit: i64) -> db::Result<V
     tx.fetch(DUE, values![now, limit]).await?.iter().map(grant).collect()
 }
 
-pub(super) async fn add_grants(tx: &mut Tx, grants: &[&Grant], changed: i64) -> db::Result<()> {
+/// Adds or updates grants, in order.
+pub(super) async fn write_grants(
+    tx: &mut Tx,
+    grants: &[&Grant],
+    changed: i64,
+) -> db::Result<()> {
     let mut rows = Vec::with_capacity(grants.len());
     for g in grants {
         let mut row = values![
@@ -103,34 +111,7 @@ pub(super) async fn add_grants(tx: &mut Tx, grants: &[&Grant], changed: i64) -> 
         row.push(changed.into());
         rows.push(row);
     }
-    tx.execute_rows(ADD_GRANTS, rows).await.map(drop)
-}
-
-pub(super) async fn renew(tx: &mut Tx, g: &Grant, changed: i64) -> db::Result<()> {
-    let values = vec![
-        g.subject.into(),
-        g.id.into(),
-        (&g.notice).into(),
-        g.notice_version.into(),
-        (&g.language).into(),
-        g.given_at.into(),
-        g.expires_at.into(),
-        Value::count(g.entry)?,
-        changed.into(),
-    ];
-    tx.execute(RENEW, values).await.map(drop)
-}
-
-pub(super) async fn end(tx: &mut Tx, g: &Grant, changed: i64) -> db::Result<()> {
-    let values = vec![
-        g.subject.into(),
-        g.id.into(),
-        g.state.as_str().into(),
-        g.ended_at.into(),
-        Value::count(g.entry)?,
-        changed.into(),
-    ];
-    tx.execute(END, values).await.map(drop)
+    tx.execute_rows(WRITE_GRANTS, rows).await.map(drop)
 }
 
 pub(super) async fn add_records(
@@ -204,13 +185,13 @@ pub(super) async fn drop_token(tx: &mut Tx, subject: SubjectId, peer: &AppId) ->
     tx.execute(DROP_TOKEN, values![subject, peer]).await.map(drop)
 }
 
-/// What will go with this grant, counted before it ends.
 /// Entries from `from` on and before `to` of which there is a record.
 pub(super) async fn recorded(tx: &mut Tx, from: u64, to: u64) -> db::Result<Vec<u64>> {
     let rows = tx.fetch(RECORDED, vec![Value::count(from)?, Value::count(to)?]).await?;
     rows.iter().map(|row| row.get("entry")).collect()
 }
 
+/// What will go with this grant, counted before it ends.
 pub(super) async fn effects(tx: &mut Tx, grant: &Grant) -> db::Result<Effects> {
     let mut effects = Effects::default();
     let rests = values![grant.subject, grant.id];

@@ -47,8 +47,11 @@ impl Conn {
     }
 }
 
-/// Multi-row statements are cut into these sizes, so that few distinct texts are prepared.
-const CUTS: [usize; 10] = [512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
+/// Multi-row statements are cut into these sizes and small ones, so that few distinct texts are
+/// prepared and most batches are two statements.
+const CUTS: [usize; 8] = [512, 256, 128, 64, 48, 32, 24, 16];
+/// Lists are at most this long.
+const LIST_MAX: usize = 512;
 /// Parameters in one statement; SQLite's compiled-in limit is 32,766.
 const PARAMETERS_MAX: usize = 32_000;
 
@@ -120,7 +123,7 @@ impl Tx {
     }
 
     /// All rows of a query with `in ({list})`, the list cut into bounded pieces. The fixed values
-    /// come first. Order across pieces is the list's.
+    /// come first. Order across pieces is the list's; a row comes once per piece that names it.
     pub async fn fetch_list(
         &mut self,
         statement: Statement,
@@ -129,11 +132,9 @@ impl Tx {
     ) -> Result<Vec<Row>> {
         self.check_arity(statement, fixed.len())?;
         let mut rows = Vec::new();
-        let mut left = list.into_iter();
-        while left.len() > 0 {
-            let count = cut(left.len(), 1);
-            let values = fixed.iter().cloned().chain(left.by_ref().take(count)).collect();
-            rows.extend(self.query(statement, Shape::List(count), values).await?);
+        for piece in list.chunks(LIST_MAX) {
+            let (shape, values) = listed(&fixed, piece);
+            rows.extend(self.query(statement, shape, values).await?);
         }
         Ok(rows)
     }
@@ -147,11 +148,9 @@ impl Tx {
     ) -> Result<u64> {
         self.check_arity(statement, fixed.len())?;
         let mut changed = 0;
-        let mut left = list.into_iter();
-        while left.len() > 0 {
-            let count = cut(left.len(), 1);
-            let values = fixed.iter().cloned().chain(left.by_ref().take(count)).collect();
-            changed += self.run(statement, Shape::List(count), values).await?;
+        for piece in list.chunks(LIST_MAX) {
+            let (shape, values) = listed(&fixed, piece);
+            changed += self.run(statement, shape, values).await?;
         }
         Ok(changed)
     }
@@ -268,7 +267,15 @@ async fn end(conn: &mut Conn) {
 /// How many of `left` rows of `columns` values go into the next statement.
 fn cut(left: usize, columns: usize) -> usize {
     let fits = |size: &usize| *size <= left && size * columns.max(1) <= PARAMETERS_MAX;
-    CUTS.into_iter().find(fits).unwrap_or(1)
+    CUTS.into_iter().find(fits).unwrap_or_else(|| left.min(CUTS[CUTS.len() - 1] - 1))
+}
+
+/// The values of a list statement: its last member repeated up to a power of two, which changes
+/// nothing about `in` and leaves few distinct texts to prepare.
+fn listed(fixed: &[Value], members: &[Value]) -> (Shape, Vec<Value>) {
+    let count = members.len().next_power_of_two();
+    let repeated = members.iter().chain(members.last().into_iter().cycle()).take(count);
+    (Shape::List(count), fixed.iter().chain(repeated).cloned().collect())
 }
 
 macro_rules! arguments {

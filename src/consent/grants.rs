@@ -1,0 +1,123 @@
+//! The grants that a batch touches: changed in memory, written at its end.
+
+use std::collections::BTreeMap;
+
+use rand::rngs::StdRng;
+use volens_privacy::consent::Decision;
+use volens_privacy::identity::{AppId, SubjectId};
+use volens_privacy::purpose::PurposeKind;
+use volens_privacy::{ConsentRecord, Timestamp};
+
+use super::{Grant, store};
+use crate::db::{self, Tx};
+use crate::ids::GrantId;
+
+/// Purpose and peer: what one consent is about.
+pub(super) type About = (PurposeKind, Option<AppId>);
+
+/// The grants of the batch's accounts, changed in memory and written at the end.
+pub(super) struct Grants {
+    /// Oldest first under what they are about.
+    rows: BTreeMap<(SubjectId, About), Vec<Row>>,
+}
+
+struct Row {
+    grant: Grant,
+    /// Position of the new entry that this row's state rests on.
+    position: Option<usize>,
+}
+
+impl Grants {
+    pub(super) fn new(grants: Vec<Grant>) -> Self {
+        let mut rows: BTreeMap<_, Vec<Row>> = BTreeMap::new();
+        for grant in grants {
+            let key = (grant.subject, (grant.purpose, grant.peer.clone()));
+            rows.entry(key).or_default().push(Row { grant, position: None });
+        }
+        Self { rows }
+    }
+
+    fn about(&self, subject: SubjectId, about: &About) -> &[Row] {
+        self.rows.get(&(subject, about.clone())).map_or(&[], Vec::as_slice)
+    }
+
+    fn about_mut(&mut self, grant: &Grant) -> &mut Vec<Row> {
+        self.rows.entry((grant.subject, (grant.purpose, grant.peer.clone()))).or_default()
+    }
+
+    pub(super) fn live(&self, subject: SubjectId, about: &About) -> Option<&Grant> {
+        let rows = self.about(subject, about).iter().map(|row| &row.grant);
+        rows.rev().find(|grant| grant.state == Decision::Given)
+    }
+
+    pub(super) fn last_end(&self, subject: SubjectId, about: &About) -> Option<Timestamp> {
+        self.about(subject, about).iter().filter_map(|row| row.grant.ended_at).max()
+    }
+
+    /// The entry of the latest decision, if that was a withdrawal on record before this batch.
+    pub(super) fn withdrawn(&self, subject: SubjectId, about: &About) -> Option<u64> {
+        let last = self.about(subject, about).last()?;
+        let known = last.grant.state == Decision::Withdrawn && last.position.is_none();
+        known.then_some(last.grant.entry)
+    }
+
+    /// Renews the live grant, or adds this one.
+    pub(super) fn give(&mut self, grant: Grant, position: usize) -> GrantId {
+        let rows = self.about_mut(&grant);
+        if let Some(row) = rows.iter_mut().find(|row| row.grant.state == Decision::Given) {
+            row.grant = Grant { id: row.grant.id, ..grant };
+            row.position = Some(position);
+            return row.grant.id;
+        }
+        let id = grant.id;
+        rows.push(Row { grant, position: Some(position) });
+        id
+    }
+
+    /// Ends the live grant; where there is none, `ended` is noted, so that an older consent that
+    /// arrives late finds it.
+    pub(super) fn end(&mut self, ended: Grant, position: usize) {
+        let rows = self.about_mut(&ended);
+        match rows.iter_mut().find(|row| row.grant.state == Decision::Given) {
+            Some(row) => {
+                row.grant.state = ended.state;
+                row.grant.ended_at = ended.ended_at;
+                row.position = Some(position);
+            }
+            None => rows.push(Row { grant: ended, position: Some(position) }),
+        }
+    }
+
+    pub(super) async fn write(mut self, tx: &mut Tx, first: u64, changed: i64) -> db::Result<()> {
+        let mut touched: Vec<&mut Row> =
+            self.rows.values_mut().flatten().filter(|row| row.position.is_some()).collect();
+        for row in &mut touched {
+            row.grant.entry = first + row.position.unwrap_or_default() as u64;
+        }
+        // Ends before beginnings: an account has one live grant for one thing.
+        touched.sort_by_key(|row| row.grant.state == Decision::Given);
+        let touched: Vec<&Grant> = touched.into_iter().map(|row| &row.grant).collect();
+        store::write_grants(tx, &touched, changed).await
+    }
+}
+
+/// The row of a decision that ends something, made from its record.
+pub(super) fn ended(rng: &mut StdRng, record: &ConsentRecord) -> Grant {
+    let at = record.effective_at();
+    let notice = record.notice.as_ref();
+    Grant {
+        subject: record.subject,
+        id: GrantId::random(rng),
+        app: record.app.clone(),
+        purpose: record.purpose,
+        peer: record.peer.clone(),
+        state: record.decision,
+        notice: notice.map(|notice| notice.id.clone()).unwrap_or_default(),
+        notice_version: notice.map_or(0, |notice| notice.version),
+        language: notice.map(|notice| notice.language.clone()).unwrap_or_default(),
+        given_at: at,
+        expires_at: at,
+        ended_at: Some(at),
+        entry: 0,
+    }
+}
