@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::consent::{ConsentError, ConsentRecord, Decision};
+use crate::consent::{CommittedRecord, ConsentError, ConsentRecord, Decision};
 use crate::encoding::{base64, unbase64_exact};
-use crate::keys::{DataKey, EntryKey};
+use crate::keys::EntryKey;
 use crate::ledger::bundle::TlogProofError;
 use crate::ledger::{
     Checkpoint, Hash, Leaf, LeafError, LeafKind, LogVerifier, SignedCheckpoint, parse_tlog_proof,
@@ -89,17 +89,16 @@ impl ReceiptError {
 impl Receipt {
     /// Makes the receipt of a record that is entry `index` of the ledger.
     pub fn new(
-        record: ConsentRecord,
-        key: &DataKey,
+        committed: CommittedRecord,
         index: u64,
         proof: &[Hash],
         checkpoint: &SignedCheckpoint,
     ) -> Self {
-        let entry_key = key.entry_key(&record.id);
+        let CommittedRecord { record, key, leaf, .. } = committed;
         Self {
             kind: RECEIPT_TYPE.to_owned(),
-            leaf: record.leaf_under(&entry_key),
-            opening: Opening { alg: OPENING_ALG.to_owned(), key: base64(entry_key.as_bytes()) },
+            leaf,
+            opening: Opening { alg: OPENING_ALG.to_owned(), key: base64(key.as_bytes()) },
             record,
             proof: tlog_proof(index, proof, checkpoint),
         }
@@ -140,10 +139,11 @@ impl Receipt {
         let key =
             EntryKey::from_bytes(unbase64_exact(&self.opening.key).ok_or(ReceiptError::Malformed)?);
         let commitment = leaf.commitment().ok_or(ReceiptError::Commitment)?;
-        if !key.opens(&self.record.canonical_bytes(), commitment) {
+        let canonical = self.record.canonical_bytes();
+        if !key.opens(&canonical, commitment) {
             return Err(ReceiptError::Commitment);
         }
-        if leaf != self.record.leaf_under(&key) {
+        if leaf != self.record.leaf_under(&key, &canonical) {
             return Err(ReceiptError::Facts);
         }
         let proof = parse_tlog_proof(&self.proof)?;

@@ -209,6 +209,34 @@ pub async fn data_keys(
         .collect()
 }
 
+/// What a decision needs to know of its account.
+pub struct Opened {
+    /// Whose.
+    pub subject: SubjectId,
+    /// How old, as far as the app told.
+    pub age_band: AgeBand,
+    /// What its records are sealed with.
+    pub key: DataKey,
+}
+
+/// The accounts that `app` calls by these tags, with their keys, in one look; unknown ones and those
+/// whose key was destroyed are missing from the answer. One key that does not unwrap fails the call.
+pub async fn open(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    app: &AppId,
+    tags: impl IntoIterator<Item = AccountTag>,
+) -> Result<BTreeMap<AccountTag, Opened>, AccountError> {
+    let found = store::opened(tx, app, tags).await?;
+    found
+        .into_iter()
+        .map(|(tag, subject, age_band, wrapped)| {
+            let key = keys.unwrap(subject.as_bytes(), &wrapped)?;
+            Ok((tag, Opened { subject, age_band, key }))
+        })
+        .collect()
+}
+
 /// Accounts of an app.
 pub async fn count(tx: &mut Tx, app: &AppId) -> db::Result<u64> {
     store::count(tx, app).await

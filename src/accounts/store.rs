@@ -20,11 +20,20 @@ statements! {
     UPDATE = "update accounts set language = $2, country = $3, time_zone = $4, age_band = $5,
               changed = $6 where subject = $1";
     KEYS = "select subject, wrapped from account_keys where subject in ({list})";
+    OPENED = "select r.tag, r.subject, a.age_band, k.wrapped
+              from account_references r
+              join accounts a on a.subject = r.subject
+              join account_keys k on k.subject = r.subject
+              where r.app = $1 and r.tag in ({list})";
     OF_APP = "select count(*) as n from accounts where app = $1";
 }
 
-fn account(row: &Row) -> db::Result<Account> {
+fn age_band(row: &Row) -> db::Result<AgeBand> {
     let age: String = row.get("age_band")?;
+    age.parse().map_err(|_| db::Error::Decode("age_band".to_owned()))
+}
+
+fn account(row: &Row) -> db::Result<Account> {
     Ok(Account {
         subject: row.get("subject")?,
         app: row.get("app")?,
@@ -32,7 +41,7 @@ fn account(row: &Row) -> db::Result<Account> {
             language: row.get("language")?,
             country: row.get("country")?,
             time_zone: row.get("time_zone")?,
-            age_band: age.parse().map_err(|_| db::Error::Decode("age_band".to_owned()))?,
+            age_band: age_band(row)?,
         },
         created_at: row.get("created_at")?,
         frozen_at: row.get("frozen_at")?,
@@ -48,6 +57,23 @@ pub(super) async fn subjects(
     let rows = tx.fetch_list(SUBJECTS, values![app], list).await?;
     rows.iter()
         .map(|row| Ok((AccountTag::from_bytes(row.get("tag")?), row.get("subject")?)))
+        .collect()
+}
+
+type Opened = (AccountTag, SubjectId, AgeBand, Vec<u8>);
+
+pub(super) async fn opened(
+    tx: &mut Tx,
+    app: &AppId,
+    tags: impl IntoIterator<Item = AccountTag>,
+) -> db::Result<Vec<Opened>> {
+    let list = tags.into_iter().map(|tag| Value::from(tag.as_bytes())).collect();
+    let rows = tx.fetch_list(OPENED, values![app], list).await?;
+    rows.iter()
+        .map(|row| {
+            let tag = AccountTag::from_bytes(row.get("tag")?);
+            Ok((tag, row.get("subject")?, age_band(row)?, row.get("wrapped")?))
+        })
         .collect()
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use volens_privacy::consent::{Decision, NoticeRef, PhoneEvidenceLabel};
+use volens_privacy::consent::{CommittedRecord, Decision, NoticeRef, PhoneEvidenceLabel};
 use volens_privacy::identity::{AccountTag, AppId, SubjectId};
 use volens_privacy::keys::{DataKey, KeyRing};
 use volens_privacy::ledger::{Leaf, LogSigner};
@@ -19,16 +19,10 @@ use super::grants::{About, Grants, ended};
 use super::recorder::{Command, Decide, Decided, Effects, ItemDecision, Refused, Replies};
 use super::store::{self, NewToken};
 use super::{Grant, seal_record};
-use crate::accounts::{self, AccountError};
+use crate::accounts::{self, AccountError, Opened};
 use crate::db::{self, Tx};
 use crate::ids::GrantId;
 use crate::ledger::{self, LedgerError};
-
-/// A decision that will become a ledger entry; `position` counts from the batch's first entry.
-struct Pending {
-    record: ConsentRecord,
-    leaf: Leaf,
-}
 
 /// What a command will answer once entries have their numbers.
 enum Outcome {
@@ -58,7 +52,7 @@ pub(super) async fn record(
     for command in commands {
         outcomes.push(batch.decide(tx, rng, command).await?);
     }
-    batch.write(tx, signer, rng).await?.replies(tx, outcomes).await
+    batch.write(tx, signer, rng).await?.replies(outcomes)
 }
 
 /// Everything that the commands touch.
@@ -68,7 +62,8 @@ struct Batch {
     ages: BTreeMap<SubjectId, AgeBand>,
     data_keys: BTreeMap<SubjectId, DataKey>,
     grants: Grants,
-    pending: Vec<Pending>,
+    /// Decisions that become ledger entries, in their order.
+    pending: Vec<CommittedRecord>,
     /// Tokens by grant, replacing what the grant had.
     tokens: BTreeMap<GrantId, NewToken>,
 }
@@ -91,17 +86,20 @@ impl Batch {
                 Command::Expire(grant) => drop(ids.insert(grant.subject)),
             }
         }
-        let mut subjects = BTreeMap::new();
+        let expiring: Vec<SubjectId> = ids.iter().copied().collect();
+        let mut data_keys =
+            accounts::data_keys(tx, keys, &expiring).await.map_err(account_driver)?;
+        let (mut subjects, mut ages) = (BTreeMap::new(), BTreeMap::new());
         for (app, tags) in tags {
-            for (tag, subject) in accounts::subjects_of(tx, app, tags).await? {
+            let opened = accounts::open(tx, keys, app, tags).await.map_err(account_driver)?;
+            for (tag, Opened { subject, age_band, key }) in opened {
                 ids.insert(subject);
                 subjects.insert((app.clone(), tag), subject);
+                ages.insert(subject, age_band);
+                data_keys.insert(subject, key);
             }
         }
         let ids: Vec<SubjectId> = ids.into_iter().collect();
-        let accounts = accounts::find(tx, &ids).await?;
-        let ages = accounts.into_iter().map(|(id, a)| (id, a.details.age_band)).collect();
-        let data_keys = accounts::data_keys(tx, keys, &ids).await.map_err(account_driver)?;
         let grants = Grants::new(store::grants(tx, &ids).await?);
         let (pending, tokens) = (Vec::new(), BTreeMap::new());
         Ok(Self { now, subjects, ages, data_keys, grants, pending, tokens })
@@ -321,19 +319,18 @@ impl Batch {
 
     fn push(&mut self, record: ConsentRecord) -> usize {
         let key = &self.data_keys[&record.subject];
-        let leaf = record.leaf(key);
-        self.pending.push(Pending { record, leaf });
+        self.pending.push(record.commit(key));
         self.pending.len() - 1
     }
 
     async fn write(self, tx: &mut Tx, signer: &LogSigner, rng: &mut StdRng) -> db::Result<Written> {
-        let leaves: Vec<Leaf> = self.pending.iter().map(|p| p.leaf.clone()).collect();
+        let leaves: Vec<Leaf> = self.pending.iter().map(|p| p.leaf().clone()).collect();
         let appended = ledger::append(tx, signer, &leaves, self.now).await.map_err(driver)?;
         let first = appended.first;
         let sealed = self.pending.iter().zip(first..).map(|(pending, index)| {
-            let subject = pending.record.subject;
+            let subject = pending.record().subject;
             let key = &self.data_keys[&subject];
-            (subject, index, seal_record(key, index, &pending.record, rng))
+            (subject, index, seal_record(key, index, pending, rng))
         });
         store::add_records(tx, sealed.collect()).await?;
         let changed = db::changes::next(tx).await?;
@@ -343,8 +340,7 @@ impl Batch {
         }
         let tokens: Vec<NewToken> = self.tokens.into_values().collect();
         store::add_tokens(tx, &tokens).await?;
-        let (pending, data_keys) = (self.pending, self.data_keys);
-        Ok(Written { pending, data_keys, appended })
+        Ok(Written { pending: self.pending, appended })
     }
 }
 
@@ -354,31 +350,19 @@ fn same_choice(live: &Grant, given_at: Timestamp, notice: &NoticeRef) -> bool {
 
 /// The batch after its entries were numbered.
 struct Written {
-    pending: Vec<Pending>,
-    data_keys: BTreeMap<SubjectId, DataKey>,
+    pending: Vec<CommittedRecord>,
     appended: ledger::Appended,
 }
 
 impl Written {
-    async fn replies(
-        self,
-        tx: &mut Tx,
-        outcomes: Vec<Outcome>,
-    ) -> db::Result<Vec<Result<Replies, Refused>>> {
+    fn replies(self, outcomes: Vec<Outcome>) -> db::Result<Vec<Result<Replies, Refused>>> {
         let first = self.appended.first;
-        let indices: Vec<u64> = (first..self.appended.size).collect();
-        let proofs = ledger::proofs(tx, &indices, self.appended.size).await.map_err(driver)?;
-        let mut receipts: Vec<Option<Receipt>> = self
-            .pending
-            .into_iter()
-            .zip(indices)
-            .zip(proofs)
-            .map(|((pending, index), proof)| {
-                let key = &self.data_keys[&pending.record.subject];
-                let checkpoint = &self.appended.checkpoint;
-                Some(Receipt::new(pending.record, key, index, &proof, checkpoint))
-            })
-            .collect();
+        let mut receipts = Vec::with_capacity(self.pending.len());
+        for (committed, index) in self.pending.into_iter().zip(first..) {
+            let proof = self.appended.proof(index).map_err(driver)?;
+            let checkpoint = &self.appended.checkpoint;
+            receipts.push(Some(Receipt::new(committed, index, &proof, checkpoint)));
+        }
         let mut decided = |choice: Choice| {
             let (entry, receipt) = match choice.entry {
                 Ok(position) => (first + position as u64, receipts[position].take()),

@@ -28,7 +28,7 @@ pub use recorder::{
     Withdrawal,
 };
 pub(crate) use store::STATEMENTS;
-use volens_privacy::consent::{Consents, Decision, Entry};
+use volens_privacy::consent::{CommittedRecord, Consents, Decision, Entry};
 use volens_privacy::identity::{AppId, SubjectId};
 use volens_privacy::keys::{DataKey, KeyRing};
 use volens_privacy::ledger::{Leaf, LeafKind, LogSigner};
@@ -205,12 +205,12 @@ fn record_context(subject: SubjectId, index: u64) -> [Vec<u8>; 3] {
 fn seal_record(
     key: &DataKey,
     index: u64,
-    record: &ConsentRecord,
+    committed: &CommittedRecord,
     rng: &mut dyn rand::Rng,
 ) -> Vec<u8> {
-    let context = record_context(record.subject, index);
+    let context = record_context(committed.record().subject, index);
     let context: Vec<&[u8]> = context.iter().map(Vec::as_slice).collect();
-    key.seal(&context, &record.canonical_bytes(), rng)
+    key.seal(&context, committed.canonical_bytes(), rng)
 }
 
 fn open_record(
@@ -242,7 +242,7 @@ pub async fn receipts_of(
     let size = ledger::size(tx).await?;
     let proofs = ledger::proofs(tx, &indices, size).await?;
     let receipt = |(entry, proof): (Entry, Vec<_>)| {
-        (entry.index, Receipt::new(entry.record, key, entry.index, &proof, &checkpoint))
+        (entry.index, Receipt::new(entry.record.commit(key), entry.index, &proof, &checkpoint))
     };
     Ok(entries.into_iter().zip(proofs).map(receipt).collect())
 }

@@ -86,11 +86,7 @@ pub(super) async fn due(tx: &mut Tx, now: Timestamp, limit: i64) -> db::Result<V
 }
 
 /// Adds or updates grants, in order.
-pub(super) async fn write_grants(
-    tx: &mut Tx,
-    grants: &[&Grant],
-    changed: i64,
-) -> db::Result<()> {
+pub(super) async fn write_grants(tx: &mut Tx, grants: &[&Grant], changed: i64) -> db::Result<()> {
     let mut rows = Vec::with_capacity(grants.len());
     for g in grants {
         let mut row = values![

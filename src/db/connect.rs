@@ -41,6 +41,9 @@ const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// Prepared statements kept per connection: every statement in its few shapes.
 const STATEMENTS_CACHED: usize = 1024;
+/// Pages (of 4 KiB) in the write-ahead log before they are moved into the file: a page that many
+/// decisions touch is then moved once, and the flushes of moving are shared by thousands of them.
+const WAL_PAGES: &str = "8000";
 /// How long to wait for another process's lock, or for a free connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -67,6 +70,7 @@ impl Db {
             .busy_timeout(PATIENCE)
             .statement_cache_capacity(STATEMENTS_CACHED)
             .pragma("secure_delete", "on")
+            .pragma("wal_autocheckpoint", WAL_PAGES)
             .pragma("recursive_triggers", "on");
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
@@ -120,6 +124,20 @@ impl Db {
                 Tx::begin(Conn::Postgres(pool.acquire().await?), begin).await
             }
         }
+    }
+
+    /// Lets the engine look at what the tables hold now, so that it plans by it. Both engines do so
+    /// by themselves sooner or later; after many rows at once, waiting for that is slow.
+    pub async fn analyze(&self) -> Result<()> {
+        match &self.0 {
+            Pools::Sqlite { writer, .. } => {
+                sqlx::raw_sql("pragma optimize = 0x10002").execute(writer).await?;
+            }
+            Pools::Postgres(pool) => {
+                sqlx::raw_sql("analyze").execute(pool).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The engine underneath.

@@ -46,6 +46,20 @@ pub struct Appended {
     pub size: u64,
     /// The signed head that covers them.
     pub checkpoint: SignedCheckpoint,
+    /// The right edge of the tree before, and what the append completed.
+    nodes: BTreeMap<Node, Hash>,
+}
+
+impl Appended {
+    /// Inclusion proof of a new entry in the tree as it is now. Everything on its way to the root is
+    /// new or was on the right edge, so nothing is read.
+    pub fn proof(&self, index: u64) -> Result<Vec<Hash>, LedgerError> {
+        if index < self.first || index >= self.size {
+            return Err(LedgerError::OutOfRange);
+        }
+        let lookup = |node| self.nodes.get(&node).copied();
+        prove_inclusion(index, self.size, &lookup).map_err(|_| LedgerError::Damaged)
+    }
 }
 
 /// Appends leaves in the caller's transaction, with their tree nodes and one signed checkpoint.
@@ -59,7 +73,8 @@ pub async fn append(
     now: Timestamp,
 ) -> Result<Appended, LedgerError> {
     let first = store::lock_head(tx).await?;
-    let mut frontier = frontier(tx, first).await?;
+    let edge = store::nodes(tx, &Frontier::nodes_for(first)).await?;
+    let mut frontier = frontier(first, &edge)?;
     let bytes: Vec<Vec<u8>> = leaves.iter().map(Leaf::bytes).collect();
     let mut grown = Vec::with_capacity(leaves.len() * 2);
     for leaf in &bytes {
@@ -74,13 +89,13 @@ pub async fn append(
         store::add_checkpoint(tx, size, &checkpoint, now).await?;
     }
     store::grow(tx, size).await?;
-    Ok(Appended { first, size, checkpoint })
+    let nodes = edge.into_iter().chain(grown).collect();
+    Ok(Appended { first, size, checkpoint, nodes })
 }
 
-async fn frontier(tx: &mut Tx, size: u64) -> Result<Frontier, LedgerError> {
+fn frontier(size: u64, edge: &BTreeMap<Node, Hash>) -> Result<Frontier, LedgerError> {
     let wanted = Frontier::nodes_for(size);
-    let found = store::nodes(tx, &wanted).await?;
-    let hashes: Option<Vec<Hash>> = wanted.iter().map(|node| found.get(node).copied()).collect();
+    let hashes: Option<Vec<Hash>> = wanted.iter().map(|node| edge.get(node).copied()).collect();
     let hashes = hashes.ok_or(LedgerError::Damaged)?;
     Frontier::from_nodes(size, hashes).map_err(|_| LedgerError::Damaged)
 }

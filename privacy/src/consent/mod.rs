@@ -15,7 +15,7 @@ mod record;
 mod replay;
 
 pub use permit::{Consented, Permit, Refusal};
-pub use record::{ConsentRecord, Decision, NoticeRef, PhoneEvidenceLabel};
+pub use record::{CommittedRecord, ConsentRecord, Decision, NoticeRef, PhoneEvidenceLabel};
 pub use replay::{ConsentError, Consents, Entry};
 
 #[cfg(test)]

@@ -153,14 +153,20 @@ impl ConsentRecord {
     /// The ledger entry of this decision: its public facts and a commitment,
     /// `HMAC-SHA256(HKDF(account key, "entry" ‖ record id), canonical bytes)`.
     pub fn leaf(&self, key: &DataKey) -> Leaf {
-        self.leaf_under(&key.entry_key(&self.id))
+        self.leaf_under(&key.entry_key(&self.id), &self.canonical_bytes())
     }
 
-    pub(crate) fn leaf_under(&self, key: &EntryKey) -> Leaf {
+    /// Commits to this decision under the account's key.
+    pub fn commit(self, key: &DataKey) -> CommittedRecord {
+        let (key, canonical) = (key.entry_key(&self.id), self.canonical_bytes());
+        CommittedRecord { leaf: self.leaf_under(&key, &canonical), record: self, canonical, key }
+    }
+
+    pub(crate) fn leaf_under(&self, key: &EntryKey, canonical: &[u8]) -> Leaf {
         let mut leaf = Leaf::new(self.decision.leaf_kind(), self.recorded_at)
             .with_app(self.app.clone())
             .with_purpose(self.purpose)
-            .with_commitment(key.commit(&self.canonical_bytes()));
+            .with_commitment(key.commit(canonical));
         if let Some(peer) = &self.peer {
             leaf = leaf.with_peer(peer.clone());
         }
@@ -193,5 +199,33 @@ impl ConsentRecord {
     pub fn ends_at(&self) -> Timestamp {
         let limit = self.effective_at().plus(self.purpose.definition().lasts());
         self.expires_at.map_or(limit, |expires_at| expires_at.min(limit))
+    }
+}
+
+/// A record with everything that is made from it once: its canonical form, its ledger entry and the
+/// key that opens the entry.
+pub struct CommittedRecord {
+    pub(crate) record: ConsentRecord,
+    pub(crate) canonical: Vec<u8>,
+    pub(crate) key: EntryKey,
+    pub(crate) leaf: Leaf,
+}
+
+hide_debug!(CommittedRecord);
+
+impl CommittedRecord {
+    /// The decision.
+    pub fn record(&self) -> &ConsentRecord {
+        &self.record
+    }
+
+    /// The bytes that are committed to (RFC 8785).
+    pub fn canonical_bytes(&self) -> &[u8] {
+        &self.canonical
+    }
+
+    /// The ledger entry.
+    pub fn leaf(&self) -> &Leaf {
+        &self.leaf
     }
 }

@@ -55,7 +55,7 @@ fn world(decision: Decision) -> World {
     let origin = signer.origin().to_owned();
     let signed = signer.sign(&Checkpoint { origin, size: 6, root: tree.root() });
     let row = RowProof::new(&leaf.bytes(), 3, &proof, &signed).unwrap();
-    World { receipt: Receipt::new(record, &key, 3, &proof, &signed), row, ring }
+    World { receipt: Receipt::new(record.commit(&key), 3, &proof, &signed), row, ring }
 }
 
 fn altered(receipt: &Receipt, pointer: &str, value: Value) -> Result<ReceiptReport, ReceiptError> {

@@ -33,21 +33,21 @@ pub(super) struct Measured {
 /// Makes the *n*-th request.
 pub(super) type Make = Arc<dyn Fn(u64) -> Request<Body> + Send + Sync>;
 
-/// Sends requests over `connections` connections for `seconds`.
+/// Sends requests over `connections` connections for `seconds`, numbered from `number` on.
 #[expect(clippy::disallowed_methods, reason = "a bench measures with the machine's clock")]
 pub(super) async fn drive(
     address: SocketAddr,
     connections: usize,
     seconds: f64,
     expected: StatusCode,
+    number: &Arc<AtomicU64>,
     make: Make,
 ) -> Result<Measured> {
-    let number = Arc::new(AtomicU64::new(0));
     let begin = Instant::now();
     let end = begin + Duration::from_secs_f64(seconds);
     let mut tasks = JoinSet::new();
     for _ in 0..connections {
-        let (number, make) = (Arc::clone(&number), Arc::clone(&make));
+        let (number, make) = (Arc::clone(number), Arc::clone(&make));
         tasks.spawn(async move {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
