@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::identity::{AppId, SubjectId};
-use crate::keys::KeyRing;
+use crate::keys::{DataKey, KeyRing};
 use crate::ledger::{CheckpointError, Frontier, Node, prove_inclusion};
 use crate::notice::Notices;
 use crate::purpose::PurposeKind;
