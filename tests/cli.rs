@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use volens::db::testing::{FreshPostgres, FreshSqlite, skipped};
 
 /// The program with its data in `directory` and nothing else of the environment that is ours.
 fn volens(directory: &Path) -> Command {
@@ -135,4 +136,32 @@ async fn a_signal_stops_it_after_the_request_in_hand() {
     assert!(answer.starts_with(b"HTTP/1.1 303"), "{}", String::from_utf8_lossy(&answer));
     let ended = tokio::task::spawn_blocking(move || child.wait()).await.expect("no panic");
     assert_eq!(ended.expect("it ends").code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_bench_answers_what_it_measured() {
+    let sqlite = FreshSqlite::create();
+    measures(&sqlite.address(), "sqlite").await;
+    match FreshPostgres::create().await {
+        Some(fresh) => {
+            measures(&fresh.address(), "postgres").await;
+            fresh.drop_database().await;
+        }
+        None => skipped(),
+    }
+}
+
+async fn measures(address: &str, engine: &str) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut bench = volens(directory.path());
+    bench.args(["bench", "load", "--json", "--seconds", "0.2", "--rounds", "1"]);
+    bench.args(["--connections", "4", "--accounts", "10", "--scratch", address]);
+    let ran = tokio::task::spawn_blocking(move || bench.output()).await.expect("no panic");
+    let measured = json(&ran.expect("it runs"));
+    assert_eq!(measured["engine"], engine);
+    for what in ["consents", "one_transaction_per_request", "floor"] {
+        assert_eq!(measured[what]["failed"], 0, "{measured}");
+        assert!(measured[what]["answered"].as_u64() > Some(0), "{measured}");
+    }
+    assert!(measured["ratio_to_floor"].as_f64() > Some(0.0), "{measured}");
 }

@@ -158,12 +158,6 @@ pub async fn create_user(
     Ok(User { id, email, caller, created_at: now, disabled_at: None })
 }
 
-/// One user.
-pub async fn user(tx: &mut Tx, id: UserId) -> Result<Option<User>, AccessError> {
-    let row = tx.fetch_optional(store::USER, values![id]).await?;
-    Ok(row.as_ref().map(read_user).transpose()?)
-}
-
 /// The user with this address, when it is not disabled.
 pub async fn user_by_email(tx: &mut Tx, email: &str) -> Result<Option<UserId>, AccessError> {
     let row = tx.fetch_optional(store::USER_BY_EMAIL, values![email_key(email)]).await?;

@@ -14,7 +14,6 @@ crate::db::statements! {
     ADD_USER = "insert into users (id, email, password, role, business, created_at)
                 values ($1, $2, $3, $4, $5, $6)";
     USER_BY_EMAIL = "select id, password from users where email = $1 and disabled_at is null";
-    USER = "select id, email, role, business, created_at, disabled_at from users where id = $1";
     USERS = "select id, email, role, business, created_at, disabled_at from users
              where id > $1 order by id limit $2";
     DISABLE_USER = "update users set disabled_at = $2 where id = $1 and disabled_at is null";

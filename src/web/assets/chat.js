@@ -1,15 +1,18 @@
 // Makes the chat quicker: the reply streams into the page. Without this the forms do the same.
-const chat = document.querySelector(".chat[data-conversation]");
-const form = chat?.querySelector("form.ask");
+const form = document.querySelector("form.ask");
+const chat = form?.closest(".chat[data-conversation]");
+const field = form?.elements.text;
 
 if (form) {
-  const field = form.elements.text;
   field.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       form.requestSubmit();
     }
   });
+}
+
+if (chat) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const text = field.value.trim();
