@@ -5,6 +5,7 @@ mod api;
 mod cli;
 mod browser;
 mod dump;
+mod independent;
 mod journeys;
 mod slow;
 mod sql;

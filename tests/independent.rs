@@ -1,0 +1,101 @@
+//! Receipts are checked by a program that shares nothing with ours but the published formats:
+//! `tests/independent/verify_receipt.py`.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value as Json;
+use volens::db::testing::required;
+use volens_privacy::PurposeKind;
+
+use crate::support::on_both;
+use crate::support::town::{Town, name};
+use crate::tidy;
+
+/// What the other program says of a receipt; `None` when there is no Python to run it.
+fn check(directory: &Path, receipt: &Json, key: &str) -> Option<Output> {
+    let file = directory.join("receipt.json");
+    std::fs::write(&file, receipt.to_string()).expect("written");
+    let program = tidy::root().join("tests/independent/verify_receipt.py");
+    let ran = Command::new("python3").arg(program).arg(file).arg(key).output();
+    assert!(ran.is_ok() || !required("python"), "python is required and is not there");
+    ran.ok()
+}
+
+/// The receipt with one character of one of its texts changed, for every text in it.
+fn altered(receipt: &Json) -> Vec<Json> {
+    let mut pointers = Vec::new();
+    collect(receipt, String::new(), &mut pointers);
+    let alter = |pointer: &String| {
+        let mut altered = receipt.clone();
+        let text = altered.pointer_mut(pointer).expect("it was found there");
+        let changed = text.as_str().expect("a text").to_owned();
+        let middle = changed.char_indices().nth(changed.chars().count() / 2).expect("not empty");
+        let other = if middle.1 == 'a' { "b" } else { "a" };
+        let range = middle.0..middle.0 + middle.1.len_utf8();
+        let mut changed = changed;
+        changed.replace_range(range, other);
+        *text = Json::String(changed);
+        altered
+    };
+    pointers.iter().map(alter).collect()
+}
+
+fn collect(value: &Json, at: String, found: &mut Vec<String>) {
+    match value {
+        Json::String(_) => found.push(at),
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                collect(value, format!("{at}/{name}"), found);
+            }
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) => {}
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped tier must be seen")]
+fn skipped() {
+    eprintln!("SKIPPED the independent verifier: there is no python3");
+}
+
+#[tokio::test]
+async fn another_program_agrees_about_receipts() {
+    on_both(|test| async move {
+        let key = test.app.keys.log_verifier().vkey();
+        let town = Town::new(test, 3).await;
+        let person = name(1);
+        let withdrawn = town.withdraw(&person, PurposeKind::BusinessMessages).await;
+        let state =
+            town.messenger.get(&format!("/v1/accounts/{person}/consents")).await.expect(200);
+        let receipts = state["receipts"].as_array().expect("a list");
+        assert!(receipts.len() > 1, "{state}");
+        let directory = tempfile::tempdir().expect("a directory");
+        for receipt in receipts.iter().chain([&withdrawn["receipt"]]) {
+            let Some(said) = check(directory.path(), receipt, &key) else { return skipped() };
+            let said = String::from_utf8_lossy(&said.stdout).into_owned();
+            let decided = receipt["record"]["decision"].as_str().expect("a text");
+            assert!(said.starts_with("entry ") && said.contains(decided), "{said}{receipt}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_program_refuses_whatever_is_altered() {
+    let sqlite = volens::db::testing::FreshSqlite::create();
+    let test = crate::support::TestApp::open(&sqlite.address(), &[]).await;
+    let key = test.app.keys.log_verifier().vkey();
+    let town = Town::new(test, 2).await;
+    let state = town.messenger.get(&format!("/v1/accounts/{}/consents", name(1))).await.expect(200);
+    let receipt = &state["receipts"][0];
+    let directory = tempfile::tempdir().expect("a directory");
+    let all = altered(receipt);
+    assert!(all.len() > 12, "a receipt holds many texts");
+    for one in &all {
+        let Some(said) = check(directory.path(), one, &key) else { return skipped() };
+        assert_eq!(said.status.code(), Some(3), "{one}");
+    }
+    let other = key.replacen("volens", "nolens", 1);
+    let Some(said) = check(directory.path(), receipt, &other) else { return skipped() };
+    assert_eq!(said.status.code(), Some(3), "another log's key");
+}
