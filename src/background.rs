@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::sessions;
+use crate::accounts::AccountError;
 use crate::app::App;
 use crate::audience::http::workshop;
 use crate::audience::request::{self, BUILD_JOB, Order};
@@ -14,6 +15,8 @@ use crate::consent::{self, Command, ConsentError};
 use crate::db;
 use crate::db::group::GroupError;
 use crate::jobs::{Failure, Handlers, Job, Worker};
+use crate::ledger::LedgerError;
+use crate::relevance::RelevanceError;
 use crate::signals::{self, SignalError};
 use crate::web::idempotency;
 
@@ -62,7 +65,18 @@ async fn build_list(app: &App, job: &Job) -> Result<(), Failure> {
         serde_json::from_value(job.payload.clone()).map_err(|_| Failure::Final("job.payload"))?;
     match build::build(&workshop(app), order, &mut app.rng(), &|_, _| {}).await {
         Ok(_) => Ok(()),
-        Err(AudienceError::Db(error)) => Err(error.into()),
+        Err(
+            AudienceError::Db(error)
+            | AudienceError::Accounts(AccountError::Db(error))
+            | AudienceError::Ledger(LedgerError::Db(error))
+            | AudienceError::Signals(SignalError::Db(error))
+            | AudienceError::Relevance(RelevanceError::Db(error))
+            | AudienceError::Consent(
+                ConsentError::Db(error)
+                | ConsentError::Account(AccountError::Db(error))
+                | ConsentError::Ledger(LedgerError::Db(error)),
+            ),
+        ) => Err(error.into()),
         Err(AudienceError::Overtaken) => Err(Failure::Retry("list.overtaken")),
         Err(AudienceError::NoList) => Err(Failure::Final("list.not_found")),
         Err(error) => {
@@ -104,20 +118,31 @@ pub async fn run(app: &App, stop: impl Future<Output = ()>) {
 /// Ends consents whose time has run out, removes the rows of expired lists, and deletes old sessions,
 /// kept answers and marks of signals.
 pub async fn sweep(app: &App) -> Result<(), SweepError> {
-    expire(app).await?;
+    // One account that cannot be read must not keep the rest from being cleaned.
+    let expired = expire(app).await;
+    while remove_expired(app).await? {}
     let mut tx = app.db.begin().await?;
-    request::remove_expired(&mut tx, app.now()).await?;
     idempotency::forget(&mut tx, idempotency::oldest(app)).await?;
     let before = app.now().minus(app.settings.access.session_lasts());
     sessions::forget(&mut tx, before).await?;
     signals::forget_old(&mut tx, app.now()).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    expired.map(drop)
+}
+
+/// Removes some rows of expired lists, in a transaction short enough for withdrawals to pass
+/// between; answers whether there may be more.
+async fn remove_expired(app: &App) -> Result<bool, SweepError> {
+    let mut tx = app.db.begin().await?;
+    let more = request::remove_expired(&mut tx, app.now()).await?;
+    tx.commit().await?;
+    Ok(more)
 }
 
 /// Records the end of every consent whose time has run out; answers how many. No permit ever waits
 /// for this: permits look at the time themselves.
 pub async fn expire(app: &App) -> Result<usize, SweepError> {
-    let mut ended = 0;
+    let (mut ended, mut failed) = (0, None);
     loop {
         let mut tx = app.db.read().await?;
         let due = consent::due(&mut tx, app.now(), EXPIRED_MAX).await?;
@@ -132,12 +157,15 @@ pub async fn expire(app: &App) -> Result<usize, SweepError> {
         }
         let before = ended;
         while let Some(done) = waiting.join_next().await {
-            let recorded = done.map_err(|_| GroupError::Closed)??;
-            ended += usize::from(recorded.is_ok());
+            match done.map_err(|_| GroupError::Closed)? {
+                Ok(recorded) => ended += usize::from(recorded.is_ok()),
+                Err(GroupError::Db(error)) => failed = Some(error),
+                Err(error) => return Err(error.into()),
+            }
         }
         // Grants of accounts that cannot be read stay; trying them again at once changes nothing.
         if ended == before {
-            return Ok(ended);
+            return failed.map_or(Ok(ended), |error| Err(error.into()));
         }
     }
 }

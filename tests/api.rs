@@ -3,6 +3,8 @@
 mod malformed;
 mod repeats;
 
+use axum::body::Body;
+use axum::http::Method;
 use serde_json::json;
 
 use crate::support::on_both;
@@ -81,6 +83,11 @@ async fn health_and_counters_name_routes_and_nobody() {
         let line = r#"volens_http_requests_total{method="DELETE",route="/v1/users/{user}",status="404"} 1"#;
         assert!(text.contains(line), "{text}");
         assert!(!text.contains(user), "{text}");
+
+        let invented = Method::from_bytes(b"ANNA-WAS-HERE").expect("a token");
+        client.send(invented, "/healthz", None, Body::empty()).await.problem(405, "method");
+        let text = client.get("/metrics").await.text();
+        assert!(text.contains(r#"{method="OTHER","#) && !text.contains("ANNA"), "{text}");
     })
     .await;
 }

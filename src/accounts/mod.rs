@@ -145,7 +145,6 @@ pub async fn register(
         .into_iter()
         .map(|(subject, account)| (subject, account.details))
         .collect();
-    let changed = db::changes::next(tx).await?;
     let mut created = Vec::new();
     let mut updates = BTreeMap::new();
     let mut replies = Vec::with_capacity(items.len());
@@ -163,6 +162,9 @@ pub async fn register(
             replies.push(Registered::Created(item.candidate));
         }
     }
+    // Accounts before the counter of changes, as everybody who locks both.
+    store::lock(tx, updates.keys().copied()).await?;
+    let changed = db::changes::next(tx).await?;
     store::add(tx, &created, now, changed).await?;
     for (subject, details) in updates {
         store::update(tx, subject, details, changed).await?;

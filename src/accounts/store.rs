@@ -17,6 +17,8 @@ statements! {
                     values {rows}";
     ADD_REFERENCES = "insert into account_references (app, tag, subject) values {rows}";
     ADD_KEYS = "insert into account_keys (subject, wrapped, created_at) values {rows}";
+    LOCK = "select subject from accounts where subject in ({list})"
+        | postgres "select subject from accounts where subject in ({list}) order by subject for no key update";
     UPDATE = "update accounts set language = $2, country = $3, time_zone = $4, age_band = $5,
               changed = $6 where subject = $1";
     KEYS = "select subject, wrapped from account_keys where subject in ({list})";
@@ -112,6 +114,15 @@ pub(super) async fn add(
     tx.execute_rows(ADD_REFERENCES, rows.collect()).await?;
     let rows = new.iter().map(|n| values![n.candidate, &n.wrapped_key, hour]);
     tx.execute_rows(ADD_KEYS, rows.collect()).await.map(drop)
+}
+
+/// Keeps these accounts from being changed by others until the transaction ends.
+pub(super) async fn lock(
+    tx: &mut Tx,
+    subjects: impl IntoIterator<Item = SubjectId>,
+) -> db::Result<()> {
+    let list = subjects.into_iter().map(Value::from).collect();
+    tx.fetch_list(LOCK, values![], list).await.map(drop)
 }
 
 pub(super) async fn update(

@@ -229,8 +229,11 @@ fn is_decision(leaf: &Leaf) -> bool {
 fn ends_rows(leaf: &Leaf, list: &List) -> bool {
     let purposes =
         [PurposeKind::BusinessMessages, PurposeKind::Relevance, PurposeKind::CrossAppLinking];
-    matches!(leaf.kind(), LeafKind::ConsentWithdrawn | LeafKind::ConsentExpired)
-        && leaf.purpose().is_some_and(|purpose| purposes.contains(&purpose))
+    // Saying no to what one had agreed to ends it too.
+    matches!(
+        leaf.kind(),
+        LeafKind::ConsentWithdrawn | LeafKind::ConsentExpired | LeafKind::ConsentRefused
+    ) && leaf.purpose().is_some_and(|purpose| purposes.contains(&purpose))
         && leaf.at() >= list.created_at.minute()
 }
 

@@ -19,6 +19,9 @@ use crate::jobs;
 /// The kind of job that builds a list. Its payload is [`Order`].
 pub const BUILD_JOB: &str = "audience.build";
 
+/// Rows of an expired list that are removed in one transaction.
+const REMOVED_AT_ONCE: u64 = 5_000;
+
 /// What a build job needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -284,13 +287,13 @@ pub async fn owner(tx: &mut Tx, id: ListId) -> Result<BusinessId> {
     store::owner(tx, id).await?.ok_or(AudienceError::NoList)
 }
 
-/// Removes what expired lists hold about people; answers how many lists there were. What the lists
-/// were sealed over stays, and what models learn from ends with its own consent.
-pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> Result<usize> {
-    let expired = store::expired(tx, now).await?;
-    for list in &expired {
-        store::remove(tx, *list).await?;
-        store::rows_removed(tx, *list, now).await?;
+/// Removes what the list that expired first holds about people, a bounded number of rows at a time;
+/// answers whether there may be more to remove. What a list was sealed over stays, and what models
+/// learn from ends with its own consent.
+pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> Result<bool> {
+    let Some(list) = store::expired(tx, now).await? else { return Ok(false) };
+    if store::remove_some(tx, list, REMOVED_AT_ONCE).await? < REMOVED_AT_ONCE {
+        store::rows_removed(tx, list, now).await?;
     }
-    Ok(expired.len())
+    Ok(true)
 }

@@ -118,7 +118,8 @@ impl Batch {
                     return Ok(Outcome::Refused(Refused::AccountUnknown));
                 };
                 let about = (w.purpose, w.peer.clone());
-                if let Some(known) = self.grants.withdrawn(subject, &about) {
+                let at = w.decided_at.min(self.now);
+                if let Some(known) = self.grants.withdrawn(subject, &about, at) {
                     let choice = Choice { about, decision: Decision::Withdrawn, entry: Err(known) };
                     return Ok(Outcome::Ended(choice, Effects::default()));
                 }
@@ -135,6 +136,8 @@ impl Batch {
                     return Ok(Outcome::Refused(Refused::Superseded));
                 }
                 let record = self.ending(rng, grant.subject, &grant.app, about, Decision::Expired);
+                // It ended then, not when somebody noticed: a consent given since is a newer word.
+                let record = ConsentRecord { decided_at: grant.expires_at, ..record };
                 let (choice, effects) = self.end(tx, rng, record).await?;
                 Ok(Outcome::Ended(choice, effects))
             }
@@ -204,8 +207,8 @@ impl Batch {
         if let Some(live) = self.grants.live(subject, &about)
             && (live.given_at > given_at || same_choice(live, given_at, &decide.notice))
         {
-            let (decision, entry) = (Decision::Given, Err(live.entry));
-            return Choice { about, decision, entry };
+            let entry = self.grants.entry(subject, &about).unwrap_or(Err(live.entry));
+            return Choice { about, decision: Decision::Given, entry };
         }
         let record = self.record(rng, subject, decide, item);
         let grant = Grant {

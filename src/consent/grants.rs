@@ -25,6 +25,8 @@ struct Row {
     grant: Grant,
     /// Position of the new entry that this row's state rests on.
     position: Option<usize>,
+    /// Its end was said again, later; it stays on the entry it rests on.
+    repeated: bool,
 }
 
 impl Grants {
@@ -32,7 +34,7 @@ impl Grants {
         let mut rows: BTreeMap<_, Vec<Row>> = BTreeMap::new();
         for grant in grants {
             let key = (grant.subject, (grant.purpose, grant.peer.clone()));
-            rows.entry(key).or_default().push(Row { grant, position: None });
+            rows.entry(key).or_default().push(Row { grant, position: None, repeated: false });
         }
         Self { rows }
     }
@@ -54,11 +56,30 @@ impl Grants {
         self.about(subject, about).iter().filter_map(|row| row.grant.ended_at).max()
     }
 
-    /// The entry of the latest decision, if that was a withdrawal on record before this batch.
-    pub(super) fn withdrawn(&self, subject: SubjectId, about: &About) -> Option<u64> {
-        let last = self.about(subject, about).last()?;
-        let known = last.grant.state == Decision::Withdrawn && last.position.is_none();
-        known.then_some(last.grant.entry)
+    /// The entry of the latest decision, if that was a withdrawal on record before this batch. The
+    /// person has now said so until `at`: a consent decided before that must not revive it.
+    pub(super) fn withdrawn(
+        &mut self,
+        subject: SubjectId,
+        about: &About,
+        at: Timestamp,
+    ) -> Option<u64> {
+        let last = self.rows.get_mut(&(subject, about.clone()))?.last_mut()?;
+        if last.grant.state != Decision::Withdrawn || last.position.is_some() {
+            return None;
+        }
+        if last.grant.ended_at < Some(at) {
+            last.grant.ended_at = Some(at);
+            last.repeated = true;
+        }
+        Some(last.grant.entry)
+    }
+
+    /// Where the consent that lives now is on record: by position, if this batch made it.
+    pub(super) fn entry(&self, subject: SubjectId, about: &About) -> Option<Result<usize, u64>> {
+        let rows = self.about(subject, about).iter();
+        let live = rows.rev().find(|row| row.grant.state == Decision::Given)?;
+        Some(live.position.ok_or(live.grant.entry))
     }
 
     /// Renews the live grant, or adds this one.
@@ -70,7 +91,7 @@ impl Grants {
             return row.grant.id;
         }
         let id = grant.id;
-        rows.push(Row { grant, position: Some(position) });
+        rows.push(Row { grant, position: Some(position), repeated: false });
         id
     }
 
@@ -84,15 +105,18 @@ impl Grants {
                 row.grant.ended_at = ended.ended_at;
                 row.position = Some(position);
             }
-            None => rows.push(Row { grant: ended, position: Some(position) }),
+            None => rows.push(Row { grant: ended, position: Some(position), repeated: false }),
         }
     }
 
     pub(super) async fn write(mut self, tx: &mut Tx, first: u64, changed: i64) -> db::Result<()> {
+        let touched = self.rows.values_mut().flatten();
         let mut touched: Vec<&mut Row> =
-            self.rows.values_mut().flatten().filter(|row| row.position.is_some()).collect();
+            touched.filter(|row| row.position.is_some() || row.repeated).collect();
         for row in &mut touched {
-            row.grant.entry = first + row.position.unwrap_or_default() as u64;
+            if let Some(position) = row.position {
+                row.grant.entry = first + position as u64;
+            }
         }
         // Ends before beginnings: an account has one live grant for one thing.
         touched.sort_by_key(|row| row.grant.state == Decision::Given);

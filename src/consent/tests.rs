@@ -118,6 +118,24 @@ async fn a_consent_older_than_a_withdrawal_does_not_revive_it() {
 }
 
 #[tokio::test]
+async fn what_was_said_twice_was_said_until_the_second_time() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        world.account("messenger", "anna").await;
+        world.withdraw("messenger", "anna", PurposeKind::Relevance, None).await.unwrap();
+        world.clock.advance(DAY);
+        // She agreed again, which her app could not report yet, and then changed her mind.
+        let between = world.clock.now();
+        world.clock.advance(DAY);
+        world.withdraw("messenger", "anna", PurposeKind::Relevance, None).await.unwrap();
+        let mut late = world.choice("anna", PurposeKind::Relevance, None, Decision::Given, None);
+        late.decided_at = Some(between);
+        assert_eq!(world.decide("messenger", late).await.err(), Some(Refused::Superseded));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn minors_cannot_consent_to_being_profiled() {
     on_both(|db| async move {
         let world = World::new(db).await;
@@ -299,6 +317,24 @@ async fn many_callers_share_a_batch_and_each_gets_its_own_receipt() {
         let report = ledger::verify(&mut tx, &world.keys.log_verifier(), |_, _| ()).await.unwrap();
         assert_eq!(report.faults, []);
         assert!(report.checkpoints < 40, "one checkpoint covers a batch");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_same_choice_twice_in_one_batch_is_one_entry() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        world.account("messenger", "anna").await;
+        let choose = || {
+            let purpose = PurposeKind::Relevance;
+            world.decide("messenger", world.choice("anna", purpose, None, Decision::Given, None))
+        };
+        let decided = join_all(vec![choose(), choose(), choose()]).await;
+        let decided: Vec<Decided> = decided.into_iter().map(|d| d.unwrap().remove(0)).collect();
+        let recorded: Vec<&Decided> = decided.iter().filter(|d| d.receipt.is_some()).collect();
+        assert_eq!(recorded.len(), 1);
+        assert!(decided.iter().all(|d| d.entry == recorded[0].entry));
     })
     .await;
 }

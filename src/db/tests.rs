@@ -117,6 +117,32 @@ async fn a_failed_begin_does_not_poison_the_writer() {
 }
 
 #[tokio::test]
+async fn a_caller_who_leaves_in_the_middle_of_a_begin_leaves_nothing_behind() {
+    on_both(|db| async move {
+        for n in 0..20 {
+            // Polled a few times and dropped, wherever the begin is by then.
+            for polls in 0..4 {
+                let mut leaving = Box::pin(db.begin());
+                for _ in 0..polls {
+                    let polled = std::future::poll_fn(|context| {
+                        std::task::Poll::Ready(leaving.as_mut().poll(context).is_ready())
+                    });
+                    if polled.await {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+            let mut tx = db.begin().await.unwrap();
+            tx.execute(ADD, values![format!("stayed {n}"), 1]).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        assert_eq!(value(&db, "stayed 19").await, Some(1));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_change_counter_never_repeats() {
     on_both(|db| async move {
         let mut tasks = Vec::new();

@@ -57,12 +57,19 @@ const PARAMETERS_MAX: usize = 32_000;
 
 impl Tx {
     /// Begins on a fresh connection; one whose begin failed is closed, not reused.
-    pub(super) async fn begin(mut conn: Conn, begin: &'static str) -> Result<Self> {
-        if let Err(error) = conn.control(begin).await {
+    ///
+    /// The connection belongs to the transaction from before the begin, so that a caller who goes
+    /// away in the middle of it leaves a rollback behind and not a connection inside a transaction.
+    pub(super) async fn begin(conn: Conn, begin: &'static str) -> Result<Self> {
+        let mut tx = Self { conn: Some(conn), failed: false };
+        if let Some(conn) = &mut tx.conn
+            && let Err(error) = conn.control(begin).await
+        {
             conn.poison();
+            tx.conn = None;
             return Err(error);
         }
-        Ok(Self { conn: Some(conn), failed: false })
+        Ok(tx)
     }
 
     /// The engine underneath, for the rare text that differs in shape.
@@ -157,16 +164,15 @@ impl Tx {
 
     /// Makes the work durable. A connection whose commit failed is closed, not reused.
     pub async fn commit(mut self) -> Result<()> {
-        let Some(mut conn) = self.conn.take() else { return Err(Error::Aborted) };
-        if self.failed {
-            end(&mut conn).await;
-            return Err(Error::Aborted);
-        }
-        if let Err(error) = conn.control("commit").await {
-            conn.poison();
-            return Err(error);
-        }
-        Ok(())
+        let Some(conn) = &mut self.conn else { return Err(Error::Aborted) };
+        let done = if self.failed {
+            end(conn).await;
+            Err(Error::Aborted)
+        } else {
+            conn.control("commit").await.inspect_err(|_| conn.poison())
+        };
+        self.conn = None;
+        done
     }
 
     /// Begins a second time on the same connection, which every engine's driver must refuse.

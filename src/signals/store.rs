@@ -7,9 +7,10 @@ use volens_privacy::{AppId, SubjectId, Timestamp};
 use crate::db::{self, Result, Tx, Value, statements, values};
 
 statements! {
-    // The accounts stay locked, so that repeats that arrive at two nodes at once are counted once.
+    // The accounts stay locked, so that repeats that arrive at two nodes at once are counted once;
+    // not against those who only refer to an account, such as a consent.
     LOCK_ACCOUNTS = "select subject, age_band, frozen_at from accounts where subject in ({list})"
-        | postgres "select subject, age_band, frozen_at from accounts where subject in ({list}) order by subject for update";
+        | postgres "select subject, age_band, frozen_at from accounts where subject in ({list}) order by subject for no key update";
     PROFILES = "select subject, sealed from profiles where subject in ({list})";
     PUT_PROFILES = "insert into profiles (subject, app, sealed, changed) values {rows}
         on conflict (subject) do update set sealed = excluded.sealed, changed = excluded.changed";

@@ -75,6 +75,39 @@ async fn keys_belong_to_their_caller() {
 }
 
 #[tokio::test]
+async fn two_nodes_give_one_answer() {
+    on_both(|test| async move {
+        let database = test.app.settings.database_url().expose().to_owned();
+        let other = TestApp::open_in(test.directory(), &database, &[]).await;
+        // Both began with the same seed; the other draws from further on.
+        (0..10_000).for_each(|_| drop(other.app.rng()));
+        for round in 0..10 {
+            let key = format!("round {round}");
+            let here = test.operator().await.with("idempotency-key", &key);
+            let there = here.on(&other);
+            let body = json!({"name": BODY});
+            let (one, two) = tokio::join!(
+                here.post("/v1/businesses", body.clone()),
+                there.post("/v1/businesses", body)
+            );
+            let answers = [one, two];
+            let made = answers.iter().filter(|answer| answer.status == 201);
+            let bodies: Vec<&[u8]> = made.map(|answer| answer.body.as_ref()).collect();
+            let all: Vec<_> = answers.iter().map(|a| (a.status, a.text())).collect();
+            assert!(
+                !bodies.is_empty() && bodies.iter().all(|body| *body == bodies[0]),
+                "{round} {all:?}"
+            );
+            for answer in answers.iter().filter(|answer| answer.status != 201) {
+                answer.problem(409, "idempotency.in_progress");
+            }
+        }
+        assert_eq!(businesses(&test).await, 10);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn fifty_at_once_have_one_effect() {
     on_both(|test| async move {
         let client = test.operator().await.with("idempotency-key", "race");

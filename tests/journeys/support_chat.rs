@@ -1,6 +1,8 @@
 //! A business makes a bot from its documents; a customer asks, gets an answer with its source, asks
 //! something else, and is handed to a person.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use volens_privacy::BusinessId;
 
@@ -272,4 +274,32 @@ async fn what_was_said_is_not_in_the_database_as_text() {
         assert!(!text.contains(token) && !text.contains(&token[token.len() - 40..]));
     }
     assert!(seen > 0, "the business's own documents are there, so the search would have found it");
+}
+
+#[tokio::test]
+async fn many_open_pages_do_not_wait_for_each_other() {
+    on_both(|test| async move {
+        let shop = shop(&test).await;
+        shop.publish().await;
+        let chat = chat(&test, &shop.bot, json!({})).await;
+        let [id, token] =
+            ["id", "token"].map(|name| chat.begun[name].as_str().expect("a text").to_owned());
+        let cookie = format!("volens_chat={id}.{token}");
+        let browser = test.anonymous().with_cookie(&cookie);
+        let path = format!("/b/{}", shop.bot);
+        let pages = (0..40).map(|_| {
+            let (browser, path) = (browser.clone(), path.clone());
+            tokio::spawn(async move { browser.get(&path).await.status })
+        });
+        let pages: Vec<_> = pages.collect();
+        // Far less than the patience of a database connection that is waited for in a circle.
+        tokio::time::timeout(Duration::from_secs(8), async {
+            for page in pages {
+                assert_eq!(page.await.expect("no panic"), 200);
+            }
+        })
+        .await
+        .expect("every page is answered");
+    })
+    .await;
 }

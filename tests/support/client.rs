@@ -31,6 +31,11 @@ impl Client {
         Self { router, authorization, cookie: None, headers: Vec::new() }
     }
 
+    /// The same, asking another node.
+    pub(crate) fn on(&self, node: &super::TestApp) -> Self {
+        Self { router: node.router(), ..self.clone() }
+    }
+
     /// The same with a session's cookie instead.
     pub(crate) fn with_cookie(&self, cookie: &str) -> Self {
         Self { cookie: Some(cookie.to_owned()), authorization: None, ..self.clone() }

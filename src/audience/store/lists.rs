@@ -37,7 +37,7 @@ statements! {
     LEAVES = "select rank, hash from list_leaves where business = $1 and list = $2 order by rank";
     REMOVE_LEAVES = "delete from list_leaves where business = $1 and list = $2";
     EXPIRED = "select business, id from lists
-                where expires_at <= $1 and rows_removed_at is null order by expires_at";
+                where expires_at <= $1 and rows_removed_at is null order by expires_at limit 1";
     ROWS_REMOVED = "update lists set rows_removed_at = $3 where business = $1 and id = $2";
 }
 
@@ -177,9 +177,9 @@ pub(in crate::audience) async fn remove_leaves(
 pub(in crate::audience) async fn expired(
     tx: &mut Tx,
     now: Timestamp,
-) -> db::Result<Vec<(BusinessId, ListId)>> {
-    let rows = tx.fetch(EXPIRED, values![now]).await?;
-    rows.iter().map(|row| Ok((row.get("business")?, row.get("id")?))).collect()
+) -> db::Result<Option<(BusinessId, ListId)>> {
+    let row = tx.fetch_optional(EXPIRED, values![now]).await?;
+    row.map(|row| Ok((row.get("business")?, row.get("id")?))).transpose()
 }
 
 /// Remembers that the rows of an expired list are gone.

@@ -13,7 +13,7 @@ pub(super) use lists::{
 };
 pub(super) use rows::{
     Arm, Footing, Grant, NewLoan, NewRow, NewScore, StoredRow, add_loans, add_rows, add_scores,
-    add_stop, count, hold, page, remove, remove_loans, rows_about, stops, subjects,
+    add_stop, count, hold, page, remove, remove_loans, remove_some, rows_about, stops, subjects,
 };
 
 /// Every statement of the slice.

@@ -39,6 +39,8 @@ statements! {
                    where subject = $1 order by list";
     COUNT = "select count(*) as present from list_rows where business = $1 and list = $2";
     REMOVE = "delete from scores where business = $1 and list = $2";
+    REMOVE_SOME = "delete from scores where business = $1 and list = $2 and subject in
+                   (select subject from scores where business = $1 and list = $2 limit $3)";
     REMOVE_LOANS = "delete from list_loans where business = $1 and list = $2";
     RECIPIENTS = "select subject, recipient from list_rows
                    where business = $1 and list = $2 and recipient in ({list})";
@@ -367,6 +369,15 @@ pub(in crate::audience) async fn remove(
     (business, list): (BusinessId, ListId),
 ) -> db::Result<u64> {
     tx.execute(REMOVE, values![business, list]).await
+}
+
+/// Removes up to `limit` of them; answers how many there were.
+pub(in crate::audience) async fn remove_some(
+    tx: &mut Tx,
+    (business, list): (BusinessId, ListId),
+    limit: u64,
+) -> db::Result<u64> {
+    tx.execute(REMOVE_SOME, vec![business.into(), list.into(), Value::count(limit)?]).await
 }
 
 /// Removes what was borrowed. Only together with the exposures made with it.

@@ -1,6 +1,7 @@
 //! A replay confirms what is so and denies what was changed.
 
 use volens_privacy::PurposeKind;
+use volens_privacy::consent::Decision;
 
 use super::town::{SHOP, Town, name, same};
 use crate::audience::replay::{Replay, replay};
@@ -73,6 +74,14 @@ async fn a_list_is_confirmed_and_still_is_after_withdrawals() {
         town.world.give("messenger", &name(best), purpose).await;
         let found = replayed(&town, &list).await;
         assert_eq!(found.rows_gone, 1, "a new consent does not bring the row back");
+
+        let next = (0..60)
+            .find(|n| town.world.keys.recipient(SHOP, town.people[*n]) == rows[1].recipient)
+            .expect("the second row is somebody's");
+        let no = town.world.choice(&name(next), purpose, None, Decision::Refused, None);
+        town.world.decide("messenger", no).await.expect("taken");
+        let found = replayed(&town, &list).await;
+        assert_eq!((codes(&found), found.rows_gone), (vec![], 2), "saying no ends it too");
     })
     .await;
 }

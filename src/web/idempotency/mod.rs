@@ -266,8 +266,17 @@ async fn keep(app: &App, pending: &Pending, response: Response) -> ApiResult<Res
     let record =
         pending.record(&app.keys, &mut app.rng(), app.now(), (status, content_type), &bytes);
     let mut tx = app.db.begin().await?;
-    write(&mut tx, vec![record]).await?;
-    tx.commit().await?;
+    match write(&mut tx, vec![record]).await {
+        Ok(()) => tx.commit().await?,
+        // Another node answered the same request meanwhile: what it kept is the answer.
+        Err(db::Error::Duplicate(_)) => {
+            tx.rollback().await;
+            if let Some(first) = find(app, pending).await? {
+                return Ok(first);
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
     Ok(Response::from_parts(parts, Body::from(bytes)))
 }
 

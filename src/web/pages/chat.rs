@@ -9,6 +9,7 @@ use axum::http::header::{ACCEPT_LANGUAGE, COOKIE, HeaderName, HeaderValue, SET_C
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use volens_privacy::KeyRing;
 
 use super::shell::{Page, Shell, token_of};
 use crate::app::App;
@@ -16,6 +17,7 @@ use crate::assistant::conversation::{self, Conversation, State as Talk, Token};
 use crate::assistant::respond::{self, Desk};
 use crate::assistant::transcript::{self, Author, Said};
 use crate::assistant::{self, AssistantError, Published, Source};
+use crate::db::Tx;
 use crate::ids::{BotId, ConversationId};
 use crate::search::Language;
 use crate::web::callers::Anyone;
@@ -116,7 +118,7 @@ async fn chat(
         thanked: query.thanks,
     };
     if let Some(held) = Held::read(&headers)
-        && let Some(opened) = opened(&app, &held).await?
+        && let Some(opened) = opened(&mut tx, &app.keys, &held).await?
     {
         page.said = transcript::read(&mut tx, &app.keys, &opened, 0, SHOWN).await?;
         page.shell = Shell::public(opened.language().code());
@@ -136,9 +138,8 @@ fn wanted(headers: &HeaderMap, published: &Published, told: Option<Language>) ->
 }
 
 /// The conversation the cookie leads to; a cookie that leads nowhere is like none.
-async fn opened(app: &App, held: &Held) -> ApiResult<Option<Conversation>> {
-    let mut tx = app.db.read().await?;
-    match conversation::open(&mut tx, &app.keys, &held.token, held.id).await {
+async fn opened(tx: &mut Tx, keys: &KeyRing, held: &Held) -> ApiResult<Option<Conversation>> {
+    match conversation::open(tx, keys, &held.token, held.id).await {
         Ok(opened) => Ok(Some(opened)),
         Err(AssistantError::ConversationUnknown) => Ok(None),
         Err(error) => Err(error.into()),
@@ -153,7 +154,7 @@ async fn held(
     told: &str,
 ) -> ApiResult<(Held, Option<HeaderValue>)> {
     if let Some(held) = Held::read(headers)
-        && opened(app, &held).await?.is_some()
+        && opened(&mut app.db.read().await?, &app.keys, &held).await?.is_some()
     {
         return Ok((held, None));
     }

@@ -91,6 +91,8 @@ async fn make(
             Ok(Redirect::to(&format!("/console/bots/{}", bot.id)).into_response())
         }
         Err(AssistantError::BotInvalid(part)) => {
+            // The page reads on a connection of its own.
+            tx.rollback().await;
             let errors = match part {
                 "name" => Errors::at("name", "1 to 100 bytes."),
                 "languages" => Errors::at("languages", "At least one."),

@@ -82,6 +82,8 @@ async fn entries(
                 lines.push(Line::new(index, &leaf));
             }
         }
+        // Also where entries are missing, so that a damaged ledger can still be looked through.
+        at = from;
     }
     Ok(Page(Entries {
         shell: Shell::of(&session, "/officer/entries"),
