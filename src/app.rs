@@ -25,6 +25,7 @@ use crate::db::{self, Db};
 use crate::limits::{Buckets, InFlight};
 use crate::metrics::Metrics;
 use crate::relevance::Columns;
+use crate::rights::{self, Journal, RightsError};
 use crate::search::Shelf;
 use crate::signals::{Signals, Writer};
 use crate::stretch::Stretch;
@@ -50,6 +51,8 @@ pub struct Parts {
     pub db: Db,
     /// The keys, which are not in the database.
     pub keys: Arc<KeyRing>,
+    /// Which accounts were erased, kept beside the keys.
+    pub erasures: Journal,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What was configured.
@@ -128,6 +131,9 @@ pub enum StartError {
     /// The notices that people consent under could not be put on record.
     #[error("the notices cannot be published")]
     Notices(#[from] ConsentError),
+    /// It is not certain that what was erased is gone.
+    #[error("erasures cannot be replayed")]
+    Erasures(#[from] RightsError),
 }
 
 impl App {
@@ -146,6 +152,8 @@ impl App {
         let notices = Notices::builtin();
         consent::publish_notices(&mut tx, &keys.log_signer(), notices, clock.now()).await?;
         tx.commit().await?;
+        let erasures = Journal::beside(&settings.key_file());
+        rights::replay_erasures(&db, &keys, &erasures, clock.now()).await?;
         let keys = Arc::new(keys);
         let limits = limits(&settings.queues);
         let registrar = Arc::new(Registrar::new(Arc::clone(&clock)));
@@ -164,6 +172,7 @@ impl App {
             consents: Group::spawn(db.clone(), Arc::new(recording), limits),
             db,
             keys,
+            erasures,
             clock,
             stretch: stretch(&settings.stretch),
             metrics: Arc::new(Metrics::default()),

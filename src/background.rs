@@ -17,6 +17,7 @@ use crate::db::group::GroupError;
 use crate::jobs::{Failure, Handlers, Job, Worker};
 use crate::ledger::LedgerError;
 use crate::relevance::RelevanceError;
+use crate::rights::{self, RightsError};
 use crate::signals::{self, SignalError};
 use crate::web::idempotency;
 
@@ -37,6 +38,9 @@ pub enum SweepError {
     /// Expired lists could not be removed.
     #[error("expired lists could not be removed")]
     Lists(#[from] AudienceError),
+    /// It is not certain that what was erased is gone.
+    #[error("erasures could not be replayed")]
+    Erasures(#[from] RightsError),
     /// The recorder did not take the expiry.
     #[error("an expiry could not be recorded")]
     Recorder(#[from] GroupError),
@@ -115,9 +119,10 @@ pub async fn run(app: &App, stop: impl Future<Output = ()>) {
     tokio::join!(working, sweeping);
 }
 
-/// Ends consents whose time has run out, removes the rows of expired lists, and deletes old sessions,
-/// kept answers and marks of signals.
+/// Finishes erasures that broke off, ends consents whose time has run out, removes the rows of
+/// expired lists, and deletes old sessions, kept answers and marks of signals.
 pub async fn sweep(app: &App) -> Result<(), SweepError> {
+    rights::replay_erasures(&app.db, &app.keys, &app.erasures, app.now()).await?;
     // One account that cannot be read must not keep the rest from being cleaned.
     let expired = expire(app).await;
     while remove_expired(app).await? {}

@@ -22,6 +22,7 @@ pub mod signals;
 pub mod relevance;
 pub mod audience;
 pub mod assistant;
+pub mod rights;
 pub mod audit;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -45,6 +46,7 @@ pub fn statements() -> Vec<db::Statement> {
         relevance::STATEMENTS,
         &audience::statements(),
         &assistant::statements(),
+        rights::STATEMENTS,
         web::idempotency::STATEMENTS,
         cli::import_statements(),
         cli::STATEMENTS,

@@ -36,6 +36,7 @@ const OPERATIONS: &[(&str, Who)] = &[
     ("GET /readyz", Public),
     ("GET /v1/accounts/{reference}", Only(&[App])),
     ("PUT /v1/accounts/{reference}", Only(&[App])),
+    ("DELETE /v1/accounts/{reference}", Only(&[App])),
     ("GET /v1/accounts/{reference}/consents", Only(&[App])),
     ("GET /v1/accounts/{reference}/links", Only(&[App])),
     ("POST /v1/alias", Only(&[App])),

@@ -1,6 +1,7 @@
 //! Stories that run through the whole service, one a file.
 
 mod consent_to_list;
+mod erasure;
 mod first_list;
 mod import;
 mod join_attack;

@@ -243,3 +243,20 @@ pub async fn open(
 pub async fn count(tx: &mut Tx, app: &AppId) -> db::Result<u64> {
     store::count(tx, app).await
 }
+
+/// Keeps an account from being changed by others until the transaction ends. Whoever changes what
+/// hangs on it, too, holds it before the counter of changes.
+pub async fn hold(tx: &mut Tx, subject: SubjectId) -> db::Result<()> {
+    store::lock(tx, [subject]).await
+}
+
+/// Deletes an account with its reference, its data key and every row that hangs on it; answers
+/// whether it was there. Whoever calls it puts the erasure on record.
+pub async fn remove(tx: &mut Tx, subject: SubjectId) -> db::Result<bool> {
+    store::remove(tx, subject).await
+}
+
+/// The next accounts of all apps in the order of their ids.
+pub async fn after(tx: &mut Tx, last: Option<SubjectId>, limit: u32) -> db::Result<Vec<SubjectId>> {
+    store::after(tx, last, i64::from(limit)).await
+}

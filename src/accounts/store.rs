@@ -27,6 +27,8 @@ statements! {
               join accounts a on a.subject = r.subject
               join account_keys k on k.subject = r.subject
               where r.app = $1 and r.tag in ({list})";
+    REMOVE = "delete from accounts where subject = $1";
+    AFTER = "select subject from accounts where subject > $1 order by subject limit $2";
     OF_APP = "select count(*) as n from accounts where app = $1";
 }
 
@@ -153,4 +155,19 @@ pub(super) async fn wrapped_keys(
 
 pub(super) async fn count(tx: &mut Tx, app: &AppId) -> db::Result<u64> {
     tx.fetch_one(OF_APP, values![app]).await?.get("n")
+}
+
+/// Deletes the row that everything about the account hangs on; answers whether it was there.
+pub(super) async fn remove(tx: &mut Tx, subject: SubjectId) -> db::Result<bool> {
+    Ok(tx.execute(REMOVE, values![subject]).await? > 0)
+}
+
+pub(super) async fn after(
+    tx: &mut Tx,
+    last: Option<SubjectId>,
+    limit: i64,
+) -> db::Result<Vec<SubjectId>> {
+    let last = last.map(|subject| subject.as_bytes().to_vec()).unwrap_or_default();
+    let rows = tx.fetch(AFTER, values![last, limit]).await?;
+    rows.iter().map(|row| row.get("subject")).collect()
 }

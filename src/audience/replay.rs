@@ -58,6 +58,9 @@ pub struct Replay {
     /// Consents that ended since the list was asked for, by the ledger: they explain rows that are
     /// gone.
     pub consents_ended_since: u64,
+    /// Rows of any list that went with erased accounts since the list was asked for, by the ledger:
+    /// they explain rows that are gone, too.
+    pub rows_erased_since: u64,
     /// Everything that does not hold; empty when all does.
     pub denied: Vec<Denial>,
 }
@@ -113,6 +116,7 @@ pub async fn replay(
         rows_lapsed: 0,
         rows_gone: 0,
         consents_ended_since: 0,
+        rows_erased_since: 0,
         denied: Vec::new(),
     };
     replay_ledger(tx, keys, &list, &sealing, &mut found, progress).await?;
@@ -125,8 +129,10 @@ pub async fn replay(
         Rows { keys, list: &list, sealing: &sealing, app: &campaign.delivery_app, tree, now };
     let present = rows.replay(tx, &mut found, progress).await?;
     found.rows_gone = sealing.rows.saturating_sub(present);
-    // A row can only go with a consent. More gone than ended is somebody else's doing.
-    if found.rows_gone > found.consents_ended_since && now < list.expires_at {
+    // A row can only go with a consent or an account. More gone than that is somebody else's doing.
+    if found.rows_gone > found.consents_ended_since + found.rows_erased_since
+        && now < list.expires_at
+    {
         found.deny(None, "list.rows_unexplained");
     }
     Ok(found)
@@ -145,6 +151,7 @@ async fn replay_ledger(
     let mut frontier = Frontier::default();
     let mut sealed_leaf = None;
     let mut root_then = None;
+    let (mut unrecorded, mut erased) = (0_u64, 0_u64);
     while frontier.size() < size {
         let to = (frontier.size() + u64::from(PAGE)).min(size);
         let mut recorded = consent::recorded(tx, frontier.size(), to).await?.into_iter().peekable();
@@ -159,11 +166,12 @@ async fn replay_ledger(
                 root_then = Some(frontier.root());
             }
             if let Ok(leaf) = Leaf::parse(&bytes) {
-                // Without its record nobody could tell whose decision it was: a withdrawal could be
-                // hidden that way.
                 let is_recorded = recorded.next_if_eq(&index).is_some();
-                if is_decision(&leaf) && !is_recorded {
-                    found.deny(None, "ledger.record_missing");
+                unrecorded += u64::from(is_decision(&leaf) && !is_recorded);
+                if let Some((records, rows)) = erasure(&leaf) {
+                    erased += records;
+                    let since = leaf.at() >= list.created_at.minute();
+                    found.rows_erased_since += if since { rows } else { 0 };
                 }
                 found.consents_ended_since += u64::from(ends_rows(&leaf, list));
                 if index == sealing.entry {
@@ -176,6 +184,11 @@ async fn replay_ledger(
             return Ok(());
         }
         progress(frontier.size(), size + sealing.rows);
+    }
+    // Without its record nobody could tell whose decision it was: a withdrawal could be hidden that
+    // way. Only the records of erased accounts may be missing, and exactly as many as they had.
+    if unrecorded != erased {
+        found.deny(None, "ledger.record_missing");
     }
     let then = ledger::checkpoint_at(tx, sealing.checkpoint_size).await?;
     if !signs(keys, then.as_ref(), sealing.checkpoint_size, root_then) {
@@ -223,6 +236,13 @@ fn is_decision(leaf: &Leaf) -> bool {
             | LeafKind::ConsentWithdrawn
             | LeafKind::ConsentExpired
     )
+}
+
+/// How many records of decisions, and rows of lists, the entry says went with an erased account.
+fn erasure(leaf: &Leaf) -> Option<(u64, u64)> {
+    let detail = leaf.detail().filter(|_| leaf.kind() == LeafKind::AccountErased)?;
+    let count = |name: &str| detail.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    Some((count("records"), count("list_rows")))
 }
 
 /// Whether the entry ends a consent that rows of the list could rest on.

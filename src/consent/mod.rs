@@ -109,6 +109,14 @@ pub async fn grants_of(tx: &mut Tx, subjects: &[SubjectId]) -> db::Result<Vec<Gr
     store::grants(tx, subjects).await
 }
 
+/// Ends every live grant of an account that is being erased, so that whatever rests on them goes the
+/// way it goes with a withdrawal; answers how many. The caller puts the one entry on record that
+/// stands for all of them: a record of each would be sealed under a key that dies with it.
+pub async fn end_all(tx: &mut Tx, subject: SubjectId, now: Timestamp) -> db::Result<u64> {
+    let changed = db::changes::next(tx).await?;
+    store::end_all(tx, subject, now, changed).await
+}
+
 /// Grants whose time has run out but that nobody has ended yet.
 pub async fn due(tx: &mut Tx, now: Timestamp, limit: u32) -> db::Result<Vec<Grant>> {
     store::due(tx, now, i64::from(limit)).await

@@ -26,6 +26,8 @@ statements! {
                     given_at = excluded.given_at, expires_at = excluded.expires_at,
                     ended_at = excluded.ended_at, entry = excluded.entry,
                     changed = excluded.changed";
+    END_ALL = "update grants set state = 'withdrawn', ended_at = $2, changed = $3
+               where subject = $1 and state = 'given'";
     DUE = "select subject, id, app, purpose, peer, state, notice, notice_version, language,
                   given_at, expires_at, ended_at, entry
            from grants where state = 'given' and expires_at <= $1 order by expires_at limit $2";
@@ -83,6 +85,15 @@ pub(super) async fn grants(tx: &mut Tx, subjects: &[SubjectId]) -> db::Result<Ve
 
 pub(super) async fn due(tx: &mut Tx, now: Timestamp, limit: i64) -> db::Result<Vec<Grant>> {
     tx.fetch(DUE, values![now, limit]).await?.iter().map(grant).collect()
+}
+
+pub(super) async fn end_all(
+    tx: &mut Tx,
+    subject: SubjectId,
+    now: Timestamp,
+    changed: i64,
+) -> db::Result<u64> {
+    tx.execute(END_ALL, values![subject, now, changed]).await
 }
 
 /// Adds or updates grants, in order.

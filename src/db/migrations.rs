@@ -32,6 +32,7 @@ const MIGRATIONS: &[Texts] = migrations![
     10 "0010_jobs",
     11 "0011_privacy_links",
     12 "0012_imports",
+    13 "0013_rights",
 ];
 
 /// The newest migration this program knows.

@@ -18,7 +18,7 @@ use super::{callers, headers, health, idempotency, observe, openapi, pages};
 use crate::app::App;
 use crate::{
     access, accounts, assistant, audience, audit, consent, identity, ledger, privacy_centre,
-    signals,
+    rights, signals,
 };
 
 /// What programs call. Each line is a file whose `routes()` lists its operations.
@@ -34,6 +34,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(assistant::http::routes())
         .merge(privacy_centre::http::routes())
         .merge(audience::http::routes())
+        .merge(rights::http::routes())
         .merge(audit::http::routes())
 }
 

@@ -16,6 +16,7 @@ const SLICES: &[&str] = &[
     "relevance",
     "audience",
     "assistant",
+    "rights",
     "audit",
 ];
 

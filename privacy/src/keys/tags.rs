@@ -65,6 +65,14 @@ impl KeyRing {
         hmac(&*key, &[secret])
     }
 
+    /// The tag by which an erased account is known again in an old copy of the database. It is
+    /// made from the account's random id, not from its reference, so that nobody who comes back
+    /// is recognised by it.
+    pub fn erasure_tag(&self, subject: SubjectId) -> [u8; 16] {
+        let key = self.prf().sub_key::<32>("prf/erasure");
+        first_half(hmac(&*key, &[subject.as_bytes()]))
+    }
+
     /// Stretches a phone number with Argon2id (RFC 9106), keyed and salted by the ring.
     ///
     /// Takes tens of milliseconds and the cost's memory: run it on a bounded pool of its own.

@@ -36,11 +36,13 @@ pub enum LeafKind {
     OfficerAccess,
     /// The invariants were checked.
     AuditRun,
+    /// An account was erased (GDPR Art. 17).
+    AccountErased,
 }
 
 impl LeafKind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ConsentGiven,
         Self::ConsentRefused,
         Self::ConsentWithdrawn,
@@ -51,6 +53,7 @@ impl LeafKind {
         Self::KeyRotated,
         Self::OfficerAccess,
         Self::AuditRun,
+        Self::AccountErased,
     ];
 
     /// The name in the leaf.
@@ -66,6 +69,7 @@ impl LeafKind {
             Self::KeyRotated => "key.rotated",
             Self::OfficerAccess => "officer.access",
             Self::AuditRun => "audit.run",
+            Self::AccountErased => "account.erased",
         }
     }
 }

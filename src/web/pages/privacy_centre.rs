@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::consent::{self, Command, Effects, Grant, Replies, Withdrawal};
 use crate::db::Tx;
 use crate::privacy_centre::{self, Person};
+use crate::rights::{self, Removed};
 use crate::web::callers::Anyone;
 use crate::web::extract::{Form, Path};
 use crate::web::json::Json;
@@ -30,6 +31,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/p/{token}", get(centre))
         .route("/p/{token}/withdraw", post(withdraw))
+        .route("/p/{token}/erase", get(ask_to_erase).post(erase))
         .route("/p/{token}/receipts.json", get(receipts))
 }
 
@@ -68,6 +70,7 @@ struct Centre {
     token: String,
     form_token: String,
     lead: String,
+    erase_lead: String,
     valid_until: String,
     living: Vec<Living>,
     ended: Vec<Ended>,
@@ -111,20 +114,26 @@ async fn page(
     let shell = Shell::public(&person.language);
     let (words, now) = (shell.words, app.now());
     let grants = consent::grants_of(tx, &[person.subject]).await?;
-    let known = directory::app(tx, &person.app).await?;
-    let title = known.map_or_else(|| person.app.to_string(), |record| record.title);
+    let title = title_of(tx, &person.app).await?;
     let (living, ended): (Vec<_>, Vec<_>) = grants.iter().partition(|grant| grant.is_live(now));
     let until = person.expires_at.to_string();
     Ok(Centre {
         token,
         form_token,
         lead: Words::fill(words.centre_lead, &title),
+        erase_lead: Words::fill(words.erase_lead, &title),
         valid_until: Words::fill(words.valid_until, until.get(11..16).unwrap_or_default()),
         living: living.into_iter().map(|grant| Living::new(grant, words)).collect(),
         ended: ended.into_iter().rev().map(|grant| Ended::new(grant, words)).collect(),
         done,
         shell,
     })
+}
+
+/// What people call an app.
+async fn title_of(tx: &mut Tx, app: &AppId) -> ApiResult<String> {
+    let known = directory::app(tx, app).await?;
+    Ok(known.map_or_else(|| app.to_string(), |record| record.title))
 }
 
 fn with(peer: Option<&AppId>, words: &Words) -> String {
@@ -227,6 +236,67 @@ fn happened(effects: Effects, words: &'static Words) -> Vec<(&'static str, u64)>
         (words.followups_gone, followups),
     ];
     all.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+#[derive(Template)]
+#[template(path = "person/erase.html")]
+struct Sure {
+    shell: Shell,
+    token: String,
+    form_token: String,
+    lead: String,
+}
+
+#[derive(Template)]
+#[template(path = "person/erased.html")]
+struct Erased {
+    shell: Shell,
+    entry: String,
+    removed: Vec<(&'static str, u64)>,
+}
+
+/// Asks once more: what follows cannot be undone.
+async fn ask_to_erase(
+    Anyone(identified): Anyone,
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let mut tx = app.db.read().await?;
+    let person = privacy_centre::open(&mut tx, &app.keys, &token, app.now()).await?;
+    let Some(person) = person else { return Ok(gone(&headers)) };
+    let shell = Shell::public(&person.language);
+    let title = title_of(&mut tx, &person.app).await?;
+    let lead = Words::fill(shell.words.erase_lead, &title);
+    let form_token = token_of(identified.as_ref());
+    Ok(Page(Sure { shell, token, form_token, lead }).into_response())
+}
+
+/// Erases the account and says what went.
+async fn erase(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let mut tx = app.db.read().await?;
+    let person = privacy_centre::open_to_withdraw(&mut tx, &app.keys, &token, app.now()).await?;
+    drop(tx);
+    let Some(person) = person else { return Ok(gone(&headers)) };
+    let done = rights::erase_for_good(&app.db, &app.keys, &app.erasures, person.subject, app.now())
+        .await?;
+    let shell = Shell::public(&person.language);
+    let words = shell.words;
+    let Removed { records, links, scores, list_rows, exposures, .. } = done.removed;
+    let all = [
+        (words.records_gone, records),
+        (words.links_cut, links),
+        (words.scores_gone, scores),
+        (words.rows_gone, list_rows),
+        (words.exposures_gone, exposures),
+    ];
+    let removed = all.into_iter().filter(|(_, count)| *count > 0).collect();
+    let entry = Words::fill(words.entry, &done.entry.to_string());
+    Ok(Page(Erased { shell, entry, removed }).into_response())
 }
 
 /// Every receipt of the person as one file.

@@ -106,7 +106,7 @@ impl Line {
 fn tone(kind: LeafKind) -> &'static str {
     match kind {
         LeafKind::ConsentGiven => "good",
-        LeafKind::ConsentWithdrawn | LeafKind::ConsentRefused => "bad",
+        LeafKind::ConsentWithdrawn | LeafKind::ConsentRefused | LeafKind::AccountErased => "bad",
         LeafKind::ConsentExpired | LeafKind::OfficerAccess => "warn",
         LeafKind::ListSealed | LeafKind::ModelTrained => "accent",
         LeafKind::NoticePublished | LeafKind::KeyRotated | LeafKind::AuditRun => "",

@@ -1,0 +1,210 @@
+//! What a person can demand: so far erasure (GDPR Art. 17).
+//!
+//! An erasure is one transaction: every live consent ends, with everything that rests on it; the
+//! account goes, and by foreign keys every row that hangs on it, its data key among them; one entry
+//! of the ledger says that it happened, and not to whom.
+//!
+//! A copy of the database from before would bring the person back. So the keyed tag of the account's
+//! random id is also written to a [`Journal`] beside the key ring, before the transaction, and
+//! [`replay_erasures`] erases again whatever the journal knows and the database still holds.
+
+pub mod http;
+mod journal;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use journal::{Journal, JournalError};
+pub(crate) use store::STATEMENTS;
+use volens_privacy::keys::KeyRing;
+use volens_privacy::ledger::{Leaf, LeafKind};
+use volens_privacy::{SubjectId, Timestamp};
+
+use crate::accounts::{self, AccountError};
+use crate::consent;
+use crate::db::{self, Db, Tx};
+use crate::ledger::{self, LedgerError};
+
+/// Accounts looked at in one go when erasures are replayed.
+const PAGE: u32 = 4096;
+/// Attempts at an erasure that met conflicting work: it is not turned away for that.
+const ATTEMPTS: usize = 5;
+
+/// Why a demand was not met.
+#[derive(Debug, thiserror::Error)]
+pub enum RightsError {
+    /// There is no such account, or not any more.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// The ledger did not take the entry.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The journal beside the key ring cannot be read or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+}
+
+/// What an erasure removed, by count.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Removed {
+    /// Consents that lived and have ended.
+    pub consents: u64,
+    /// Sealed records of decisions.
+    pub records: u64,
+    /// Links to accounts of other apps.
+    pub links: u64,
+    /// Interest profiles.
+    pub profiles: u64,
+    /// Scores, of the account and of those it lent to.
+    pub scores: u64,
+    /// Rows of sealed lists.
+    pub list_rows: u64,
+    /// Messages that were remembered to learn from.
+    pub exposures: u64,
+}
+
+/// An erasure that is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    /// Ledger index of the entry that says so.
+    pub entry: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What went.
+    pub removed: Removed,
+}
+
+/// Erases an account in the caller's transaction (GDPR Art. 17(1)).
+///
+/// Callers that answer a person use [`erase_for_good`], which also holds against a restored backup.
+///
+/// # Errors
+/// [`AccountError::Unknown`] when there is no such account.
+pub async fn erase(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    subject: SubjectId,
+    now: Timestamp,
+) -> Result<Erased, RightsError> {
+    // Decisions have one order: none is recorded between the counting and the end.
+    ledger::hold(tx).await?;
+    accounts::hold(tx, subject).await?;
+    let account = accounts::find(tx, &[subject]).await?.remove(&subject);
+    let account = account.ok_or(AccountError::Unknown)?;
+    let mut removed = store::holdings(tx, subject).await?;
+    removed.consents = consent::end_all(tx, subject, now).await?;
+    accounts::remove(tx, subject).await?;
+    // The counts explain to an auditor why records and rows are missing.
+    let detail = serde_json::json!({
+        "records": removed.records,
+        "list_rows": removed.list_rows,
+    });
+    let leaf = Leaf::new(LeafKind::AccountErased, now).with_app(account.app).with_detail(detail);
+    let appended = ledger::append(tx, &keys.log_signer(), &[leaf], now).await?;
+    store::note(tx, keys.erasure_tag(subject), Some(appended.first), now).await?;
+    Ok(Erased { entry: appended.first, at: now, removed })
+}
+
+/// Erases an account so that no backup brings it back: first a line in the journal, then the
+/// transaction. An erasure that breaks off between the two is finished by [`replay_erasures`].
+///
+/// # Errors
+/// [`AccountError::Unknown`] when there is no such account; then nothing is written.
+pub async fn erase_for_good(
+    db: &Db,
+    keys: &KeyRing,
+    journal: &Journal,
+    subject: SubjectId,
+    now: Timestamp,
+) -> Result<Erased, RightsError> {
+    let mut tx = db.read().await?;
+    let known = accounts::find(&mut tx, &[subject]).await?;
+    drop(tx);
+    if known.is_empty() {
+        return Err(AccountError::Unknown.into());
+    }
+    journal.add([keys.erasure_tag(subject)]).await?;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut tx = db.begin().await?;
+        match erase(&mut tx, keys, subject, now).await {
+            Ok(erased) => {
+                tx.commit().await?;
+                return Ok(erased);
+            }
+            Err(error) => {
+                tx.rollback().await;
+                let conflict = matches!(
+                    error,
+                    RightsError::Db(db::Error::Conflict(_))
+                        | RightsError::Ledger(LedgerError::Db(db::Error::Conflict(_)))
+                        | RightsError::Account(AccountError::Db(db::Error::Conflict(_)))
+                );
+                if !conflict || tries == ATTEMPTS {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// Brings database and journal together; answers how many accounts were erased again.
+///
+/// What the database knows and the journal does not was erased by another node, or before the
+/// journal was moved here: it is written down. What the journal knows and the database does not
+/// means that the database is an older copy, or that an erasure broke off: it is erased now. Runs on
+/// every start, before anybody is served, and with every sweep.
+pub async fn replay_erasures(
+    db: &Db,
+    keys: &KeyRing,
+    journal: &Journal,
+    now: Timestamp,
+) -> Result<usize, RightsError> {
+    let in_journal = journal.read().await?;
+    let mut tx = db.read().await?;
+    let in_database = store::noted(&mut tx).await?;
+    drop(tx);
+    journal.add(in_database.difference(&in_journal).copied()).await?;
+    let mut missing: Vec<_> = in_journal.difference(&in_database).copied().collect();
+    if missing.is_empty() {
+        return Ok(0);
+    }
+    let (mut last, mut erased) = (None, 0);
+    let mut tx = db.begin().await?;
+    loop {
+        let page = accounts::after(&mut tx, last, PAGE).await?;
+        let Some(end) = page.last() else { break };
+        last = Some(*end);
+        for subject in page {
+            let tag = keys.erasure_tag(subject);
+            if let Ok(at) = missing.binary_search(&tag) {
+                missing.remove(at);
+                erase(&mut tx, keys, subject, now).await?;
+                erased += 1;
+            }
+        }
+    }
+    for tag in missing {
+        store::note(&mut tx, tag, None, now).await?;
+    }
+    tx.commit().await?;
+    if erased > 0 {
+        tracing::warn!(erased, "the database held accounts that had been erased");
+    }
+    Ok(erased)
+}

@@ -1,0 +1,183 @@
+//! What is demanded happens, all of it, and lasts.
+
+use std::time::Duration;
+
+use volens_privacy::PurposeKind;
+use volens_privacy::ledger::Leaf;
+
+use super::*;
+use crate::accounts::Registration;
+use crate::clock::Clock as _;
+use crate::db::testing::on_both;
+use crate::db::{Statement, values};
+use crate::testing::{World, app};
+
+/// Anna in two apps that are linked, and Otto, who has nothing to do with it.
+async fn people(world: &World) -> (SubjectId, SubjectId) {
+    let anna = world.account("messenger", "anna").await;
+    world.give("messenger", "anna", PurposeKind::BusinessMessages).await;
+    world.give("messenger", "anna", PurposeKind::Relevance).await;
+    world.give_link("messenger", "anna", "photos", "+4915112345678").await;
+    world.account("photos", "anna").await;
+    world.give_link("photos", "anna", "messenger", "+4915112345678").await;
+    let otto = world.account("messenger", "otto").await;
+    world.give("messenger", "otto", PurposeKind::Relevance).await;
+    (anna, otto)
+}
+
+async fn find(world: &World, reference: &str) -> Option<SubjectId> {
+    let mut tx = world.db.read().await.expect("a snapshot");
+    let found = accounts::subject_of(&mut tx, &world.keys, &app("messenger"), reference).await;
+    found.expect("an answer")
+}
+
+fn journal(directory: &tempfile::TempDir) -> Journal {
+    Journal::beside(&directory.path().join("keyring.json"))
+}
+
+#[tokio::test]
+async fn an_erasure_takes_everything_and_says_how_much() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let (anna, otto) = people(&world).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = journal(&directory);
+        let now = world.clock.now();
+        let done = erase_for_good(&world.db, &world.keys, &journal, anna, now).await;
+        let done = done.expect("it is done");
+        let expected = Removed { consents: 3, records: 3, links: 1, ..Removed::default() };
+        assert_eq!((done.removed, done.at), (expected, now));
+        assert_eq!((find(&world, "anna").await, find(&world, "otto").await), (None, Some(otto)));
+
+        let mut tx = world.db.read().await.expect("a snapshot");
+        assert_eq!(store::holdings(&mut tx, anna).await.expect("counts"), Removed::default());
+        let keys = accounts::data_keys(&mut tx, &world.keys, &[anna, otto]).await.expect("keys");
+        assert_eq!(keys.into_keys().collect::<Vec<_>>(), [otto]);
+        assert!(consent::grants_of(&mut tx, &[anna]).await.expect("grants").is_empty());
+        let leaf = ledger::leaves(&mut tx, &[done.entry]).await.expect("leaves");
+        let leaf = Leaf::parse(&leaf[&done.entry]).expect("a leaf");
+        assert_eq!((leaf.kind(), leaf.app()), (LeafKind::AccountErased, Some(&app("messenger"))));
+        assert_eq!(leaf.commitment(), None, "it says that, not who");
+        drop(tx);
+
+        let again = erase_for_good(&world.db, &world.keys, &journal, anna, now).await;
+        assert!(matches!(again, Err(RightsError::Account(AccountError::Unknown))));
+    })
+    .await;
+}
+
+/// As an older copy of the database has it: the account under its random id (the test's is made from
+/// the reference), and no note of the erasure.
+async fn turn_back(world: &World) -> SubjectId {
+    const FORGET: Statement =
+        Statement::new("rights::tests", "FORGET", "delete from erasures", "delete from erasures");
+    let mut tx = world.db.begin().await.expect("begins");
+    tx.execute(FORGET, values![]).await.expect("obeys");
+    tx.commit().await.expect("commits");
+    people(world).await.0
+}
+
+#[tokio::test]
+async fn an_older_copy_of_the_database_brings_nobody_back() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let (anna, otto) = people(&world).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = journal(&directory);
+        let now = world.clock.now();
+        let done = erase_for_good(&world.db, &world.keys, &journal, anna, now).await;
+        done.expect("it is done");
+        assert_eq!(turn_back(&world).await, anna);
+        let replay = || replay_erasures(&world.db, &world.keys, &journal, now);
+        assert_eq!(replay().await.expect("replayed"), 1);
+        assert_eq!((find(&world, "anna").await, find(&world, "otto").await), (None, Some(otto)));
+
+        // Whoever comes back has another random id and is left in peace.
+        let details = accounts::Details {
+            language: String::new(),
+            country: String::new(),
+            time_zone: String::new(),
+            age_band: volens_privacy::AgeBand::Unknown,
+        };
+        let (mut rng, messenger) = (world.rng(5), app("messenger"));
+        let new = Registration::new(&world.keys, &mut rng, &messenger, "anna", details);
+        let mut tx = world.db.begin().await.expect("begins");
+        accounts::register(&mut tx, &[new], now).await.expect("registered");
+        tx.commit().await.expect("commits");
+        assert_eq!(replay().await.expect("replayed"), 0);
+        assert!(find(&world, "anna").await.is_some_and(|back| back != anna));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_erasure_that_broke_off_is_finished_and_others_are_written_down() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let (anna, otto) = people(&world).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = journal(&directory);
+        let now = world.clock.now();
+        // Announced, then the power went; and one of an account that this database never held.
+        let (tag, foreign) = (world.keys.erasure_tag(anna), [7; 16]);
+        journal.add([tag, foreign]).await.expect("written");
+        let replay = || replay_erasures(&world.db, &world.keys, &journal, now);
+        assert_eq!(replay().await.expect("replayed"), 1);
+        assert_eq!(replay().await.expect("replayed"), 0);
+        assert_eq!((find(&world, "anna").await, find(&world, "otto").await), (None, Some(otto)));
+
+        // Another node erased Otto: its journal is not ours, the database is.
+        let mut tx = world.db.begin().await.expect("begins");
+        erase(&mut tx, &world.keys, otto, now).await.expect("erased");
+        tx.commit().await.expect("commits");
+        assert_eq!(replay().await.expect("replayed"), 0);
+        let expected = [tag, foreign, world.keys.erasure_tag(otto)];
+        assert_eq!(journal.read().await.expect("read"), expected.into());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_journal_that_was_torn_is_read_and_one_that_was_damaged_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let journal = journal(&directory);
+    assert!(journal.read().await.expect("no file yet").is_empty());
+    journal.add([[1; 16]]).await.expect("written");
+    let path = directory.path().join("keyring.erasures");
+    let torn = std::fs::read_to_string(&path).expect("text") + "\n0a0b";
+    std::fs::write(&path, &torn).expect("written");
+    journal.add([[2; 16]]).await.expect("written");
+    assert_eq!(journal.read().await.expect("read"), [[1; 16], [2; 16]].into());
+    std::fs::write(&path, torn + "\nnot a tag").expect("written");
+    assert!(matches!(journal.read().await, Err(JournalError::Damaged { line: 5, .. })));
+}
+
+#[tokio::test]
+async fn decisions_and_erasures_at_once_leave_no_remains() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let (anna, _) = people(&world).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = journal(&directory);
+        let now = world.clock.now();
+        let decide = async {
+            for n in 0..20 {
+                world.clock.advance(Duration::from_secs(1));
+                let purpose =
+                    if n % 2 == 0 { PurposeKind::Reports } else { PurposeKind::ModelTraining };
+                let decision = volens_privacy::consent::Decision::Given;
+                let request = world.choice("anna", purpose, None, decision, None);
+                if world.decide("messenger", request).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let erase = erase_for_good(&world.db, &world.keys, &journal, anna, now);
+        let ((), done) = tokio::join!(decide, erase);
+        done.expect("it is done");
+        let mut tx = world.db.read().await.expect("a snapshot");
+        assert_eq!(store::holdings(&mut tx, anna).await.expect("counts"), Removed::default());
+        assert!(consent::grants_of(&mut tx, &[anna]).await.expect("grants").is_empty());
+    })
+    .await;
+}

@@ -1,0 +1,118 @@
+//! A person is erased: by their app or on their own page, before the answer returns; lists still
+//! replay; and a backup from before brings nobody back.
+
+use axum::body::Body;
+use axum::http::Method;
+use serde_json::json;
+use volens::access::Caller;
+use volens::db::testing::FreshSqlite;
+use volens_privacy::AppId;
+
+use crate::support::town::{SMALL, Town};
+use crate::support::{Client, TestApp, on_both, on_both_with};
+
+#[tokio::test]
+async fn an_erased_person_is_on_no_list_and_the_list_still_replays() {
+    on_both_with(&[SMALL], |test| async move {
+        let town = Town::new(test, 45).await;
+        let campaign = town.campaign().await;
+        let list = town.list(json!({"campaign": campaign["id"], "size": 12})).await;
+        let id = list["id"].as_str().expect("an id");
+        let rows = town.recipients(id).await;
+        let first = rows[0]["recipient"].clone();
+        let person = town.who(&first, 45).await;
+        let path = format!("/v1/accounts/{person}");
+
+        let answer = town.messenger.delete(&path).await.expect(200);
+        let removed = &answer["removed"];
+        assert_eq!((&removed["consents"], &removed["records"]), (&json!(2), &json!(2)), "{answer}");
+        assert_eq!((&removed["list_rows"], &removed["scores"]), (&json!(1), &json!(1)), "{answer}");
+        let left = town.recipients(id).await;
+        assert_eq!(left.len(), rows.len() - 1);
+        assert!(left.iter().all(|row| row["recipient"] != first));
+        town.messenger.get(&path).await.problem(404, "account.unknown");
+        town.messenger.delete(&path).await.problem(404, "account.unknown");
+
+        let officer = town.test.officer().await;
+        let replay = officer.get(&format!("/v1/audit/lists/{id}")).await.expect(200);
+        assert_eq!((&replay["rows_gone"], &replay["denied"]), (&json!(1), &json!([])), "{replay}");
+        assert_eq!(replay["rows_erased_since"], 1);
+        let later = town.list(json!({"campaign": campaign["id"], "size": 12})).await;
+        let later = later["id"].as_str().expect("an id");
+        assert!(town.recipients(later).await.iter().all(|row| row["recipient"] != first));
+    })
+    .await;
+}
+
+async fn settle(app: &Client, reference: &str) -> String {
+    let path = format!("/v1/accounts/{reference}");
+    assert!(app.put(&path, json!({"language": "de"})).await.status.is_success());
+    path
+}
+
+#[tokio::test]
+async fn another_app_erases_nobody() {
+    on_both(|test| async move {
+        let messenger = test.new_app("messenger").await;
+        let photos = test.new_app("photos").await;
+        let path = settle(&messenger, "anna").await;
+        photos.delete(&path).await.problem(404, "account.unknown");
+        messenger.get(&path).await.expect(200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_erases_everything_on_their_own_page_and_is_asked_once_more() {
+    on_both(|test| async move {
+        let messenger = test.new_app("messenger").await;
+        let path = settle(&messenger, "anna").await;
+        let link = messenger.post("/v1/privacy-centre-links", json!({"account": "anna"})).await;
+        let url = link.expect(201)["url"].as_str().expect("an address").to_owned();
+        let (_, token) = url.split_once("/p/").expect("a privacy centre");
+        let (page, sure) = (format!("/p/{token}"), format!("/p/{token}/erase"));
+        let browser = test.anonymous();
+        assert!(browser.get(&page).await.text().contains(&format!("href=\"{sure}\"")));
+        assert!(browser.get(&sure).await.text().contains("Endgültig löschen"));
+        messenger.get(&path).await.expect(200);
+
+        let form = Some("application/x-www-form-urlencoded");
+        let done = browser.send(Method::POST, &sure, form, Body::empty()).await;
+        assert_eq!(done.status, 200, "{}", done.text());
+        assert!(done.text().contains("Alles ist gelöscht"), "{}", done.text());
+        messenger.get(&path).await.problem(404, "account.unknown");
+        assert_eq!(browser.get(&page).await.status, 404, "the page is gone, too");
+        let again = browser.send(Method::POST, &sure, form, Body::empty()).await;
+        assert_eq!(again.status, 404);
+    })
+    .await;
+}
+
+/// Files of a closed database, taken and put back as a backup does it.
+#[tokio::test]
+async fn a_restored_backup_brings_nobody_back() {
+    let database = FreshSqlite::create();
+    let directory = tempfile::tempdir().expect("a directory");
+    let address = database.address();
+    let open = || TestApp::open_in(directory.path(), &address, &[]);
+    let file = database.path().join("volens.db");
+    let caller = Caller::App(AppId::parse("messenger").expect("a slug"));
+    let backup = directory.path().join("backup.db");
+
+    let test = open().await;
+    let messenger = test.new_app("messenger").await;
+    let (anna, otto) = (settle(&messenger, "anna").await, settle(&messenger, "otto").await);
+    test.app.db.close().await;
+    std::fs::copy(&file, &backup).expect("a backup");
+
+    let test = open().await;
+    test.client_of(&caller).await.delete(&anna).await.expect(200);
+    test.app.db.close().await;
+    std::fs::copy(&backup, &file).expect("a restored backup");
+
+    let test = open().await;
+    let messenger = test.client_of(&caller).await;
+    messenger.get(&anna).await.problem(404, "account.unknown");
+    messenger.get(&otto).await.expect(200);
+    test.app.db.close().await;
+}
