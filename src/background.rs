@@ -122,8 +122,8 @@ pub async fn run(app: &App, stop: impl Future<Output = ()>) {
 /// Finishes erasures that broke off, ends consents whose time has run out, removes the rows of
 /// expired lists, and deletes old sessions, kept answers and marks of signals.
 pub async fn sweep(app: &App) -> Result<(), SweepError> {
-    rights::replay_erasures(&app.db, &app.keys, &app.erasures, app.now()).await?;
-    // One account that cannot be read must not keep the rest from being cleaned.
+    let replayed = rights::replay_erasures(&app.db, &app.keys, &app.erasures, app.now()).await;
+    // What cannot be read must not keep the rest from being cleaned.
     let expired = expire(app).await;
     while remove_expired(app).await? {}
     let mut tx = app.db.begin().await?;
@@ -132,6 +132,7 @@ pub async fn sweep(app: &App) -> Result<(), SweepError> {
     sessions::forget(&mut tx, before).await?;
     signals::forget_old(&mut tx, app.now()).await?;
     tx.commit().await?;
+    replayed?;
     expired.map(drop)
 }
 
