@@ -5,7 +5,7 @@
 //! [`Settings`] has no `Debug` and [`Secret`] has a redacted one.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -104,6 +104,7 @@ pub enum LogFormat {
 pub struct Web {
     pub connections: u32,
     pub connections_per_address: u32,
+    proxy: String,
     pub first_request_seconds: u32,
     pub header_seconds: u32,
     pub body_seconds: u32,
@@ -290,6 +291,13 @@ pub fn documentation() -> &'static str {
     DEFAULTS
 }
 
+impl Web {
+    /// The proxy whose word about where a request came from is believed.
+    pub fn proxy(&self) -> Option<IpAddr> {
+        self.proxy.parse().ok()
+    }
+}
+
 impl Settings {
     /// The address people use, without a slash at the end.
     pub fn public_url(&self) -> String {
@@ -342,6 +350,9 @@ impl Settings {
         }
         if self.queues.waiting == 0 || self.queues.batch == 0 {
             return refuse("queues", "at least 1");
+        }
+        if !self.web.proxy.is_empty() && self.web.proxy().is_none() {
+            return refuse("web.proxy", "an IP address, or nothing");
         }
         if self.public_url.ends_with('/')
             || !(self.public_url.is_empty() || self.public_url.starts_with("http"))

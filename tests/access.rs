@@ -229,3 +229,26 @@ async fn a_caller_beyond_its_rate_waits_and_others_do_not() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn strangers_behind_the_proxy_are_told_apart_and_cannot_tell_stories() {
+    let few = [("rates.address_burst", "2"), ("rates.address_per_second", "1")];
+    let asked = async |test: TestApp, header: &str, last: u16| {
+        let stranger = test.anonymous().with("x-forwarded-for", header);
+        for _ in 0..2 {
+            assert_eq!(stranger.get("/n").await.status, 200);
+        }
+        assert_eq!(stranger.get("/n").await.status, 429);
+        let other = test.anonymous().with("x-forwarded-for", "192.0.2.1, 192.0.2.8");
+        assert_eq!(other.get("/n").await.status, last);
+        // What the sender itself wrote before the proxy's word changes nothing.
+        let storyteller =
+            test.anonymous().with("x-forwarded-for", &format!("192.0.2.77, {header}"));
+        assert_eq!(storyteller.get("/n").await.status, 429);
+    };
+    let sqlite = volens::db::testing::FreshSqlite::create();
+    let trusted = [few[0], few[1], ("web.proxy", "127.0.0.1")];
+    asked(TestApp::open(&sqlite.address(), &trusted).await, "192.0.2.7", 200).await;
+    let sqlite = volens::db::testing::FreshSqlite::create();
+    asked(TestApp::open(&sqlite.address(), &few).await, "192.0.2.7", 429).await;
+}

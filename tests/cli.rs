@@ -165,3 +165,27 @@ async fn measures(address: &str, engine: &str) {
     }
     assert!(measured["ratio_to_floor"].as_f64() > Some(0.0), "{measured}");
 }
+
+#[test]
+fn looking_at_what_is_not_there_makes_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for look in [&["ledger", "verify"][..], &["ledger", "key"], &["train", "--help"]] {
+        let looked = run(directory.path(), look);
+        let expected = if look.contains(&"--help") { 0 } else { 5 };
+        assert_eq!(looked.status.code(), Some(expected), "{look:?}");
+    }
+    assert!(!directory.path().join("data").exists());
+}
+
+#[test]
+fn the_database_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(directory.path().join("data")).expect("made");
+    json(&run(directory.path(), &["migrate", "--json"]));
+    for file in std::fs::read_dir(directory.path().join("data")).expect("read") {
+        let file = file.expect("an entry");
+        let mode = file.metadata().expect("metadata").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:o} {}", mode, file.path().display());
+    }
+}

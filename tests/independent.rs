@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value as Json;
-use volens::db::testing::required;
+use volens::db::testing::{FreshSqlite, required};
 use volens_privacy::PurposeKind;
 
-use crate::support::on_both;
 use crate::support::town::{Town, name};
+use crate::support::{TestApp, on_both};
 use crate::tidy;
 
 /// What the other program says of a receipt; `None` when there is no Python to run it.
@@ -81,9 +81,36 @@ async fn another_program_agrees_about_receipts() {
 }
 
 #[tokio::test]
+async fn our_program_takes_receipts_as_they_are_handed_out() {
+    let sqlite = FreshSqlite::create();
+    let test = TestApp::open(&sqlite.address(), &[]).await;
+    let key = test.app.keys.log_verifier().vkey();
+    let town = Town::new(test, 2).await;
+    let answer = town.withdraw(&name(0), PurposeKind::Relevance).await;
+    let state = town.messenger.get(&format!("/v1/accounts/{}/consents", name(1))).await.expect(200);
+    let directory = tempfile::tempdir().expect("a directory");
+    let verify = |text: String| {
+        let file = directory.path().join("receipts.json");
+        std::fs::write(&file, text).expect("written");
+        let mut program = Command::new(env!("CARGO_BIN_EXE_volens"));
+        program.args(["receipt", "verify", "--key", &key]).arg(file);
+        program.output().expect("it runs").status.code()
+    };
+    assert_eq!(verify(state["receipts"].to_string()), Some(0), "as the privacy centre gives them");
+    assert_eq!(verify(state.to_string()), Some(0), "as the service answers about an account");
+    assert_eq!(verify(answer.to_string()), Some(0), "as a withdrawal is answered");
+    let mut one_is_not = state["receipts"].clone();
+    one_is_not[1]["record"]["app"] = Json::from("elsewhere");
+    assert_eq!(verify(one_is_not.to_string()), Some(3));
+    assert_eq!(verify("{}".to_owned()), Some(3));
+    assert_eq!(verify("[]".to_owned()), Some(2), "there is nothing to verify");
+    assert_eq!(verify("no JSON".to_owned()), Some(2));
+}
+
+#[tokio::test]
 async fn another_program_refuses_whatever_is_altered() {
-    let sqlite = volens::db::testing::FreshSqlite::create();
-    let test = crate::support::TestApp::open(&sqlite.address(), &[]).await;
+    let sqlite = FreshSqlite::create();
+    let test = TestApp::open(&sqlite.address(), &[]).await;
     let key = test.app.keys.log_verifier().vkey();
     let town = Town::new(test, 2).await;
     let state = town.messenger.get(&format!("/v1/accounts/{}/consents", name(1))).await.expect(200);

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use volens_privacy::{AgeBand, Timestamp};
+use volens_privacy::{AgeBand, SubjectId, Timestamp};
 
 use super::{Account, AccountError, Details, Registered, Registration};
 use crate::app::App;
@@ -37,7 +37,8 @@ impl From<AccountError> for Problem {
     }
 }
 
-/// What an app may tell about its user. Absent means unknown. There is no phone number here.
+/// What an app may tell about its user. What is absent stays as it was told before, or unknown.
+/// There is no phone number here.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DetailsIn {
@@ -74,12 +75,12 @@ struct AccountOut {
     #[schema(value_type = String)]
     age_band: AgeBand,
     /// When it became known, cut to the hour.
-    #[schema(value_type = Option<String>)]
-    created_at: Option<Timestamp>,
+    #[schema(value_type = String)]
+    created_at: Timestamp,
 }
 
 impl AccountOut {
-    fn new(created: bool, details: Details, created_at: Option<Timestamp>) -> Self {
+    fn new(created: bool, details: Details, created_at: Timestamp) -> Self {
         let Details { language, country, time_zone, age_band } = details;
         Self { created, language, country, time_zone, age_band, created_at }
     }
@@ -136,7 +137,8 @@ pub fn reference(text: &str) -> Result<&str, Problem> {
 
 /// Make or update an account.
 ///
-/// The reference is the app's own and opaque; it is stored only as a keyed tag.
+/// The reference is the app's own and opaque; it is stored only as a keyed tag. What the body does
+/// not tell stays as it is: leaving out an age does not make a minor's age unknown.
 #[utoipa::path(put, path = "/v1/accounts/{reference}", tag = "accounts",
     security(("key" = [])), params(("reference" = String, Path, description = "the app's own reference")),
     request_body = DetailsIn,
@@ -148,12 +150,18 @@ async fn put(
     Json(body): Json<DetailsIn>,
 ) -> ApiResult<Response> {
     let details = body.check()?;
-    let new =
-        Registration::new(&app.keys, &mut app.rng(), &caller, reference(&text)?, details.clone());
+    let new = Registration::new(&app.keys, &mut app.rng(), &caller, reference(&text)?, details);
     let registered = app.accounts.submit(new).await?;
     let created = matches!(registered, Registered::Created(_));
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(AccountOut::new(created, details, None))).into_response())
+    Ok((status, Json(read(&app, registered.subject(), created).await?)).into_response())
+}
+
+async fn read(app: &App, subject: SubjectId, created: bool) -> ApiResult<AccountOut> {
+    let mut tx = app.db.read().await?;
+    let found = super::find(&mut tx, &[subject]).await?.remove(&subject);
+    let Account { details, created_at, .. } = found.ok_or(AccountError::Unknown)?;
+    Ok(AccountOut::new(created, details, created_at))
 }
 
 /// What is known of an account.
@@ -167,8 +175,6 @@ async fn get(
 ) -> ApiResult<Json<AccountOut>> {
     let mut tx = app.db.read().await?;
     let subject = super::subject_of(&mut tx, &app.keys, &caller, reference(&text)?).await?;
-    let subject = subject.ok_or(AccountError::Unknown)?;
-    let found = super::find(&mut tx, &[subject]).await?.remove(&subject);
-    let Account { details, created_at, .. } = found.ok_or(AccountError::Unknown)?;
-    Ok(Json(AccountOut::new(false, details, Some(created_at))))
+    drop(tx);
+    Ok(Json(read(&app, subject.ok_or(AccountError::Unknown)?, false).await?))
 }

@@ -47,6 +47,23 @@ pub struct Details {
     pub age_band: AgeBand,
 }
 
+impl Details {
+    /// What is known after this was told over what was known before: the unknown changes nothing.
+    fn over(self, before: Option<&Self>) -> Self {
+        let Some(before) = before else { return self };
+        let told = |now: String, before: &String| if now.is_empty() { before.clone() } else { now };
+        Self {
+            language: told(self.language, &before.language),
+            country: told(self.country, &before.country),
+            time_zone: told(self.time_zone, &before.time_zone),
+            age_band: match self.age_band {
+                AgeBand::Unknown => before.age_band,
+                known => known,
+            },
+        }
+    }
+}
+
 /// One account.
 #[derive(Debug, Clone)]
 pub struct Account {
@@ -150,9 +167,11 @@ pub async fn register(
     let mut replies = Vec::with_capacity(items.len());
     for item in items {
         if let Some(subject) = known.get(&(&item.app, item.tag)) {
-            if details.get(subject) != Some(&item.details) {
-                details.insert(*subject, item.details.clone());
-                updates.insert(*subject, &item.details);
+            let before = details.get(subject);
+            let told = item.details.clone().over(before);
+            if before != Some(&told) {
+                details.insert(*subject, told.clone());
+                updates.insert(*subject, told);
             }
             replies.push(Registered::Known(*subject));
         } else {
@@ -167,7 +186,7 @@ pub async fn register(
     let changed = db::changes::next(tx).await?;
     store::add(tx, &created, now, changed).await?;
     for (subject, details) in updates {
-        store::update(tx, subject, details, changed).await?;
+        store::update(tx, subject, &details, changed).await?;
     }
     Ok(replies)
 }

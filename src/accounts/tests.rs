@@ -45,6 +45,31 @@ async fn one_reference_is_one_account_per_app_and_the_last_details_count() {
 }
 
 #[tokio::test]
+async fn what_is_not_told_again_stays_and_a_minor_stays_a_minor() {
+    on_both(|db| async move {
+        let world = World::new(db.clone()).await;
+        let told = async |details: Details| {
+            let mut rng = world.rng(7);
+            let item = Registration::new(&world.keys, &mut rng, &app("messenger"), "anna", details);
+            let mut tx = db.begin().await.unwrap();
+            let done = register(&mut tx, &[item], world.clock.now()).await.unwrap();
+            tx.commit().await.unwrap();
+            let subject = done[0].subject();
+            let mut tx = db.read().await.unwrap();
+            find(&mut tx, &[subject]).await.unwrap()[&subject].details.clone()
+        };
+        let young = Details { age_band: AgeBand::From16To17, ..details("de") };
+        assert_eq!(told(young.clone()).await, young);
+        assert_eq!(told(details("")).await, young, "nothing new was told");
+        let moved = Details { country: "AT".to_owned(), ..details("") };
+        assert_eq!(told(moved).await, Details { country: "AT".to_owned(), ..young });
+        let older = Details { age_band: AgeBand::From18To24, ..details("") };
+        assert_eq!(told(older).await.age_band, AgeBand::From18To24);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn data_keys_unwrap_under_their_key_ring_and_no_other() {
     on_both(|db| async move {
         let world = World::new(db.clone()).await;

@@ -59,7 +59,7 @@ struct Replayed {
 }
 
 async fn list(id: ListId, context: &Context) -> Result<Exit> {
-    let app = context.app().await?;
+    let app = context.existing().await?;
     let mut tx = app.db.read().await?;
     let stop = |error: AudienceError| match error {
         AudienceError::NoList => Stop::new(Exit::NotFound, error.to_string()).into(),
@@ -125,7 +125,7 @@ async fn export(
     let log = match key {
         Some(vkey) => LogVerifier::from_vkey(&vkey)
             .map_err(|error| Stop::new(Exit::Usage, error.to_string()))?,
-        None => context.app().await?.keys.log_verifier(),
+        None => context.existing().await?.keys.log_verifier(),
     };
     let by_name = || file.extension()?.to_str()?.parse().ok();
     let format = format.or_else(by_name).unwrap_or(Format::Csv);

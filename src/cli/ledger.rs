@@ -26,7 +26,7 @@ enum Action {
 
 /// Runs `volens ledger …`.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
-    let app = context.app().await?;
+    let app = context.existing().await?;
     match args.action {
         Action::Verify => verify(&app, context).await,
         Action::Checkpoint => {

@@ -75,7 +75,7 @@ struct Made {
 
 /// Makes a ranked list of recipients.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
-    let app = context.app().await?;
+    let app = context.existing().await?;
     match make(&args, &app, context).await {
         Ok(exit) => Ok(exit),
         Err(error) => Err(with_exit(error)),
@@ -246,6 +246,6 @@ fn waterfall(counts: &PublishedWaterfall) -> Vec<String> {
             None => lines.push(format!("{:>8}  {}", "-few", step.text)),
         }
     }
-    lines.push(format!("{:>8}  left", counts.listed));
+    lines.push(format!("{:>8}  left, about", counts.listed));
     lines
 }

@@ -35,6 +35,7 @@ mod settings;
 mod train;
 
 pub(crate) use self::bench::STATEMENTS;
+use self::output::Stop;
 pub use self::output::{Exit, Output};
 use crate::app::App;
 use crate::clock::SystemClock;
@@ -143,7 +144,22 @@ impl Context {
         Ok(Self { settings: global.settings()?, output: Output::new(global.json) })
     }
 
-    /// The service as configured, for commands that work on its data.
+    /// The service as configured, for commands that only look at data: nothing is made, so that a
+    /// mistyped path is not taken for an empty installation that is in order.
+    pub async fn existing(&self) -> anyhow::Result<App> {
+        let database = self.settings.database_url();
+        let file = database.expose().strip_prefix("sqlite:").map(std::path::Path::new);
+        let missing = file.filter(|file| !file.exists()).map(|file| file.display().to_string());
+        let ring = self.settings.key_file();
+        let missing = missing.or_else(|| (!ring.exists()).then(|| ring.display().to_string()));
+        if let Some(missing) = missing {
+            let said = format!("{missing} is not there; is --data right?");
+            return Err(Stop::new(Exit::NotFound, said).into());
+        }
+        self.app().await
+    }
+
+    /// The service as configured, made where there is none.
     pub async fn app(&self) -> anyhow::Result<App> {
         self.open(self.settings.clone()).await
     }

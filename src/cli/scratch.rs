@@ -1,5 +1,7 @@
 //! A directory for one run of a command.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -11,7 +13,10 @@ impl Scratch {
     /// Makes one; `name` tells whose it was if it is ever left behind.
     pub(super) fn create(name: &str) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("volens-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path)
+        // Made by us and for us alone: in a shared directory anybody may have been there before.
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
             .with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self(path))
     }

@@ -30,7 +30,7 @@ fn goal(text: &str) -> Result<Goal, &'static str> {
 
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
-    let app = context.app().await?;
+    let app = context.existing().await?;
     let order = Order { business: args.business, goal: args.goal };
     if args.roll_back {
         return roll_back(&app, order, context).await;

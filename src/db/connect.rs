@@ -61,6 +61,7 @@ impl Db {
     }
 
     async fn open_sqlite(path: &Path) -> Result<Self> {
+        make_private(path);
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -169,4 +170,12 @@ impl Db {
             Pools::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Makes the file for its owner alone before SQLite would make it for everybody; the log and the
+/// index beside it get the same permissions. A file that is there keeps what its owner chose, and one
+/// that cannot be made is refused by SQLite itself.
+fn make_private(path: &Path) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    drop(std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
 }

@@ -1,6 +1,7 @@
 //! Every route of the service, on one page.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
@@ -70,6 +71,8 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "not with this method")
         })
+        // `web::body` holds the limits, of pages too; a second, smaller one would contradict them.
+        .layer(DefaultBodyLimit::disable())
         .layer(layers)
         .with_state(app)
 }

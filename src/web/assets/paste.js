@@ -7,5 +7,8 @@ for (const chooser of document.querySelectorAll("input[type=file][data-fills]"))
     if (file) field.value = await file.text();
     const title = document.getElementById(chooser.dataset.names);
     if (file && title && !title.value) title.value = file.name.replace(/\.[^.]*$/, "");
+    const kind = document.getElementById(chooser.dataset.kinds);
+    const known = { csv: "faq_csv", txt: "text", md: "markdown" }[file?.name.split(".").pop().toLowerCase()];
+    if (kind && known) kind.value = known;
   });
 }

@@ -23,6 +23,8 @@ pub const FORM_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-form-token"
 /// The same as a field of a form.
 pub const FORM_TOKEN_FIELD: &str = "form_token";
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 const COOKIE_NAME: &str = "volens_session";
 
 /// Identifies the caller, holds it to its rate, and refuses what another site made a browser send.
@@ -142,15 +144,27 @@ fn rate(app: &App, request: &Request, presented: &Presented) -> ApiResult<()> {
             (buckets, *identified.credential.id())
         }
         Presented::Nothing | Presented::Invalid => {
-            (&app.rates.addresses, address_id(request.extensions().get::<Address>()))
+            (&app.rates.addresses, address_id(address(request, app.settings.web.proxy())))
         }
     };
     buckets.take(id, app.now()).map_err(|seconds| Problem::too_many("rate.exceeded", seconds))
 }
 
+/// Where a request came from: the peer, or whom the trusted proxy names last. What stands before
+/// that, and what anybody else writes, was chosen by the sender.
+fn address(request: &Request, proxy: Option<IpAddr>) -> IpAddr {
+    let peer = request.extensions().get::<Address>();
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Address(ip)| ip.to_canonical());
+    if proxy.map(|proxy| proxy.to_canonical()) != Some(peer) {
+        return peer;
+    }
+    let named = request.headers().get_all(FORWARDED_FOR).iter().next_back();
+    let last = named.and_then(|value| value.to_str().ok()?.rsplit(',').next());
+    last.and_then(|text| text.trim().parse().ok()).unwrap_or(peer)
+}
+
 /// An IPv4 address as it is, an IPv6 address by its /64: one customer usually has all of that.
-fn address_id(address: Option<&Address>) -> [u8; 16] {
-    let address = address.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Address(ip)| *ip);
+fn address_id(address: IpAddr) -> [u8; 16] {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => {
