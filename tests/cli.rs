@@ -178,6 +178,15 @@ fn looking_at_what_is_not_there_makes_nothing() {
 }
 
 #[test]
+fn the_demo_does_not_pretend_to_use_an_installation() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let refused = run(directory.path(), &["demo", "--once"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--data"));
+    assert!(!directory.path().join("data").exists());
+}
+
+#[test]
 fn the_database_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().expect("a directory");

@@ -172,6 +172,10 @@ impl Context {
 }
 
 impl Global {
+    fn names_an_installation(&self) -> bool {
+        self.data.is_some() || self.database.is_some() || self.keys.is_some()
+    }
+
     fn settings(&self) -> anyhow::Result<Settings> {
         let file = match &self.config {
             Some(path) => Some(
@@ -203,6 +207,11 @@ fn environment() -> Vec<(String, String)> {
 /// Parses the command line, runs the command and gives the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Demo(_)) && cli.global.names_an_installation() {
+        let said = "the demo makes an installation of its own and removes it at the end; \
+                    --data, --database and --keys are for the other commands";
+        return Output::new(cli.global.json).failure(&anyhow::anyhow!(said), Exit::Usage);
+    }
     let context = match Context::new(&cli.global) {
         Ok(context) => context,
         Err(error) => return Output::new(cli.global.json).failure(&error, Exit::Usage),

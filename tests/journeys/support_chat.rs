@@ -303,3 +303,29 @@ async fn many_open_pages_do_not_wait_for_each_other() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_cannot_be_said_is_said_and_another_conversation_can_begin() {
+    on_both(|test| async move {
+        let shop = shop(&test).await;
+        shop.publish().await;
+        let path = format!("/b/{}", shop.bot);
+        let stranger = test.anonymous();
+        let long = "x".repeat(5_000);
+        let refused = stranger.form(&format!("{path}/say"), &[("text", &long)]).await;
+        assert_eq!(refused.header("location"), format!("{path}?refused=1#end"));
+        let cookie = refused.header("set-cookie").split(';').next().expect("a cookie").to_owned();
+        let browser = stranger.with_cookie(&cookie);
+        let page = browser.get(&format!("{path}?refused=1")).await.text();
+        assert!(page.contains("4,000 characters"), "{page}");
+
+        let said = browser.form(&format!("{path}/say"), &[("text", NONSENSE)]).await;
+        assert_eq!(said.status, 303);
+        assert!(browser.get(&path).await.text().contains("Start a new conversation"));
+        let again = browser.form(&format!("{path}/new"), &[]).await;
+        assert!(again.header("set-cookie").contains("Max-Age=0"));
+        let page = stranger.get(&path).await.text();
+        assert!(!page.contains("giraffe") && !page.contains("Start a new conversation"));
+    })
+    .await;
+}

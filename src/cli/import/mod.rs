@@ -236,23 +236,29 @@ impl std::fmt::Display for Readable<'_> {
         let Summary { accounts, consents, signals, exposures, .. } = self.0;
         if self.0.dry_run {
             writeln!(f, "dry run: nothing was written")?;
+            writeln!(f, "accounts   {} rows read", accounts.rows)?;
+            write!(f, "decisions  {} rows read", consents.rows)?;
+            if self.0.rejected.is_empty() {
+                write!(f, "\nevery row can be taken in")?;
+            }
+        } else {
+            writeln!(f, "accounts   {} new, {} known", accounts.created, accounts.known)?;
+            writeln!(
+                f,
+                "decisions  {} recorded, {} on record before",
+                consents.recorded, consents.unchanged
+            )?;
+            writeln!(
+                f,
+                "signals    {} taken in, {} repeated, {} refused",
+                signals.accepted, signals.duplicate, signals.refused
+            )?;
+            write!(
+                f,
+                "exposures  {} new, {} known, {} outcomes",
+                exposures.recorded, exposures.known, exposures.outcomes
+            )?;
         }
-        writeln!(f, "accounts   {} new, {} known", accounts.created, accounts.known)?;
-        writeln!(
-            f,
-            "decisions  {} recorded, {} on record before",
-            consents.recorded, consents.unchanged
-        )?;
-        writeln!(
-            f,
-            "signals    {} taken in, {} repeated, {} refused",
-            signals.accepted, signals.duplicate, signals.refused
-        )?;
-        write!(
-            f,
-            "exposures  {} new, {} known, {} outcomes",
-            exposures.recorded, exposures.known, exposures.outcomes
-        )?;
         for (code, count) in &self.0.rejected {
             write!(f, "\n  {count:>8}  {code}")?;
         }

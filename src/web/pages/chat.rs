@@ -35,6 +35,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/b/{bot}", get(chat))
         .route("/b/{bot}/say", post(say))
         .route("/b/{bot}/person", post(person))
+        .route("/b/{bot}/new", post(begin_again))
         .route("/b/{bot}/feedback", post(feedback))
 }
 
@@ -82,6 +83,7 @@ struct Chat {
     waiting: bool,
     closed: bool,
     thanked: Option<u64>,
+    refused: bool,
 }
 
 /// What the script needs to go on with the conversation.
@@ -93,6 +95,7 @@ struct Open {
 #[derive(Deserialize)]
 struct ChatQuery {
     thanks: Option<u64>,
+    refused: Option<u8>,
     language: Option<String>,
 }
 
@@ -116,6 +119,7 @@ async fn chat(
         waiting: false,
         closed: false,
         thanked: query.thanks,
+        refused: query.refused.is_some(),
     };
     if let Some(held) = Held::read(&headers)
         && let Some(opened) = opened(&mut tx, &app.keys, &held).await?
@@ -194,8 +198,23 @@ async fn say(
 ) -> ApiResult<Response> {
     let (held, cookie) = held(&app, bot, &headers, &form.language).await?;
     let mut rng = app.rng();
-    respond::respond(&desk(&app), &mut rng, &held.token, held.id, &form.text).await?;
-    Ok(back(bot, "", cookie))
+    let said = respond::respond(&desk(&app), &mut rng, &held.token, held.id, &form.text).await;
+    match said {
+        Ok(_) => Ok(back(bot, "", cookie)),
+        Err(
+            AssistantError::MessageEmpty
+            | AssistantError::MessageTooLong
+            | AssistantError::MessageTooFast,
+        ) => Ok(back(bot, "?refused=1", cookie)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Lets go of the conversation, so that the next question begins another.
+async fn begin_again(Path(bot): Path<BotId>) -> Response {
+    let text = format!("{COOKIE_NAME}=; Path=/b/{bot}; Max-Age=0; HttpOnly; SameSite=Strict");
+    let cookie = HeaderValue::from_str(&text).expect("ids are plain text");
+    back(bot, "", Some(cookie))
 }
 
 #[derive(Deserialize)]
