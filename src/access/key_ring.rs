@@ -36,7 +36,8 @@ pub async fn is_bound(tx: &mut Tx) -> Result<bool, db::Error> {
     Ok(!stored(tx).await?.is_empty())
 }
 
-async fn stored(tx: &mut Tx) -> Result<Vec<KeyCheck>, db::Error> {
+/// The check values that the database was written with.
+pub async fn stored(tx: &mut Tx) -> Result<Vec<KeyCheck>, db::Error> {
     let rows = tx.fetch(store::KEY_CHECKS, vec![]).await?;
     let read = |row: &db::Row| {
         Ok(KeyCheck {

@@ -24,7 +24,7 @@ pub mod shelf;
 mod store;
 pub mod summary;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod verify;
 pub mod waterfall;
 mod write;

@@ -4,4 +4,4 @@ mod audit;
 mod chance;
 mod export;
 mod lists;
-mod town;
+pub(crate) mod town;

@@ -4,6 +4,7 @@
 //! the ledger, written in the transaction that reads.
 
 pub mod http;
+pub mod invariants;
 #[cfg(test)]
 mod tests;
 

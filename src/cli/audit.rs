@@ -14,6 +14,7 @@ use crate::audience::export::Format;
 use crate::audience::export::read::{FileReport, read};
 use crate::audience::replay::{Replay, replay};
 use crate::audience::request;
+use crate::audit::invariants::{self, Finding, Invariant, Report, Verdict};
 use crate::ids::ListId;
 
 /// What `audit` takes.
@@ -30,6 +31,8 @@ enum Action {
         /// The list
         id: ListId,
     },
+    /// Check every invariant: what was looked at, what was found
+    Invariants,
     /// Check an exported list offline: its rows, their proofs and the entry that sealed it.
     Export {
         /// The file
@@ -47,6 +50,7 @@ enum Action {
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     match args.action {
         Action::List { id } => list(id, context).await,
+        Action::Invariants => invariants(context).await,
         Action::Export { file, format, key } => export(file, format, key, context).await,
     }
 }
@@ -107,6 +111,58 @@ fn denied(rank: Option<u32>, code: &str) -> String {
         Some(rank) => format!("DENIED row {rank}: {code}"),
         None => format!("DENIED {code}"),
     }
+}
+
+/// Nothing is stored and nothing is appended: this also works beside a running service.
+async fn invariants(context: &Context) -> Result<Exit> {
+    let app = context.app().await?;
+    let bar = context.output.progress(0, "checking");
+    let progress = |invariant: Invariant, done, of| {
+        bar.set_message(invariant.id());
+        bar.set_length(of);
+        bar.set_position(done);
+    };
+    let mut tx = app.db.read().await?;
+    let report = invariants::check(&mut tx, &app.keys, app.now(), &progress).await?;
+    bar.finish_and_clear();
+    context.output.result(&report, table(&report))?;
+    Ok(if report.holds { Exit::Ok } else { Exit::VerificationFailed })
+}
+
+fn table(report: &Report) -> String {
+    let mut lines = Vec::new();
+    for checked in &report.invariants {
+        let (verdict, looked) = match checked.verdict {
+            Verdict::Holds => ("holds", format!("looked at {}", checked.looked_at)),
+            Verdict::Violated => {
+                let found =
+                    format!("looked at {}, found {}", checked.looked_at, checked.violations);
+                ("VIOLATED", found)
+            }
+            Verdict::NotApplicable => {
+                ("not applicable", checked.reason.clone().unwrap_or_default())
+            }
+        };
+        lines.push(format!("{:<5} {verdict:<15} {} ({looked})", checked.id, checked.title));
+        lines.extend(checked.findings.iter().map(|finding| format!("      - {}", said(finding))));
+    }
+    let violated = report.with(Verdict::Violated).count();
+    lines.push(match violated {
+        0 => format!("all invariants hold over {} ledger entries", report.ledger_size),
+        1 => "1 invariant is VIOLATED".to_owned(),
+        many => format!("{many} invariants are VIOLATED"),
+    });
+    lines.join("\n")
+}
+
+fn said(finding: &Finding) -> String {
+    let parts = [
+        Some(finding.code.clone()),
+        finding.subject.map(|subject| format!("account {subject}")),
+        finding.entry.map(|entry| format!("entry {entry}")),
+        finding.place.clone(),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 #[derive(Serialize)]

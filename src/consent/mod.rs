@@ -66,6 +66,13 @@ pub enum ConsentError {
     Db(#[from] db::Error),
 }
 
+impl ConsentError {
+    /// Whether what is stored is at fault, and not the database or the moment.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Account(AccountError::Key(_)) | Self::Ledger(LedgerError::Damaged))
+    }
+}
+
 /// One row of the projection: a consent that lives or has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
@@ -164,13 +171,28 @@ pub async fn history_of(
     keys: &KeyRing,
     subject: SubjectId,
 ) -> Result<Option<Vec<Entry>>, ConsentError> {
-    let data_keys = accounts::data_keys(tx, keys, &[subject]).await?;
-    let Some(key) = data_keys.get(&subject) else { return Ok(None) };
-    let entries = entries_of(tx, &data_keys, &[subject]).await?.remove(&subject);
-    let Some(Ok(entries)) = entries else { return Ok(None) };
-    let age = volens_privacy::AgeBand::Unknown;
-    let verified = Consents::replay(subject, age, key, entries).ok();
-    Ok(verified.map(|consents| consents.history().to_vec()))
+    Ok(histories_of(tx, keys, &[subject]).await?.remove(&subject).flatten())
+}
+
+/// The same of many accounts: nothing for one whose records do not open or do not match their
+/// entries; an account whose key is destroyed is missing.
+pub async fn histories_of(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    subjects: &[SubjectId],
+) -> Result<BTreeMap<SubjectId, Option<Vec<Entry>>>, ConsentError> {
+    let data_keys = accounts::data_keys(tx, keys, subjects).await?;
+    let mut entries = entries_of(tx, &data_keys, subjects).await?;
+    let mut histories = BTreeMap::new();
+    for (subject, key) in &data_keys {
+        let age = volens_privacy::AgeBand::Unknown;
+        let verified = entries
+            .remove(subject)
+            .and_then(Result::ok)
+            .and_then(|entries| Consents::replay(*subject, age, key, entries).ok());
+        histories.insert(*subject, verified.map(|consents| consents.history().to_vec()));
+    }
+    Ok(histories)
 }
 
 /// The ledger entries from `from` on and before `to` that a record is kept of. Every decision has one.

@@ -25,6 +25,13 @@ const PREFER: Statement = Statement::new(
     "update list_rows set score = 0.99 where rank = 5",
 );
 
+const PROLONG: Statement = Statement::new(
+    "journeys",
+    "PROLONG",
+    "update grants set expires_at = expires_at + 1 where purpose = 'relevance'",
+    "update grants set expires_at = expires_at + 1 where purpose = 'relevance'",
+);
+
 /// The program on the town's database.
 fn volens(town: &Town, args: &[&str]) -> Output {
     let settings = &town.test.app.settings;
@@ -85,12 +92,21 @@ async fn a_list_is_made_handed_on_and_replayed() {
         assert_eq!((&replayed["ok"], &replayed["rows_confirmed"]), (&json!(true), &json!(12)));
         ends(&volens(&town, &["audit", "list", "lst_00000000000000000000000000000000"]), 5);
 
+        let held = ends(&volens(&town, &["audit", "invariants"]), 0);
+        assert_eq!((&held["holds"], &held["invariants"][0]["id"]), (&json!(true), &json!("I-1")));
+
         let mut tx = town.test.app.db.begin().await.expect("begins");
         tx.execute(UNLOCK, Vec::new()).await.expect("unlocked");
         assert_eq!(tx.execute(PREFER, Vec::new()).await.expect("changed"), 1);
         tx.commit().await.expect("commits");
         let denied = ends(&volens(&town, &["audit", "list", id]), 3);
         assert_eq!(denied["denied"], json!([{"rank": 5, "code": "row.not_sealed_so"}]));
+
+        let mut tx = town.test.app.db.begin().await.expect("begins");
+        assert!(tx.execute(PROLONG, Vec::new()).await.expect("changed") > 0);
+        tx.commit().await.expect("commits");
+        let broken = ends(&volens(&town, &["audit", "invariants"]), 3);
+        assert_eq!(broken["holds"], false);
     })
     .await;
 }

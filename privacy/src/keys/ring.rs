@@ -130,7 +130,8 @@ impl KeyRing {
         json
     }
 
-    fn check_shape(&self) -> Result<(), KeyError> {
+    /// Whether every domain has exactly one active root and its versions are distinct.
+    pub fn check_shape(&self) -> Result<(), KeyError> {
         for domain in Domain::ALL {
             let of_domain = || self.roots.iter().filter(move |root| root.domain == domain);
             let mut versions: Vec<u32> = of_domain().map(|root| root.version).collect();

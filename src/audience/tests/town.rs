@@ -34,8 +34,8 @@ pub(super) const RIVAL: BusinessId = BusinessId::from_bytes([8; 16]);
 pub(super) const K: u32 = 10;
 
 /// A world with people in it.
-pub(super) struct Town {
-    pub(super) world: World,
+pub(crate) struct Town {
+    pub(crate) world: World,
     pub(super) columns: Columns,
     pub(super) people: Vec<SubjectId>,
     pub(super) campaign: Campaign,
@@ -43,7 +43,7 @@ pub(super) struct Town {
 }
 
 /// The reference of the `n`th person.
-pub(super) fn name(n: usize) -> String {
+pub(crate) fn name(n: usize) -> String {
     format!("u{n}")
 }
 
@@ -56,7 +56,7 @@ impl Town {
     /// `count` people in the messenger. Everybody consents to messages and relevance but every
     /// tenth, who leaves out one of the two; every third likes running; the first `linked` have an
     /// account of the photo app that is linked and likes running too.
-    pub(super) async fn new(db: Db, count: usize, linked: usize) -> Self {
+    pub(crate) async fn new(db: Db, count: usize, linked: usize) -> Self {
         let world = World::new(db).await;
         let mut people = Vec::new();
         for n in 0..count {
@@ -83,7 +83,7 @@ impl Town {
     }
 
     /// A request of the shop for its campaign.
-    pub(super) fn request(&self, size: u32) -> RequestIn {
+    pub(crate) fn request(&self, size: u32) -> RequestIn {
         RequestIn {
             campaign: self.campaign.id,
             size,
@@ -108,7 +108,7 @@ impl Town {
     }
 
     /// Checks, keeps and builds.
-    pub(super) async fn list(&self, wanted: RequestIn) -> Result<List> {
+    pub(crate) async fn list(&self, wanted: RequestIn) -> Result<List> {
         let now = self.world.clock.now();
         let mut rng = self.world.rng(self.seed.fetch_add(1, Ordering::Relaxed));
         let mut tx = self.world.db.begin().await?;
@@ -128,7 +128,7 @@ impl Town {
     }
 
     /// Runs one statement behind the service's back.
-    pub(super) async fn tamper(&self, statement: Statement, values: Vec<Value>) -> u64 {
+    pub(crate) async fn tamper(&self, statement: Statement, values: Vec<Value>) -> u64 {
         let mut tx = self.world.db.begin().await.expect("begins");
         let changed = tx.execute(statement, values).await.expect("the database obeys");
         tx.commit().await.expect("commits");

@@ -1,0 +1,48 @@
+//! I-2 and I-9: what is derived from people ends with their consent and never begins for minors.
+
+use volens_privacy::AgeBand;
+
+use super::{Finding, Look, lifetimes, store};
+use crate::audit::AuditError;
+use crate::db::{Statement, Value, values};
+
+/// What must not be, and what it is called.
+const LOOSE: [(Statement, &str); 7] = [
+    (store::LOOSE_PROFILES, "profile.no_live_grant"),
+    (store::LOOSE_EXPOSURES, "exposure.no_live_grant"),
+    (store::LOOSE_SCORES, "score.no_live_grant"),
+    (store::LOOSE_ROWS, "list_row.no_live_grant"),
+    (store::LOOSE_OWN_LOANS, "loan.no_live_grant"),
+    (store::LOOSE_LENDERS, "lender.no_live_grant"),
+    (store::LOOSE_LENT_RELEVANCE, "lender.no_live_grant"),
+];
+
+/// Every row rests on live grants of the purposes it needs, and nobody whose processing is restricted
+/// is scored. (Restriction allows storing, GDPR Art. 18(2): profiles stay, unused.)
+pub(super) async fn consented(look: &mut Look<'_>) -> Result<(), AuditError> {
+    look.count(store::COUNT_DERIVED, values![]).await?;
+    let ended = lifetimes::swept_before(look.now);
+    for (done, (statement, code)) in LOOSE.into_iter().enumerate() {
+        look.progress(done as u64, LOOSE.len() as u64);
+        look.must_be_empty(statement, values![ended], |row| {
+            Ok(Finding::new(code).of(row.get("subject")?))
+        })
+        .await?;
+    }
+    look.must_be_empty(store::SCORED_FROZEN, values![], |row| {
+        Ok(Finding::new("score.frozen").of(row.get("subject")?))
+    })
+    .await
+}
+
+/// No row about an account whose age band says that it is a minor's.
+pub(super) async fn adult(look: &mut Look<'_>) -> Result<(), AuditError> {
+    look.count(store::COUNT_AGED, values![]).await?;
+    let minors = AgeBand::ALL.into_iter().filter(|band| !band.profiling_allowed());
+    let minors: Vec<Value> = minors.map(|band| Value::from(band.as_str())).collect();
+    let rows = look.tx.fetch_list(store::OF_MINORS, values![], minors).await?;
+    look.examples(&rows, |row| {
+        let kind: String = row.get("kind")?;
+        Ok(Finding::new("minor.processed").of(row.get("subject")?).at(kind))
+    })
+}

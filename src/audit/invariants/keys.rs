@@ -1,0 +1,43 @@
+//! I-17: the key ring is the one that everything was written with.
+
+use volens_privacy::keys::KeyCheck;
+
+use super::{Finding, Look, store};
+use crate::access::key_ring;
+use crate::audit::AuditError;
+
+/// The ring's root for wrapping keys.
+const WRAPPING: &str = "kek";
+
+/// Shape of the ring, its check values, and the versions that wrapped keys name.
+pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
+    if let Err(error) = look.keys.check_shape() {
+        look.found(Finding::new(error.code()));
+    }
+    let stored = key_ring::stored(look.tx).await?;
+    let own = look.keys.checks();
+    look.looked((stored.len() + own.len()) as u64);
+    for check in &stored {
+        if let Err(error) = look.keys.verify_checks(std::slice::from_ref(check)) {
+            let place = format!("{} version {}", check.domain, check.version);
+            look.found(Finding::new(error.code()).at(place));
+        }
+    }
+    for check in &own {
+        let same = |old: &KeyCheck| old.domain == check.domain && old.version == check.version;
+        if !stored.iter().any(same) {
+            let place = format!("{} version {}", check.domain, check.version);
+            look.found(Finding::new("keys.unbound").at(place));
+        }
+    }
+    for (version, wrapped) in store::wrapping_versions(look.tx).await? {
+        look.looked(wrapped);
+        let held = version.is_some_and(|version| {
+            own.iter().any(|check| check.domain == WRAPPING && check.version == version)
+        });
+        if !held {
+            look.found_many(wrapped, Finding::new("keys.version_missing").at(WRAPPING));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! I-5: the ledger, recomputed from its entries.
+
+use super::{Finding, Look};
+use crate::audit::AuditError;
+use crate::ledger::{self, Fault};
+
+/// Recomputes every hash and compares every checkpoint (RFC 6962 §2.1).
+pub(super) async fn recomputes(look: &mut Look<'_>) -> Result<(), AuditError> {
+    let (progress, invariant) = (look.progress, look.invariant);
+    let told = |done, of| progress(invariant, done, of);
+    let report = ledger::verify(look.tx, &look.keys.log_verifier(), told).await?;
+    look.looked(report.entries + report.nodes + report.checkpoints);
+    for fault in report.faults {
+        look.found(finding(&fault));
+    }
+    Ok(())
+}
+
+fn finding(fault: &Fault) -> Finding {
+    match fault {
+        Fault::MissingEntry { entry } => Finding::new("ledger.entry_missing").entry(*entry),
+        Fault::UnreadableEntry { entry } => Finding::new("ledger.entry_unreadable").entry(*entry),
+        Fault::WrongNode { level, index } => {
+            Finding::new("ledger.node_wrong").at(format!("level {level}, index {index}"))
+        }
+        Fault::Beyond => Finding::new("ledger.beyond_head"),
+        Fault::BadCheckpoint { size } => {
+            Finding::new("ledger.checkpoint_bad").at(format!("checkpoint of {size}"))
+        }
+        Fault::WrongRoot { size } => {
+            Finding::new("ledger.root_wrong").at(format!("checkpoint of {size}"))
+        }
+        Fault::Uncovered { size } => Finding::new("ledger.uncovered").at(format!("{size} entries")),
+    }
+}

@@ -1,0 +1,151 @@
+//! Which invariants there are, whom they serve, and which check belongs to each.
+
+use super::{Look, derived, keys, lifetimes, links, log, records};
+use crate::audit::AuditError;
+
+/// A promise about everything that is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// I-1.
+    LinksHaveTwoGrants,
+    /// I-2.
+    DerivedHasConsent,
+    /// I-5.
+    LedgerRecomputes,
+    /// I-6.
+    GrantsAreOnRecord,
+    /// I-9.
+    MinorsAreNotProfiled,
+    /// I-10.
+    MessagesHaveConsent,
+    /// I-13.
+    NobodyIsPressed,
+    /// I-17.
+    KeysAreThose,
+    /// I-18.
+    TimeRunsForward,
+}
+
+/// What is said about an invariant.
+pub(super) struct Definition {
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    pub(super) law: &'static str,
+    pub(super) looks_at: &'static str,
+    /// Why it does not apply to this product yet.
+    pub(super) absent: Option<&'static str>,
+}
+
+const fn applies(
+    id: &'static str,
+    title: &'static str,
+    law: &'static str,
+    looks_at: &'static str,
+) -> Definition {
+    Definition { id, title, law, looks_at, absent: None }
+}
+
+impl Invariant {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::LinksHaveTwoGrants,
+        Self::DerivedHasConsent,
+        Self::LedgerRecomputes,
+        Self::GrantsAreOnRecord,
+        Self::MinorsAreNotProfiled,
+        Self::MessagesHaveConsent,
+        Self::NobodyIsPressed,
+        Self::KeysAreThose,
+        Self::TimeRunsForward,
+    ];
+
+    /// Its number, `I-1` and so on.
+    pub fn id(self) -> &'static str {
+        self.definition().id
+    }
+
+    /// What it promises.
+    pub fn title(self) -> &'static str {
+        self.definition().title
+    }
+
+    pub(super) const fn definition(self) -> Definition {
+        match self {
+            Self::LinksHaveTwoGrants => applies(
+                "I-1",
+                "No link without two live grants for the same pair of apps",
+                "GDPR Art. 6(1)(a); DMA Art. 5(2)",
+                "link tokens and links, with the grants they name",
+            ),
+            Self::DerivedHasConsent => applies(
+                "I-2",
+                "Nothing derived from a person outlives the consent it rests on",
+                "GDPR Art. 7(3), 18",
+                "profiles, exposures, scores, list rows and what was lent to them, with their grants",
+            ),
+            Self::LedgerRecomputes => applies(
+                "I-5",
+                "The ledger is what its checkpoints say, and only ever grew",
+                "GDPR Art. 5(2), 7(1)",
+                "every entry, every stored hash and every checkpoint, recomputed",
+            ),
+            Self::GrantsAreOnRecord => applies(
+                "I-6",
+                "Every live grant has its entry, and every entry about consent its record",
+                "GDPR Art. 5(2), 7(1)",
+                "entries about consent; the records of all accounts, opened against them",
+            ),
+            Self::MinorsAreNotProfiled => applies(
+                "I-9",
+                "Nobody known to be a minor is linked, profiled or scored",
+                "GDPR Art. 8; DSA Art. 28(2)",
+                "link tokens, profiles, exposures and scores, with the account's age band",
+            ),
+            Self::MessagesHaveConsent => Definition {
+                absent: Some("the product sends no messages itself yet"),
+                ..applies(
+                    "I-10",
+                    "No message leaves without a live consent for messages",
+                    "Directive 2002/58/EC Art. 13(1)",
+                    "messages that were sent",
+                )
+            },
+            Self::NobodyIsPressed => Definition {
+                absent: Some("the apps ask, and requests for consent are not recorded here"),
+                ..applies(
+                    "I-13",
+                    "Nobody is asked again before the time that a refusal gives them",
+                    "DMA Art. 5(2); GDPR Art. 7(4)",
+                    "requests for consent",
+                )
+            },
+            Self::KeysAreThose => applies(
+                "I-17",
+                "One active key per use, and every key that anything was written with is there",
+                "GDPR Art. 32(1)(a)",
+                "check values of the key ring; the key versions of accounts and conversations",
+            ),
+            Self::TimeRunsForward => applies(
+                "I-18",
+                "No consent lasts longer than its purpose allows, and time does not run back",
+                "GDPR Art. 5(1)(e), 7(1)",
+                "grants, the times of ledger entries and of checkpoints",
+            ),
+        }
+    }
+}
+
+impl Look<'_> {
+    pub(super) async fn run(&mut self) -> Result<(), AuditError> {
+        match self.invariant {
+            Invariant::LinksHaveTwoGrants => links::check(self).await,
+            Invariant::DerivedHasConsent => derived::consented(self).await,
+            Invariant::LedgerRecomputes => log::recomputes(self).await,
+            Invariant::GrantsAreOnRecord => records::check(self).await,
+            Invariant::MinorsAreNotProfiled => derived::adult(self).await,
+            Invariant::KeysAreThose => keys::check(self).await,
+            Invariant::TimeRunsForward => lifetimes::check(self).await,
+            Invariant::MessagesHaveConsent | Invariant::NobodyIsPressed => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What must not be, in SQL. Each answers some examples and `n`, the number of all.
+
+use volens_privacy::SubjectId;
+
+use crate::db::{self, Tx, statements, values};
+
+statements! {
+    COUNT_LINKS = "select (select count(*) from link_tokens) + (select count(*) from links) as n";
+    LOOSE_TOKENS = "select t.subject, count(*) over () as n from link_tokens t
+                    where not exists (
+                        select 1 from grants g
+                        where g.subject = t.subject and g.id = t.grant_id and g.app = t.app
+                          and g.peer = t.peer and g.purpose = 'cross_app_linking'
+                          and g.state = 'given' and g.expires_at > $1)
+                    order by t.subject limit 20";
+
+    COUNT_DERIVED = "select (select count(*) from profiles) + (select count(*) from exposures)
+                          + (select count(*) from scores) + (select count(*) from list_rows)
+                          + (select count(*) from list_loans) as n";
+    LOOSE_PROFILES = "select p.subject, count(*) over () as n from profiles p
+                      where not exists (
+                          select 1 from grants g
+                          where g.subject = p.subject and g.purpose = 'relevance'
+                            and g.state = 'given' and g.expires_at > $1)
+                      order by p.subject limit 20";
+    LOOSE_EXPOSURES = "select e.subject, count(*) over () as n from exposures e
+                       where not exists (
+                           select 1 from grants g
+                           where g.subject = e.subject and g.purpose = 'relevance'
+                             and g.state = 'given' and g.expires_at > $1)
+                       order by e.subject limit 20";
+    LOOSE_SCORES = "select s.subject, count(*) over () as n from scores s
+                    where not exists (
+                        select 1 from grants g
+                        where g.subject = s.subject and g.id = s.relevance_grant
+                          and g.purpose = 'relevance' and g.state = 'given' and g.expires_at > $1)
+                    order by s.subject limit 20";
+    LOOSE_ROWS = "select r.subject, count(*) over () as n from list_rows r
+                  where not exists (
+                      select 1 from grants g
+                      where g.subject = r.subject and g.id = r.messages_grant
+                        and g.purpose = 'business_messages' and g.state = 'given'
+                        and g.expires_at > $1)
+                  order by r.subject limit 20";
+    LOOSE_OWN_LOANS = "select l.subject, count(*) over () as n from list_loans l
+                       where not exists (
+                           select 1 from grants g
+                           where g.subject = l.subject and g.id = l.own_grant
+                             and g.purpose = 'cross_app_linking' and g.peer = l.peer
+                             and g.state = 'given' and g.expires_at > $1)
+                       order by l.subject limit 20";
+    LOOSE_LENDERS = "select l.lender as subject, count(*) over () as n from list_loans l
+                     where not exists (
+                         select 1 from grants g
+                         where g.subject = l.lender and g.id = l.lender_grant
+                           and g.purpose = 'cross_app_linking'
+                           and g.state = 'given' and g.expires_at > $1)
+                     order by l.lender limit 20";
+    LOOSE_LENT_RELEVANCE = "select l.lender as subject, count(*) over () as n from list_loans l
+                            where not exists (
+                                select 1 from grants g
+                                where g.subject = l.lender and g.id = l.relevance_grant
+                                  and g.purpose = 'relevance'
+                                  and g.state = 'given' and g.expires_at > $1)
+                            order by l.lender limit 20";
+    SCORED_FROZEN = "select s.subject, count(*) over () as n from scores s
+                     join accounts a on a.subject = s.subject
+                     where a.frozen_at is not null
+                     order by s.subject limit 20";
+
+    COUNT_AGED = "select (select count(*) from link_tokens) + (select count(*) from profiles)
+                       + (select count(*) from exposures) + (select count(*) from scores) as n";
+    OF_MINORS = "select m.subject, m.kind, count(*) over () as n
+                 from (select subject, 'link_tokens' as kind from link_tokens
+                       union all select subject, 'profiles' from profiles
+                       union all select subject, 'exposures' from exposures
+                       union all select subject, 'scores' from scores) m
+                 join accounts a on a.subject = m.subject
+                 where a.age_band in ({list})
+                 order by m.subject, m.kind limit 20";
+
+    ACCOUNTS_AFTER = "select subject from accounts where subject > $1 order by subject limit $2";
+
+    WRAPPING_VERSIONS = "select version, count(*) as n
+                         from (select substr(wrapped, 1, 4) as version from account_keys
+                               union all select substr(wrapped_key, 1, 4) from conversations) w
+                         group by version order by version limit 100";
+
+    COUNT_TIMED = "select (select count(*) from grants) + (select count(*) from ledger_checkpoints)
+                        + (select count(*) from ledger_entries) as n";
+    LONG_GRANTS = "select subject, entry, count(*) over () as n from grants
+                   where purpose = $1 and expires_at > given_at + $2
+                   order by subject limit 20";
+    CHECKPOINTS_BACK = "select size, count(*) over () as n
+                        from (select size, created_at,
+                                     lag(created_at) over (order by size) as before
+                              from ledger_checkpoints where log = 'main') c
+                        where created_at < before - 1000000
+                        order by size limit 20";
+}
+
+/// Up to `limit` accounts whose id is greater than `after`.
+pub(super) async fn accounts_after(
+    tx: &mut Tx,
+    after: Vec<u8>,
+    limit: u32,
+) -> db::Result<Vec<SubjectId>> {
+    let rows = tx.fetch(ACCOUNTS_AFTER, values![after, limit]).await?;
+    rows.iter().map(|row| row.get("subject")).collect()
+}
+
+/// Versions of the root that keys are wrapped under, and how many of each; nothing for bytes that
+/// are none.
+pub(super) async fn wrapping_versions(tx: &mut Tx) -> db::Result<Vec<(Option<u32>, u64)>> {
+    let rows = tx.fetch(WRAPPING_VERSIONS, values![]).await?;
+    rows.iter()
+        .map(|row| {
+            let version: Vec<u8> = row.get("version")?;
+            let version = version.try_into().ok().map(u32::from_be_bytes);
+            Ok((version, row.get("n")?))
+        })
+        .collect()
+}

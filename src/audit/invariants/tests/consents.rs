@@ -1,0 +1,71 @@
+//! Links, profiles and minors: what rests on consent.
+
+use volens_privacy::PurposeKind;
+
+use super::{breaking, codes, healthy, same, tamper, violated};
+use crate::db::testing::on_both;
+use crate::db::{Statement, values};
+
+const KEEP_TOKENS: Statement = breaking(
+    "KEEP_TOKENS",
+    "drop trigger link_tokens_end_with_their_grant",
+    "drop trigger link_tokens_end_with_their_grant on grants",
+);
+const KEEP_PROFILES: Statement = breaking(
+    "KEEP_PROFILES",
+    "drop trigger profiles_end_with_consent",
+    "drop trigger profiles_end_with_consent on grants",
+);
+const REJUVENATE: Statement =
+    same("REJUVENATE", "update accounts set age_band = '16_17' where subject = $1");
+const PROLONG: Statement = same(
+    "PROLONG",
+    "update grants set expires_at = expires_at + 1 where subject = $1 and purpose = 'relevance'",
+);
+
+#[tokio::test]
+async fn a_link_token_that_outlives_its_grant_is_found() {
+    on_both(|db| async move {
+        let (world, _) = healthy(db).await;
+        tamper(&world, KEEP_TOKENS, values![]).await;
+        let linking = PurposeKind::CrossAppLinking;
+        world.withdraw("messenger", "anna", linking, Some("photos")).await.expect("ends");
+        assert_eq!(violated(&world).await, ["I-1"]);
+        assert_eq!(codes(&world).await, ["link.no_live_grant".to_owned()].into());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_profile_that_outlives_its_consent_is_found() {
+    on_both(|db| async move {
+        let (world, _) = healthy(db).await;
+        tamper(&world, KEEP_PROFILES, values![]).await;
+        world.withdraw("messenger", "anna", PurposeKind::Relevance, None).await.expect("ends");
+        assert_eq!(violated(&world).await, ["I-2"]);
+        assert_eq!(codes(&world).await, ["profile.no_live_grant".to_owned()].into());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_kept_about_a_minor_is_found() {
+    on_both(|db| async move {
+        let (world, anna) = healthy(db).await;
+        assert_eq!(tamper(&world, REJUVENATE, values![anna]).await, 1);
+        assert_eq!(violated(&world).await, ["I-9"]);
+        assert_eq!(codes(&world).await, ["minor.processed".to_owned()].into());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_grant_longer_than_its_purpose_allows_is_found() {
+    on_both(|db| async move {
+        let (world, anna) = healthy(db).await;
+        assert_eq!(tamper(&world, PROLONG, values![anna]).await, 1);
+        assert_eq!(violated(&world).await, ["I-18"]);
+        assert_eq!(codes(&world).await, ["grant.too_long".to_owned()].into());
+    })
+    .await;
+}

@@ -1,0 +1,74 @@
+//! Scores, rows and what was lent to them.
+
+use volens_privacy::PurposeKind;
+
+use super::{bind_keys, breaking, codes, same, violated};
+use crate::audience::tests::town::{Town, name};
+use crate::db::testing::on_both;
+use crate::db::{Statement, values};
+
+const KEEP_SCORES: Statement = breaking(
+    "KEEP_SCORES",
+    "drop trigger grant_end_removes_scores",
+    "drop trigger grant_end_removes_scores on grants",
+);
+const KEEP_EXPOSURES: Statement = breaking(
+    "KEEP_EXPOSURES",
+    "drop trigger exposures_end_with_consent",
+    "drop trigger exposures_end_with_consent on grants",
+);
+const KEEP_FROZEN: Statement = breaking(
+    "KEEP_FROZEN",
+    "drop trigger account_freeze_removes_scores",
+    "drop trigger account_freeze_removes_scores on accounts",
+);
+const FREEZE: Statement = same("FREEZE", "update accounts set frozen_at = $1");
+
+#[tokio::test]
+async fn everything_on_a_list_that_outlives_a_consent_is_found() {
+    on_both(|db| async move {
+        let town = Town::new(db, 40, 6).await;
+        let world = &town.world;
+        bind_keys(world).await;
+        town.list(town.request(20)).await.expect("a list is built");
+        assert_eq!(violated(world).await, Vec::<String>::new());
+        town.tamper(KEEP_SCORES, values![]).await;
+        town.tamper(KEEP_EXPOSURES, values![]).await;
+        let withdraw = async |app: &str, reference: &str, purpose, peer| {
+            world.withdraw(app, reference, purpose, peer).await.expect("ends");
+        };
+        for n in 0..6 {
+            let linking = PurposeKind::CrossAppLinking;
+            withdraw("messenger", &name(n), linking, Some("photos")).await;
+            withdraw("photos", &name(n), linking, Some("messenger")).await;
+            withdraw("photos", &name(n), PurposeKind::Relevance, None).await;
+        }
+        withdraw("social", "taught1", PurposeKind::Relevance, None).await;
+        assert_eq!(violated(world).await, ["I-2"]);
+        let lent = ["exposure.no_live_grant", "lender.no_live_grant", "loan.no_live_grant"];
+        assert_eq!(codes(world).await, lent.map(str::to_owned).into());
+        for n in 0..40 {
+            withdraw("messenger", &name(n), PurposeKind::BusinessMessages, None).await;
+            withdraw("messenger", &name(n), PurposeKind::Relevance, None).await;
+        }
+        assert_eq!(violated(world).await, ["I-2"]);
+        let found = codes(world).await;
+        assert!(found.contains("score.no_live_grant") && found.contains("list_row.no_live_grant"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_score_of_a_frozen_account_is_found() {
+    on_both(|db| async move {
+        let town = Town::new(db, 40, 0).await;
+        bind_keys(&town.world).await;
+        town.list(town.request(20)).await.expect("a list is built");
+        assert_eq!(violated(&town.world).await, Vec::<String>::new());
+        town.tamper(KEEP_FROZEN, values![]).await;
+        town.tamper(FREEZE, values![1_i64]).await;
+        assert_eq!(violated(&town.world).await, ["I-2"]);
+        assert_eq!(codes(&town.world).await, ["score.frozen".to_owned()].into());
+    })
+    .await;
+}
