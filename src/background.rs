@@ -11,6 +11,8 @@ use crate::app::App;
 use crate::audience::http::workshop;
 use crate::audience::request::{self, BUILD_JOB, Order};
 use crate::audience::{AudienceError, build};
+use crate::audit::invariants::Verdict;
+use crate::audit::invariants::runs::{self, RUN_JOB};
 use crate::consent::{self, Command, ConsentError};
 use crate::db;
 use crate::db::group::GroupError;
@@ -56,11 +58,30 @@ pub fn worker(app: &App) -> Worker {
 
 /// Every kind of job and what runs it.
 fn handlers(app: &App) -> Handlers {
-    let lists = app.clone();
-    Handlers::default().with(BUILD_JOB, move |job| {
-        let app = lists.clone();
-        async move { build_list(&app, &job).await }
-    })
+    let (lists, audits) = (app.clone(), app.clone());
+    Handlers::default()
+        .with(BUILD_JOB, move |job| {
+            let app = lists.clone();
+            async move { build_list(&app, &job).await }
+        })
+        .with(RUN_JOB, move |job| {
+            let app = audits.clone();
+            async move { check_invariants(&app, &job).await }
+        })
+}
+
+/// Checks all invariants and keeps the report; what is violated is said aloud.
+async fn check_invariants(app: &App, job: &Job) -> Result<(), Failure> {
+    let made = runs::make(&app.db, &app.keys, job.id, app.now(), &|_, _, _| {}).await;
+    let report = made.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "invariants were not checked");
+        Failure::Retry("audit.unfinished")
+    })?;
+    for checked in report.with(Verdict::Violated) {
+        let (id, violations) = (&checked.id, checked.violations);
+        tracing::error!(id, violations, "an invariant is violated");
+    }
+    Ok(())
 }
 
 /// Builds the list that a request asked for.
@@ -120,7 +141,8 @@ pub async fn run(app: &App, stop: impl Future<Output = ()>) {
 }
 
 /// Finishes erasures that broke off, ends consents whose time has run out, removes the rows of
-/// expired lists, and deletes old sessions, kept answers and marks of signals.
+/// expired lists, and deletes old sessions, kept answers and marks of signals. The first sweep of a
+/// day orders the check of the invariants.
 pub async fn sweep(app: &App) -> Result<(), SweepError> {
     let replayed = rights::replay_erasures(&app.db, &app.keys, &app.erasures, app.now()).await;
     // What cannot be read must not keep the rest from being cleaned.
@@ -131,6 +153,7 @@ pub async fn sweep(app: &App) -> Result<(), SweepError> {
     let before = app.now().minus(app.settings.access.session_lasts());
     sessions::forget(&mut tx, before).await?;
     signals::forget_old(&mut tx, app.now()).await?;
+    runs::order_nightly(&mut tx, &mut app.rng(), app.now()).await?;
     tx.commit().await?;
     replayed?;
     expired.map(drop)

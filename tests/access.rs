@@ -56,6 +56,8 @@ const OPERATIONS: &[(&str, Who)] = &[
     ("GET /v1/bots/{bot}/versions", Only(&[Business])),
     ("POST /v1/batch", Only(&[App])),
     ("GET /v1/audit/accounts/{subject}/timeline", Only(&[Officer])),
+    ("GET /v1/audit/invariants", Only(&[Officer])),
+    ("POST /v1/audit/invariants", Only(&[Officer])),
     ("GET /v1/audit/lists/{id}", Only(&[Officer])),
     ("GET /v1/businesses", Only(&[Operator])),
     ("POST /v1/businesses", Only(&[Operator])),

@@ -4,6 +4,7 @@ mod consent_to_list;
 mod erasure;
 mod first_list;
 mod import;
+mod invariants;
 mod join_attack;
 mod kill;
 mod list_at_the_command_line;

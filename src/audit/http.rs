@@ -2,23 +2,31 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use volens_privacy::SubjectId;
 
+use super::invariants::Report;
+use super::invariants::runs;
 use super::{AuditError, Timeline, timeline};
 use crate::app::App;
 use crate::audience::replay::{Replay, replay};
 use crate::audience::request;
-use crate::ids::ListId;
+use crate::ids::{JobId, ListId, hex};
 use crate::web::callers::Officer;
 use crate::web::extract::Path;
+use crate::web::idempotency::Repeat;
 use crate::web::json::Json;
 use crate::web::problem::{ApiResult, Problem};
 
 /// Operations of the API.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(show_timeline)).routes(routes!(replay_list))
+    OpenApiRouter::new()
+        .routes(routes!(show_timeline))
+        .routes(routes!(replay_list))
+        .routes(routes!(last_run, order_run))
 }
 
 impl From<AuditError> for Problem {
@@ -67,4 +75,55 @@ async fn replay_list(
     let mut tx = app.db.read().await?;
     let business = request::owner(&mut tx, id).await?;
     Ok(Json(replay(&mut tx, &app.keys, business, id, app.now(), &|_, _| {}).await?))
+}
+
+/// The last run over the invariants.
+#[derive(Serialize, utoipa::ToSchema)]
+struct LastRun {
+    /// Seconds since it was made.
+    age_seconds: Option<u64>,
+    /// Ledger index of the entry that holds its hash.
+    entry: Option<u64>,
+    /// SHA-256 of the report's canonical JSON (RFC 8785), lower-case hexadecimal.
+    sha256: Option<String>,
+    /// What was looked at and what was found; nothing before the first run.
+    report: Option<Report>,
+}
+
+/// The result of the last check of the invariants, with its age.
+///
+/// They are checked every night, and when `POST /v1/audit/invariants` asks for it.
+#[utoipa::path(get, path = "/v1/audit/invariants", tag = "audit",
+    security(("key" = []), ("session" = [])), responses((status = 200, body = LastRun)))]
+async fn last_run(Officer: Officer, State(app): State<App>) -> ApiResult<Json<LastRun>> {
+    let run = runs::last(&mut app.db.read().await?).await?;
+    Ok(Json(LastRun {
+        age_seconds: run.as_ref().map(|run| app.now().since(run.report.at).as_secs()),
+        entry: run.as_ref().map(|run| run.entry),
+        sha256: run.as_ref().map(|run| hex(&run.sha256)),
+        report: run.map(|run| run.report),
+    }))
+}
+
+/// A check that was asked for.
+#[derive(Serialize, utoipa::ToSchema)]
+struct RunOrdered {
+    /// The job that makes it.
+    #[schema(value_type = String)]
+    job: JobId,
+}
+
+/// Check all invariants in the background.
+#[utoipa::path(post, path = "/v1/audit/invariants", tag = "audit",
+    security(("key" = []), ("session" = [])), responses((status = 202, body = RunOrdered)))]
+async fn order_run(
+    Officer: Officer,
+    State(app): State<App>,
+    repeat: Repeat,
+) -> ApiResult<Response> {
+    let mut tx = app.db.begin().await?;
+    let job = runs::order(&mut tx, &mut app.rng(), app.now()).await?;
+    let answer = repeat.answer(&app, &mut tx, StatusCode::ACCEPTED, &RunOrdered { job }).await?;
+    tx.commit().await?;
+    Ok(answer)
 }

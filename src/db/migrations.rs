@@ -33,6 +33,7 @@ const MIGRATIONS: &[Texts] = migrations![
     11 "0011_privacy_links",
     12 "0012_imports",
     13 "0013_rights",
+    14 "0014_audit",
 ];
 
 /// The newest migration this program knows.

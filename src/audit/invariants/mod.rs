@@ -12,6 +12,7 @@ mod links;
 mod log;
 mod records;
 mod registry;
+pub mod runs;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,11 @@
-//! What must not be, in SQL. Each answers some examples and `n`, the number of all.
+//! What must not be, in SQL: each statement answers some examples and `n`, the number of all. And the
+//! runs that were made.
 
-use volens_privacy::SubjectId;
+use volens_privacy::{SubjectId, Timestamp};
 
-use crate::db::{self, Tx, statements, values};
+use super::runs::Run;
+use crate::db::{self, Tx, Value, statements, values};
+use crate::ids::JobId;
 
 statements! {
     COUNT_LINKS = "select (select count(*) from link_tokens) + (select count(*) from links) as n";
@@ -97,6 +100,13 @@ statements! {
                               from ledger_checkpoints where log = 'main') c
                         where created_at < before - 1000000
                         order by size limit 20";
+
+    ADD_RUN = "insert into audit_runs (id, at, ledger_size, report, hash, entry)
+               values ($1, $2, $3, $4, $5, $6)";
+    HAS_RUN = "select count(*) as n from audit_runs where id = $1";
+    LAST_RUN = "select report, hash, entry from audit_runs order by at desc, entry desc limit 1";
+    FORGET_RUNS = "delete from audit_runs where at < $1";
+    BEGIN_NIGHT = "insert into audit_nights (day) values ($1) on conflict (day) do nothing";
 }
 
 /// Up to `limit` accounts whose id is greater than `after`.
@@ -120,4 +130,45 @@ pub(super) async fn wrapping_versions(tx: &mut Tx) -> db::Result<Vec<(Option<u32
             Ok((version, row.get("n")?))
         })
         .collect()
+}
+
+/// Keeps a run; `json` is its report.
+pub(super) async fn add_run(tx: &mut Tx, job: JobId, run: &Run, json: Vec<u8>) -> db::Result<()> {
+    let text = String::from_utf8(json).map_err(|_| unreadable())?;
+    let row = vec![
+        job.into(),
+        run.report.at.into(),
+        Value::count(run.report.ledger_size)?,
+        text.into(),
+        run.sha256.into(),
+        Value::count(run.entry)?,
+    ];
+    tx.execute(ADD_RUN, row).await.map(drop)
+}
+
+/// Whether this job's run was kept.
+pub(super) async fn has_run(tx: &mut Tx, job: JobId) -> db::Result<bool> {
+    let runs: u64 = tx.fetch_one(HAS_RUN, values![job]).await?.get("n")?;
+    Ok(runs > 0)
+}
+
+pub(super) async fn last_run(tx: &mut Tx) -> db::Result<Option<Run>> {
+    let Some(row) = tx.fetch_optional(LAST_RUN, values![]).await? else { return Ok(None) };
+    let report: String = row.get("report")?;
+    let report = serde_json::from_str(&report).map_err(|_| unreadable())?;
+    Ok(Some(Run { report, sha256: row.get("hash")?, entry: row.get("entry")? }))
+}
+
+fn unreadable() -> db::Error {
+    db::Error::Decode("report".to_owned())
+}
+
+/// Removes reports made before `before`.
+pub(super) async fn forget_runs(tx: &mut Tx, before: Timestamp) -> db::Result<u64> {
+    tx.execute(FORGET_RUNS, values![before]).await
+}
+
+/// Claims the nightly run of a day; `false` when it is claimed.
+pub(super) async fn begin_night(tx: &mut Tx, day: Timestamp) -> db::Result<bool> {
+    Ok(tx.execute(BEGIN_NIGHT, values![day]).await? > 0)
 }

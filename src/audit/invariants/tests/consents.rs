@@ -16,7 +16,7 @@ const KEEP_PROFILES: Statement = breaking(
     "drop trigger profiles_end_with_consent",
     "drop trigger profiles_end_with_consent on grants",
 );
-const REJUVENATE: Statement =
+pub(super) const REJUVENATE: Statement =
     same("REJUVENATE", "update accounts set age_band = '16_17' where subject = $1");
 const PROLONG: Statement = same(
     "PROLONG",

@@ -4,6 +4,7 @@
 mod consents;
 mod ledgers;
 mod lists;
+mod runs;
 
 use std::collections::BTreeSet;
 

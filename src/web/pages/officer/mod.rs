@@ -1,6 +1,7 @@
 //! The privacy officer's console: the ledger, what it proves, and whether it holds.
 
 mod entries;
+mod invariants;
 mod lists;
 mod notices;
 mod person;
@@ -25,6 +26,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/officer", get(head))
         .route("/officer/verify", post(verify))
         .merge(entries::routes())
+        .merge(invariants::routes())
         .merge(lists::routes())
         .merge(notices::routes())
         .merge(person::routes())
