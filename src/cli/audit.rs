@@ -115,7 +115,7 @@ fn denied(rank: Option<u32>, code: &str) -> String {
 
 /// Nothing is stored and nothing is appended: this also works beside a running service.
 async fn invariants(context: &Context) -> Result<Exit> {
-    let app = context.app().await?;
+    let app = context.existing().await?;
     let bar = context.output.progress(0, "checking");
     let progress = |invariant: Invariant, done, of| {
         bar.set_message(invariant.id());

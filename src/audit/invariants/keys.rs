@@ -36,7 +36,8 @@ pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
             own.iter().any(|check| check.domain == WRAPPING && check.version == version)
         });
         if !held {
-            look.found_many(wrapped, Finding::new("keys.version_missing").at(WRAPPING));
+            look.found(Finding::new("keys.version_missing").at(WRAPPING));
+            look.more(wrapped - 1);
         }
     }
     Ok(())

@@ -201,12 +201,13 @@ impl Look<'_> {
         self.seen.looked_at += things;
     }
 
-    fn found(&mut self, finding: Finding) {
-        self.found_many(1, finding);
+    /// Counts violations beyond those that were named.
+    fn more(&mut self, violations: u64) {
+        self.seen.violations += violations;
     }
 
-    fn found_many(&mut self, times: u64, example: Finding) {
-        self.seen.violations += times;
+    fn found(&mut self, example: Finding) {
+        self.more(1);
         let alike = self.seen.findings.iter().filter(|kept| kept.code == example.code).count();
         if alike < EXAMPLES {
             self.seen.findings.push(example);
@@ -245,7 +246,7 @@ impl Look<'_> {
         for row in rows {
             self.found(example(row)?);
         }
-        self.seen.violations += all.saturating_sub(rows.len() as u64);
+        self.more(all.saturating_sub(rows.len() as u64));
         Ok(())
     }
 }

@@ -1,15 +1,16 @@
 //! I-6: the ledger, the records that its entries commit to and the grants say the same.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use volens_privacy::SubjectId;
 use volens_privacy::consent::{Decision, Entry};
 use volens_privacy::ledger::{Leaf, LeafKind};
 
-use super::{Finding, Look, store};
+use super::{EXAMPLES, Finding, Look};
 use crate::audit::AuditError;
 use crate::consent::{self, Grant};
-use crate::ledger;
+use crate::{accounts, ledger};
 
 /// Entries looked at together.
 const ENTRIES: u64 = 2048;
@@ -19,19 +20,65 @@ const ACCOUNTS: u32 = 256;
 /// Both directions: from entries to records, and from accounts to entries.
 pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
     let size = ledger::size(look.tx).await?;
+    let mut missing = Missing::default();
     let mut from = 0;
     while from < size {
         let to = size.min(from + ENTRIES);
-        entries(look, from, to).await?;
+        entries(look, &mut missing, from, to).await?;
         look.progress(to, size);
         from = to;
     }
-    let mut after = Vec::new();
+    missing.judge(look);
+    let mut last = None;
     loop {
-        let page = store::accounts_after(look.tx, after, ACCOUNTS).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = last.as_bytes().to_vec();
-        accounts(look, &page).await?;
+        let page = accounts::after(look.tx, last, ACCOUNTS).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        last = page.last().copied();
+        of_accounts(look, &page).await?;
+    }
+}
+
+/// Entries about consent that have no record. Only the records of erased accounts may be missing, and
+/// exactly as many as their entries say (GDPR Art. 17).
+#[derive(Default)]
+struct Missing {
+    entries: u64,
+    erased: u64,
+    examples: Vec<u64>,
+}
+
+impl Missing {
+    fn note(&mut self, entry: u64) {
+        self.entries += 1;
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(entry);
+        }
+    }
+
+    fn erase(&mut self, leaf: &Leaf) {
+        let detail = leaf.detail().filter(|_| leaf.kind() == LeafKind::AccountErased);
+        let records = detail.and_then(|detail| detail.get("records"));
+        self.erased += records.and_then(serde_json::Value::as_u64).unwrap_or_default();
+    }
+
+    /// Which of the missing ones are too many cannot be told when some may be missing.
+    fn judge(&self, look: &mut Look<'_>) {
+        let surplus = self.entries.saturating_sub(self.erased);
+        if self.erased == 0 {
+            for entry in &self.examples {
+                look.found(Finding::new("entry.record_missing").entry(*entry));
+            }
+            look.more(surplus - self.examples.len() as u64);
+        } else if surplus > 0 {
+            look.found(Finding::new("entry.record_missing"));
+            look.more(surplus - 1);
+        }
+        if self.erased > self.entries {
+            look.found(Finding::new("erasure.records_remain"));
+            look.more(self.erased - self.entries - 1);
+        }
     }
 }
 
@@ -39,9 +86,14 @@ fn is_decision(kind: LeafKind) -> bool {
     Decision::ALL.into_iter().any(|decision| decision.leaf_kind() == kind)
 }
 
-/// Every entry about a consent has one record, and no other entry has any. Without this a record
-/// could be deleted and with it a withdrawal.
-async fn entries(look: &mut Look<'_>, from: u64, to: u64) -> Result<(), AuditError> {
+/// Every entry about a consent has one record, unless it went with its account, and no other entry has
+/// any. Without this a record could be deleted and with it a withdrawal.
+async fn entries(
+    look: &mut Look<'_>,
+    missing: &mut Missing,
+    from: u64,
+    to: u64,
+) -> Result<(), AuditError> {
     let mut recorded: BTreeMap<u64, u64> = BTreeMap::new();
     for entry in consent::recorded(look.tx, from, to).await? {
         *recorded.entry(entry).or_default() += 1;
@@ -51,20 +103,23 @@ async fn entries(look: &mut Look<'_>, from: u64, to: u64) -> Result<(), AuditErr
         let Ok(leaf) = Leaf::parse(&bytes) else { continue };
         let decision = is_decision(leaf.kind());
         look.looked(u64::from(decision));
-        if records != u64::from(decision) {
-            let code = if records == 0 { "entry.record_missing" } else { "entry.record_surplus" };
-            look.found(Finding::new(code).entry(index));
+        missing.erase(&leaf);
+        match records.cmp(&u64::from(decision)) {
+            Ordering::Less => missing.note(index),
+            Ordering::Equal => {}
+            Ordering::Greater => look.found(Finding::new("entry.record_surplus").entry(index)),
         }
     }
     for (index, records) in recorded {
-        look.found_many(records, Finding::new("record.entry_missing").entry(index));
+        look.found(Finding::new("record.entry_missing").entry(index));
+        look.more(records - 1);
     }
     Ok(())
 }
 
 /// Opens the records of these accounts and compares them with their entries, and the live grants with
 /// the last decision about the same thing.
-async fn accounts(look: &mut Look<'_>, page: &[SubjectId]) -> Result<(), AuditError> {
+async fn of_accounts(look: &mut Look<'_>, page: &[SubjectId]) -> Result<(), AuditError> {
     let grants = consent::grants_of(look.tx, page).await?;
     let histories = histories(look, page).await?;
     for subject in page {

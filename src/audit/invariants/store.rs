@@ -1,7 +1,7 @@
 //! What must not be, in SQL: each statement answers some examples and `n`, the number of all. And the
 //! runs that were made.
 
-use volens_privacy::{SubjectId, Timestamp};
+use volens_privacy::Timestamp;
 
 use super::runs::Run;
 use crate::db::{self, Tx, Value, statements, values};
@@ -82,8 +82,6 @@ statements! {
                  where a.age_band in ({list})
                  order by m.subject, m.kind limit 20";
 
-    ACCOUNTS_AFTER = "select subject from accounts where subject > $1 order by subject limit $2";
-
     WRAPPING_VERSIONS = "select version, count(*) as n
                          from (select substr(wrapped, 1, 4) as version from account_keys
                                union all select substr(wrapped_key, 1, 4) from conversations) w
@@ -107,16 +105,6 @@ statements! {
     LAST_RUN = "select report, hash, entry from audit_runs order by at desc, entry desc limit 1";
     FORGET_RUNS = "delete from audit_runs where at < $1";
     BEGIN_NIGHT = "insert into audit_nights (day) values ($1) on conflict (day) do nothing";
-}
-
-/// Up to `limit` accounts whose id is greater than `after`.
-pub(super) async fn accounts_after(
-    tx: &mut Tx,
-    after: Vec<u8>,
-    limit: u32,
-) -> db::Result<Vec<SubjectId>> {
-    let rows = tx.fetch(ACCOUNTS_AFTER, values![after, limit]).await?;
-    rows.iter().map(|row| row.get("subject")).collect()
 }
 
 /// Versions of the root that keys are wrapped under, and how many of each; nothing for bytes that

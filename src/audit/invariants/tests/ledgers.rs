@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use serde_json::json;
+use volens_privacy::PurposeKind;
 use volens_privacy::ledger::{Leaf, LeafKind};
 
 use super::{breaking, codes, healthy, same, tamper, violated};
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
 use crate::db::{Statement, values};
-use crate::ledger;
+use crate::{ledger, rights};
 
 const OPEN_NODES: Statement = breaking(
     "OPEN_NODES",
@@ -63,6 +64,24 @@ async fn a_changed_hash_and_a_lost_checkpoint_are_found() {
 async fn a_deleted_record_is_found_by_its_entry() {
     on_both(|db| async move {
         let (world, anna) = healthy(db).await;
+        assert_eq!(tamper(&world, FORGET_WITHDRAWAL, values![anna]).await, 1);
+        assert_eq!(violated(&world).await, ["I-6"]);
+        assert_eq!(codes(&world).await, ["entry.record_missing".to_owned()].into());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_erasure_explains_its_own_records_and_no_other() {
+    on_both(|db| async move {
+        let (world, anna) = healthy(db).await;
+        let otto = world.account("messenger", "otto").await;
+        world.give("messenger", "otto", PurposeKind::Relevance).await;
+        let mut tx = world.db.begin().await.expect("begins");
+        let now = world.clock.now();
+        rights::erase(&mut tx, &world.keys, otto, now).await.expect("is erased");
+        tx.commit().await.expect("commits");
+        assert_eq!(violated(&world).await, Vec::<String>::new());
         assert_eq!(tamper(&world, FORGET_WITHDRAWAL, values![anna]).await, 1);
         assert_eq!(violated(&world).await, ["I-6"]);
         assert_eq!(codes(&world).await, ["entry.record_missing".to_owned()].into());
