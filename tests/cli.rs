@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use volens::access::Caller;
 use volens::db::testing::{FreshPostgres, FreshSqlite, skipped};
+use volens_privacy::AppId;
+
+use crate::support::TestApp;
 
 /// The program with its data in `directory` and nothing else of the environment that is ours.
 fn volens(directory: &Path) -> Command {
@@ -90,6 +94,44 @@ fn a_password_comes_from_standard_input_and_has_a_length() {
     };
     assert_eq!(make("a@example.org", b"short\n"), Some(2));
     assert_eq!(make("a@example.org", b"correct horse battery\n"), Some(0));
+}
+
+#[tokio::test]
+async fn what_is_left_of_an_erased_account_is_searched_and_purged() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let address = format!("sqlite:{}", data.join("volens.db").display());
+    let search = || {
+        let mut child = volens(directory.path())
+            .args(["audit", "erasure", "--app", "messenger", "--json"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        child.stdin.take().expect("a pipe").write_all(b"anna-4711\n").expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!text.contains("4711"), "it repeats nothing: {text}");
+        (output.status.code(), text)
+    };
+
+    let test = TestApp::open_in(&data, &address, &[]).await;
+    let messenger = test.new_app("messenger").await;
+    let made = messenger.put("/v1/accounts/anna-4711", serde_json::json!({})).await;
+    assert_eq!(made.status, 201);
+    test.app.db.close().await;
+    let (code, found) = search();
+    assert_eq!(code, Some(3), "{found}");
+    assert!(found.contains("account_references.tag"), "{found}");
+
+    let test = TestApp::open_in(&data, &address, &[]).await;
+    let caller = Caller::App(AppId::parse("messenger").expect("a slug"));
+    test.client_of(&caller).await.delete("/v1/accounts/anna-4711").await.expect(200);
+    test.app.db.close().await;
+    assert_eq!(json(&run(directory.path(), &["purge", "--json"]))["complete"], true);
+    let (code, found) = search();
+    assert_eq!(code, Some(0), "{found}");
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
-use volens_privacy::LogVerifier;
+use volens_privacy::{AppId, LogVerifier, SubjectId};
 
 use super::output::Stop;
 use super::{Context, Exit};
@@ -15,7 +15,9 @@ use crate::audience::export::read::{FileReport, read};
 use crate::audience::replay::{Replay, replay};
 use crate::audience::request;
 use crate::audit::invariants::{self, Finding, Invariant, Report, Verdict};
+use crate::db::Trace;
 use crate::ids::ListId;
+use crate::rights::traces::{self, Remembered};
 
 /// What `audit` takes.
 #[derive(clap::Args)]
@@ -44,6 +46,16 @@ enum Action {
         #[arg(long, value_name = "VKEY")]
         key: Option<String>,
     },
+    /// Look for what is left of an erased account: in every table, and in every byte of an SQLite
+    /// file. The reference is read from standard input.
+    Erasure {
+        /// Whose user it was
+        #[arg(long)]
+        app: AppId,
+        /// The account's random id, where somebody noted it before
+        #[arg(long, value_name = "ID")]
+        subject: Option<SubjectId>,
+    },
 }
 
 /// Runs `volens audit …`.
@@ -52,7 +64,31 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         Action::List { id } => list(id, context).await,
         Action::Invariants => invariants(context).await,
         Action::Export { file, format, key } => export(file, format, key, context).await,
+        Action::Erasure { app, subject } => erasure(&app, subject, context).await,
     }
+}
+
+async fn erasure(of: &AppId, subject: Option<SubjectId>, context: &Context) -> Result<Exit> {
+    // Standard input, because a command line is seen by every user of the machine.
+    let reference = std::io::read_to_string(std::io::stdin())?;
+    let reference = reference.trim_end_matches(['\r', '\n']);
+    ensure!(!reference.is_empty(), "give the account's reference on standard input");
+    let app = context.existing().await?;
+    let mut remembered = Remembered::reference(&app.keys, of, reference);
+    if let Some(subject) = subject {
+        remembered = remembered.and_subject(subject);
+    }
+    let traces = traces::search(&app.db, &remembered).await?;
+    app.db.close().await;
+    let text = if traces.is_empty() {
+        "nothing is left".to_owned()
+    } else {
+        let line = |trace: &Trace| format!("{} × {} in {}", trace.times, trace.what, trace.place);
+        traces.iter().map(line).collect::<Vec<_>>().join("\n")
+    };
+    let ok = traces.is_empty();
+    context.output.result(&serde_json::json!({"ok": ok, "traces": traces}), text)?;
+    Ok(if ok { Exit::Ok } else { Exit::VerificationFailed })
 }
 
 #[derive(Serialize)]

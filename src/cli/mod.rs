@@ -28,6 +28,7 @@ mod logging;
 mod migrate;
 mod openapi;
 pub mod output;
+mod purge;
 mod receipt;
 mod scratch;
 mod serve;
@@ -87,6 +88,8 @@ commands! {
     Accounts => accounts;
     /// Bring the database to this version and stop.
     Migrate => migrate;
+    /// Rewrite the database so that nothing of what was deleted is left in its files.
+    Purge => purge;
     /// Check disk, database, keys, ledger and clock.
     Doctor => doctor;
     /// Print the OpenAPI document.

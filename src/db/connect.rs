@@ -23,10 +23,10 @@ pub enum Engine {
 
 /// A database with its schema up to date. Cheap to clone.
 #[derive(Clone)]
-pub struct Db(Pools);
+pub struct Db(pub(super) Pools);
 
 #[derive(Clone)]
-enum Pools {
+pub(super) enum Pools {
     /// SQLite allows one writer; giving it one connection turns lock errors into a queue.
     Sqlite {
         writer: SqlitePool,

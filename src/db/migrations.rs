@@ -34,6 +34,7 @@ const MIGRATIONS: &[Texts] = migrations![
     12 "0012_imports",
     13 "0013_rights",
     14 "0014_audit",
+    15 "0015_purge",
 ];
 
 /// The newest migration this program knows.

@@ -15,6 +15,7 @@ mod coverage;
 mod error;
 pub mod group;
 mod migrations;
+mod purge;
 mod row;
 mod statement;
 #[cfg(feature = "testing")]
@@ -27,6 +28,7 @@ mod value;
 pub use connect::{Db, Engine};
 pub use error::Error;
 pub use migrations::{SCHEMA_VERSION, migration_texts};
+pub use purge::{Needle, Trace};
 pub use row::{Cell, Row};
 pub use statement::Statement;
 pub(crate) use statement::statements;

@@ -42,6 +42,11 @@ impl Columns {
         let mut tx = db.read().await?;
         let latest = db::changes::latest(&mut tx).await?;
         let mut changed = BTreeSet::new();
+        if *seen < store::forgotten(&mut tx).await? && *seen > 0 {
+            // Somebody is gone whose mark is gone, too: nothing in the table is certain.
+            *self.table.write().unwrap_or_else(PoisonError::into_inner) = Table::default();
+            *seen = 0;
+        }
         if latest > *seen {
             for delta in Delta::ALL {
                 changed.extend(store::changed(&mut tx, delta, *seen, latest).await?);
@@ -58,6 +63,13 @@ impl Columns {
         *seen = latest;
         Ok(changed.len())
     }
+}
+
+/// Forgets the marks that removed accounts left for [`Columns`]: the last place with their random ids.
+/// Tables that have not seen them all are built anew at their next refresh.
+pub async fn forget_removed(tx: &mut Tx) -> Result<u64> {
+    let latest = db::changes::latest(tx).await?;
+    store::forget_removed(tx, latest).await
 }
 
 /// What is known about these accounts now; those that are gone are left out. This is the slow path:

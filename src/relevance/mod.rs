@@ -23,7 +23,7 @@ mod table;
 mod tests;
 pub mod training;
 
-pub use columns::{Columns, known};
+pub use columns::{Columns, forget_removed, known};
 pub use exposures::{
     Exposure, Goal, Noted, Occasion, Outcome, OutcomeKind, forget_list, record_exposures,
     record_met, record_outcomes,

@@ -17,6 +17,9 @@ statements! {
     CHANGED_GRANTS = "select distinct subject from grants where changed > $1 and changed <= $2";
     CHANGED_PROFILES = "select subject from profiles where changed > $1 and changed <= $2";
     REMOVED = "select subject from removed_accounts where changed > $1 and changed <= $2";
+    FORGOTTEN = "select value from counters where name = 'removed_forgotten'";
+    NOTE_FORGOTTEN = "update counters set value = $1 where name = 'removed_forgotten'";
+    FORGET_REMOVED = "delete from removed_accounts where changed <= $1";
     LIVE = "select subject, purpose from grants where state = 'given' and subject in ({list})";
     ADD_EXPOSURES = "insert into exposures (subject, id, app, business, campaign, list, arm,
         treated, at, closes_at, propensity, features) values {rows} on conflict do nothing";
@@ -69,6 +72,16 @@ pub(super) async fn changed(
     };
     let rows = tx.fetch(statement, values![after, until]).await?;
     rows.iter().map(|row| Ok(row.get("subject")?)).collect()
+}
+
+/// The change up to which marks of removed accounts were forgotten.
+pub(super) async fn forgotten(tx: &mut Tx) -> Result<i64> {
+    Ok(tx.fetch_one(FORGOTTEN, values![]).await?.get("value")?)
+}
+
+pub(super) async fn forget_removed(tx: &mut Tx, until: i64) -> Result<u64> {
+    tx.execute(NOTE_FORGOTTEN, values![until]).await?;
+    Ok(tx.execute(FORGET_REMOVED, values![until]).await?)
 }
 
 pub(super) async fn live(

@@ -26,6 +26,7 @@ impl From<RightsError> for Problem {
             RightsError::Account(error) => error.into(),
             RightsError::Ledger(error) => error.into(),
             RightsError::Journal(error) => Self::internal(&error),
+            RightsError::Relevance(error) => Self::internal(&error),
             RightsError::Db(error) => error.into(),
         }
     }

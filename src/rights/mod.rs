@@ -11,6 +11,7 @@
 pub mod http;
 mod journal;
 mod store;
+pub mod traces;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use crate::accounts::{self, AccountError};
 use crate::consent;
 use crate::db::{self, Db, Tx};
 use crate::ledger::{self, LedgerError};
+use crate::relevance::RelevanceError;
 
 /// Accounts looked at in one go when erasures are replayed.
 const PAGE: u32 = 4096;
@@ -42,6 +44,9 @@ pub enum RightsError {
     /// The journal beside the key ring cannot be read or written.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The marks of removed accounts could not be forgotten.
+    #[error(transparent)]
+    Relevance(#[from] RelevanceError),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] db::Error),

@@ -1,15 +1,18 @@
 //! What is demanded happens, all of it, and lasts.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use volens_privacy::PurposeKind;
 use volens_privacy::ledger::Leaf;
 
+use super::traces::{Remembered, TABLES};
 use super::*;
 use crate::accounts::Registration;
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
-use crate::db::{Statement, values};
+use crate::db::{Engine, Statement, Trace, values};
+use crate::relevance::Columns;
 use crate::testing::{World, app};
 
 /// Anna in two apps that are linked, and Otto, who has nothing to do with it.
@@ -178,6 +181,137 @@ async fn decisions_and_erasures_at_once_leave_no_remains() {
         let mut tx = world.db.read().await.expect("a snapshot");
         assert_eq!(store::holdings(&mut tx, anna).await.expect("counts"), Removed::default());
         assert!(consent::grants_of(&mut tx, &[anna]).await.expect("grants").is_empty());
+    })
+    .await;
+}
+
+/// The one value of one row.
+async fn bytes(world: &World, text: &'static str, subject: SubjectId) -> Vec<u8> {
+    let one = Statement::new("rights::tests", "ONE", text, text);
+    let mut tx = world.db.read().await.expect("a snapshot");
+    let row = tx.fetch_one(one, values![subject]).await.expect("a row");
+    row.get("value").expect("bytes")
+}
+
+#[tokio::test]
+async fn a_purge_leaves_nothing_and_the_search_sees_what_was_there() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        for n in 0..40 {
+            world.account("messenger", &format!("before{n}")).await;
+        }
+        let (anna, _) = people(&world).await;
+        for n in 0..40 {
+            world.account("messenger", &format!("after{n}")).await;
+        }
+        let wrapped = "select wrapped as value from account_keys where subject = $1";
+        let remembered = Remembered::reference(&world.keys, &app("messenger"), "anna")
+            .and_subject(anna)
+            .and_key(bytes(&world, wrapped, anna).await);
+        let traces = async || traces::search(&world.db, &remembered).await.expect("looks");
+        let tables = |traces: &[Trace]| {
+            let mut places: Vec<String> = traces.iter().map(|trace| trace.place.clone()).collect();
+            places.retain(|place| !place.starts_with("volens.db"));
+            places.sort();
+            places
+        };
+        let in_files =
+            |traces: &[Trace]| traces.iter().any(|trace| trace.place.starts_with("volens.db"));
+        let sqlite = world.db.engine() == Engine::Sqlite;
+
+        let before = traces().await;
+        let expected = [
+            "account_keys.subject",
+            "account_keys.wrapped",
+            "account_references.subject",
+            "account_references.tag",
+            "accounts.subject",
+            "consent_records.subject",
+            "grants.subject",
+            "link_tokens.subject",
+        ];
+        assert_eq!(tables(&before), expected);
+        assert_eq!(in_files(&before), sqlite);
+        assert!(before.iter().all(|trace| trace.what != "reference"), "never stored");
+
+        let directory = tempfile::tempdir().expect("a directory");
+        let now = world.clock.now();
+        let done = erase_for_good(&world.db, &world.keys, &journal(&directory), anna, now).await;
+        done.expect("it is done");
+        let erased = traces().await;
+        assert_eq!(tables(&erased), ["removed_accounts.subject"]);
+        assert_eq!(in_files(&erased), sqlite, "deleted is not yet gone from the files");
+
+        assert!(traces::purge(&world.db).await.expect("purges"), "nobody reads");
+        assert_eq!(traces().await, []);
+    })
+    .await;
+}
+
+const NAMING: Statement = Statement::new(
+    "rights::tests",
+    "NAMING",
+    "select distinct m.name as name from sqlite_schema m join pragma_table_info(m.name) c
+     where m.type = 'table' and c.name in ('subject', 'lender')",
+    "select distinct c.table_name::text as name from information_schema.columns c
+     join information_schema.tables t
+       on t.table_schema = c.table_schema and t.table_name = c.table_name
+     where c.table_schema = current_schema() and t.table_type = 'BASE TABLE'
+       and c.column_name in ('subject', 'lender')",
+);
+const CASCADING: Statement = Statement::new(
+    "rights::tests",
+    "CASCADING",
+    "select m.name as name, k.\"table\" as parent from sqlite_schema m
+     join pragma_foreign_key_list(m.name) k where m.type = 'table' and k.on_delete = 'CASCADE'",
+    "select conrelid::regclass::text as name, confrelid::regclass::text as parent
+     from pg_constraint where contype = 'f' and confdeltype = 'c'",
+);
+
+#[tokio::test]
+async fn every_table_that_names_an_account_goes_with_it_and_is_purged() {
+    on_both(|db| async move {
+        let mut tx = db.read().await.expect("a snapshot");
+        let text = |row: &db::Row, column| row.get::<String>(column).expect("a name");
+        let naming = tx.fetch(NAMING, values![]).await.expect("a catalog");
+        let keys = tx.fetch(CASCADING, values![]).await.expect("a catalog");
+        let keys: Vec<_> =
+            keys.iter().map(|row| (text(row, "name"), text(row, "parent"))).collect();
+        let mut going: BTreeSet<String> = ["accounts".to_owned()].into();
+        while let Some((name, _)) =
+            keys.iter().find(|(name, parent)| going.contains(parent) && !going.contains(name))
+        {
+            going.insert(name.clone());
+        }
+        // The mark that tables in memory need; a purge forgets it.
+        going.insert("removed_accounts".to_owned());
+        let naming: BTreeSet<String> = naming.iter().map(|row| text(row, "name")).collect();
+        assert!(naming.len() > 10);
+        assert_eq!(naming.difference(&going).collect::<Vec<_>>(), Vec::<&String>::new());
+        let purged: BTreeSet<String> = TABLES.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(going.difference(&purged).collect::<Vec<_>>(), Vec::<&String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tables_in_memory_lose_whoever_is_gone_also_when_the_mark_is() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let (anna, _) = people(&world).await;
+        let (seen, late) = (Columns::default(), Columns::default());
+        let messenger = app("messenger");
+        let count = async |columns: &Columns| {
+            columns.refresh(&world.db, &world.keys).await.expect("refreshes");
+            columns.read().of_app(&messenger).len()
+        };
+        assert_eq!((count(&seen).await, count(&late).await), (2, 2));
+        let mut tx = world.db.begin().await.expect("begins");
+        erase(&mut tx, &world.keys, anna, world.clock.now()).await.expect("erased");
+        tx.commit().await.expect("commits");
+        assert_eq!(count(&seen).await, 1, "by the mark");
+        traces::purge(&world.db).await.expect("purges");
+        assert_eq!((count(&seen).await, count(&late).await), (1, 1), "or by starting anew");
     })
     .await;
 }
