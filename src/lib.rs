@@ -47,7 +47,7 @@ pub fn statements() -> Vec<db::Statement> {
         &audience::statements(),
         &assistant::statements(),
         rights::STATEMENTS,
-        audit::invariants::STATEMENTS,
+        &audit::invariants::statements(),
         web::idempotency::STATEMENTS,
         cli::import_statements(),
         cli::STATEMENTS,

@@ -8,8 +8,9 @@ use volens_privacy::keys::{DataKey, KeyRing};
 use zeroize::Zeroizing;
 
 use super::conversation::Conversation;
-use super::{Reply, Result, Source, store};
-use crate::db::Tx;
+use super::{Reply, Result, Source, phrases, store};
+use crate::db::{self, Tx};
+use crate::ids::{BotId, ConversationId};
 
 /// Who wrote a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -99,6 +100,43 @@ pub async fn read(
         })
     };
     messages.into_iter().map(said).collect()
+}
+
+/// How a conversation began.
+pub struct Beginning {
+    /// The bot it is held with.
+    pub bot: BotId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Whether its first message says, in the language it is held in, that this is a machine.
+    pub labelled: bool,
+}
+
+/// How up to `limit` conversations behind `after` began, each first message opened. One that does not
+/// open is not labelled.
+pub async fn beginnings(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    after: Option<(BotId, ConversationId)>,
+    limit: u32,
+) -> db::Result<Vec<Beginning>> {
+    let page = store::conversations::after(tx, after, limit).await?;
+    let mut beginnings = Vec::with_capacity(page.len());
+    for conversation in page {
+        let first = store::conversations::messages(tx, &conversation, 0, 1).await?.pop();
+        let said = first.filter(|first| first.author == Author::Bot && first.kind == "label");
+        let opened = said.and_then(|first| {
+            let key = conversation.key(keys).ok()?;
+            conversation.opened(&key, &first).ok()
+        });
+        let label = phrases::label(conversation.language);
+        beginnings.push(Beginning {
+            bot: conversation.bot,
+            conversation: conversation.id,
+            labelled: opened.is_some_and(|content| content.text == label),
+        });
+    }
+    Ok(beginnings)
 }
 
 impl Conversation {

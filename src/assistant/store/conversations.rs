@@ -25,6 +25,10 @@ statements! {
            "select bot, conversation, business, language, token_hash, wrapped_key, state, messages,
                    window_start, window_count
             from conversations where bot = $1 and conversation = $2 for update";
+    AFTER = "select bot, conversation, business, language, token_hash, wrapped_key, state, messages,
+                    window_start, window_count
+             from conversations where bot > $1 or (bot = $1 and conversation > $2)
+             order by bot, conversation limit $3";
     CHANGE = "update conversations set state = $3, messages = $4, window_start = $5,
               window_count = $6, waiting_since = coalesce($7, waiting_since)
               where bot = $1 and conversation = $2";
@@ -86,6 +90,19 @@ pub(in crate::assistant) async fn find(
     id: ConversationId,
 ) -> db::Result<Option<Conversation>> {
     tx.fetch_optional(FIND, values![bot, id]).await?.as_ref().map(conversation).transpose()
+}
+
+/// Up to `limit` conversations of all bots behind `last`, in the order of their ids.
+pub(in crate::assistant) async fn after(
+    tx: &mut Tx,
+    last: Option<(BotId, ConversationId)>,
+    limit: u32,
+) -> db::Result<Vec<Conversation>> {
+    // No id is below the empty string of bytes.
+    let ids =
+        |(bot, id): (BotId, ConversationId)| (bot.as_bytes().to_vec(), id.as_bytes().to_vec());
+    let (bot, id) = last.map(ids).unwrap_or_default();
+    tx.fetch(AFTER, values![bot, id, limit]).await?.iter().map(conversation).collect()
 }
 
 /// Like [`find`], and nobody else changes it before this transaction ends.

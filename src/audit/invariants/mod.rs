@@ -5,6 +5,7 @@
 //! ids, never a reference, a phone number or a text. What cannot be checked yet, because the product
 //! keeps nothing of the kind, is reported as not applicable and never as kept.
 
+mod conversations;
 mod derived;
 mod keys;
 mod lifetimes;
@@ -12,10 +13,14 @@ mod links;
 mod log;
 mod records;
 mod registry;
+mod retention;
 pub mod runs;
 mod store;
+mod store_texts;
 #[cfg(test)]
 mod tests;
+mod texts;
+mod topics;
 
 use serde::{Deserialize, Serialize};
 use volens_privacy::{KeyRing, SubjectId, Timestamp};
@@ -24,7 +29,11 @@ use super::AuditError;
 use crate::db::{self, Row, Statement, Tx, Value};
 use crate::ledger;
 pub use registry::Invariant;
-pub(crate) use store::STATEMENTS;
+
+/// Every statement of the invariants.
+pub(crate) fn statements() -> Vec<Statement> {
+    [store::STATEMENTS, store_texts::STATEMENTS].concat()
+}
 
 /// Findings of one code that are kept as examples; all of them are counted.
 const EXAMPLES: usize = 20;

@@ -1,6 +1,8 @@
 //! Which invariants there are, whom they serve, and which check belongs to each.
 
-use super::{Look, derived, keys, lifetimes, links, log, records};
+use super::{
+    Look, conversations, derived, keys, lifetimes, links, log, records, retention, texts, topics,
+};
 use crate::audit::AuditError;
 
 /// A promise about everything that is stored.
@@ -14,16 +16,26 @@ pub enum Invariant {
     LedgerRecomputes,
     /// I-6.
     GrantsAreOnRecord,
+    /// I-8.
+    NothingSensitive,
     /// I-9.
     MinorsAreNotProfiled,
     /// I-10.
     MessagesHaveConsent,
+    /// I-12.
+    NothingTooOld,
     /// I-13.
     NobodyIsPressed,
+    /// I-14.
+    MachinesSaySo,
     /// I-17.
     KeysAreThose,
     /// I-18.
     TimeRunsForward,
+    /// I-19.
+    NoPhoneNumbers,
+    /// I-20.
+    ReadingsAreOnRecord,
 }
 
 /// What is said about an invariant.
@@ -45,18 +57,122 @@ const fn applies(
     Definition { id, title, law, looks_at, absent: None }
 }
 
+/// In the order of [`Invariant`].
+const DEFINITIONS: [Definition; 14] = [
+    applies(
+        "I-1",
+        "No link without two live grants for the same pair of apps",
+        "GDPR Art. 6(1)(a); DMA Art. 5(2)",
+        "link tokens and links, with the grants they name",
+    ),
+    applies(
+        "I-2",
+        "Nothing derived from a person outlives the consent it rests on",
+        "GDPR Art. 7(3), 18",
+        "profiles, exposures, scores, list rows and what was lent to them, with their grants",
+    ),
+    applies(
+        "I-5",
+        "The ledger is what its checkpoints say, and only ever grew",
+        "GDPR Art. 5(2), 7(1)",
+        "every entry, every stored hash and every checkpoint, recomputed",
+    ),
+    applies(
+        "I-6",
+        "Every live grant has its entry, and every entry about consent its record",
+        "GDPR Art. 5(2), 7(1)",
+        "entries about consent; the records of all accounts, opened against them",
+    ),
+    applies(
+        "I-8",
+        "No sensitive topic is kept, asked for or learned",
+        "GDPR Art. 9; DSA Art. 26(3)",
+        "topics of profiles, campaigns and filters; columns of the models in use",
+    ),
+    applies(
+        "I-9",
+        "Nobody known to be a minor is linked, profiled or scored",
+        "GDPR Art. 8; DSA Art. 28(2)",
+        "link tokens, profiles, exposures and scores, with the account's age band",
+    ),
+    Definition {
+        absent: Some("the product sends no messages itself yet"),
+        ..applies(
+            "I-10",
+            "No message leaves without a live consent for messages",
+            "Directive 2002/58/EC Art. 13(1)",
+            "messages that were sent",
+        )
+    },
+    applies(
+        "I-12",
+        "Nothing is kept longer than what it is for",
+        "GDPR Art. 5(1)(e)",
+        "consents past their end, scores of expired lists, counts of old signals",
+    ),
+    Definition {
+        absent: Some("the apps ask, and requests for consent are not recorded here"),
+        ..applies(
+            "I-13",
+            "Nobody is asked again before the time that a refusal gives them",
+            "DMA Art. 5(2); GDPR Art. 7(4)",
+            "requests for consent",
+        )
+    },
+    applies(
+        "I-14",
+        "Every conversation with a bot begins by saying that it is a machine",
+        "AI Act Art. 50(1), (5)",
+        "the first message of every conversation, opened",
+    ),
+    applies(
+        "I-17",
+        "One active key per use, and every key that anything was written with is there",
+        "GDPR Art. 32(1)(a)",
+        "check values of the key ring; the key versions of accounts and conversations",
+    ),
+    applies(
+        "I-18",
+        "No consent lasts longer than its purpose allows, and time does not run back",
+        "GDPR Art. 5(1)(e), 7(1)",
+        "grants, the times of ledger entries and of checkpoints",
+    ),
+    applies(
+        "I-19",
+        "No phone number stands in any text",
+        "GDPR Art. 5(1)(c), 25",
+        "every column of texts but those of a business's own words",
+    ),
+    Definition {
+        absent: Some(
+            "readings are counted nowhere but in the ledger, so there is nothing to compare",
+        ),
+        ..applies(
+            "I-20",
+            "Whoever reads about a person leaves a mark",
+            "GDPR Art. 5(2), 32",
+            "readings of officers and their entries",
+        )
+    },
+];
+
 impl Invariant {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::LinksHaveTwoGrants,
         Self::DerivedHasConsent,
         Self::LedgerRecomputes,
         Self::GrantsAreOnRecord,
+        Self::NothingSensitive,
         Self::MinorsAreNotProfiled,
         Self::MessagesHaveConsent,
+        Self::NothingTooOld,
         Self::NobodyIsPressed,
+        Self::MachinesSaySo,
         Self::KeysAreThose,
         Self::TimeRunsForward,
+        Self::NoPhoneNumbers,
+        Self::ReadingsAreOnRecord,
     ];
 
     /// Its number, `I-1` and so on.
@@ -69,69 +185,8 @@ impl Invariant {
         self.definition().title
     }
 
-    pub(super) const fn definition(self) -> Definition {
-        match self {
-            Self::LinksHaveTwoGrants => applies(
-                "I-1",
-                "No link without two live grants for the same pair of apps",
-                "GDPR Art. 6(1)(a); DMA Art. 5(2)",
-                "link tokens and links, with the grants they name",
-            ),
-            Self::DerivedHasConsent => applies(
-                "I-2",
-                "Nothing derived from a person outlives the consent it rests on",
-                "GDPR Art. 7(3), 18",
-                "profiles, exposures, scores, list rows and what was lent to them, with their grants",
-            ),
-            Self::LedgerRecomputes => applies(
-                "I-5",
-                "The ledger is what its checkpoints say, and only ever grew",
-                "GDPR Art. 5(2), 7(1)",
-                "every entry, every stored hash and every checkpoint, recomputed",
-            ),
-            Self::GrantsAreOnRecord => applies(
-                "I-6",
-                "Every live grant has its entry, and every entry about consent its record",
-                "GDPR Art. 5(2), 7(1)",
-                "entries about consent; the records of all accounts, opened against them",
-            ),
-            Self::MinorsAreNotProfiled => applies(
-                "I-9",
-                "Nobody known to be a minor is linked, profiled or scored",
-                "GDPR Art. 8; DSA Art. 28(2)",
-                "link tokens, profiles, exposures and scores, with the account's age band",
-            ),
-            Self::MessagesHaveConsent => Definition {
-                absent: Some("the product sends no messages itself yet"),
-                ..applies(
-                    "I-10",
-                    "No message leaves without a live consent for messages",
-                    "Directive 2002/58/EC Art. 13(1)",
-                    "messages that were sent",
-                )
-            },
-            Self::NobodyIsPressed => Definition {
-                absent: Some("the apps ask, and requests for consent are not recorded here"),
-                ..applies(
-                    "I-13",
-                    "Nobody is asked again before the time that a refusal gives them",
-                    "DMA Art. 5(2); GDPR Art. 7(4)",
-                    "requests for consent",
-                )
-            },
-            Self::KeysAreThose => applies(
-                "I-17",
-                "One active key per use, and every key that anything was written with is there",
-                "GDPR Art. 32(1)(a)",
-                "check values of the key ring; the key versions of accounts and conversations",
-            ),
-            Self::TimeRunsForward => applies(
-                "I-18",
-                "No consent lasts longer than its purpose allows, and time does not run back",
-                "GDPR Art. 5(1)(e), 7(1)",
-                "grants, the times of ledger entries and of checkpoints",
-            ),
-        }
+    pub(super) fn definition(self) -> &'static Definition {
+        &DEFINITIONS[self as usize]
     }
 }
 
@@ -142,10 +197,16 @@ impl Look<'_> {
             Invariant::DerivedHasConsent => derived::consented(self).await,
             Invariant::LedgerRecomputes => log::recomputes(self).await,
             Invariant::GrantsAreOnRecord => records::check(self).await,
+            Invariant::NothingSensitive => topics::check(self).await,
             Invariant::MinorsAreNotProfiled => derived::adult(self).await,
+            Invariant::NothingTooOld => retention::check(self).await,
+            Invariant::MachinesSaySo => conversations::check(self).await,
             Invariant::KeysAreThose => keys::check(self).await,
             Invariant::TimeRunsForward => lifetimes::check(self).await,
-            Invariant::MessagesHaveConsent | Invariant::NobodyIsPressed => Ok(()),
+            Invariant::NoPhoneNumbers => texts::check(self).await,
+            Invariant::MessagesHaveConsent
+            | Invariant::NobodyIsPressed
+            | Invariant::ReadingsAreOnRecord => Ok(()),
         }
     }
 }

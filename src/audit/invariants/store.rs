@@ -1,10 +1,10 @@
 //! What must not be, in SQL: each statement answers some examples and `n`, the number of all. And the
 //! runs that were made.
 
-use volens_privacy::Timestamp;
+use volens_privacy::{SubjectId, Timestamp};
 
 use super::runs::Run;
-use crate::db::{self, Tx, Value, statements, values};
+use crate::db::{self, Row, Tx, Value, statements, values};
 use crate::ids::JobId;
 
 statements! {
@@ -99,6 +99,24 @@ statements! {
                         where created_at < before - 1000000
                         order by size limit 20";
 
+    CAMPAIGN_TOPICS = "select id, topics as said from campaigns where id > $1 order by id limit $2";
+    LIST_FILTERS = "select id, filter as said from lists where id > $1 order by id limit $2";
+    NEXT_MODEL = "select id, artifact from models
+                  where activated_at is not null and id > $1 order by id limit 1";
+    PROFILED_AFTER = "select subject from profiles where subject > $1 order by subject limit $2";
+
+    COUNT_LASTING = "select (select count(*) from grants) + (select count(*) from scores)
+                          + (select count(*) from signal_refusals) as n";
+    LATE_GRANTS = "select subject, count(*) over () as n from grants
+                   where state = 'given' and expires_at <= $1
+                   order by subject limit 20";
+    LATE_SCORES = "select s.subject, count(*) over () as n from scores s
+                   join lists l on l.business = s.business and l.id = s.list
+                   where l.expires_at <= $1
+                   order by s.subject limit 20";
+    LATE_REFUSALS = "select app, count(*) over () as n from signal_refusals
+                     where day < $1 order by app limit 20";
+
     ADD_RUN = "insert into audit_runs (id, at, ledger_size, report, hash, entry)
                values ($1, $2, $3, $4, $5, $6)";
     HAS_RUN = "select count(*) as n from audit_runs where id = $1";
@@ -159,4 +177,48 @@ pub(super) async fn forget_runs(tx: &mut Tx, before: Timestamp) -> db::Result<u6
 /// Claims the nightly run of a day; `false` when it is claimed.
 pub(super) async fn begin_night(tx: &mut Tx, day: Timestamp) -> db::Result<bool> {
     Ok(tx.execute(BEGIN_NIGHT, values![day]).await? > 0)
+}
+
+/// Something with an id, and a text of it.
+type Named = ([u8; 16], String);
+
+fn named(row: &Row) -> db::Result<Named> {
+    Ok((row.get("id")?, row.get("said")?))
+}
+
+/// Topics of up to `limit` campaigns behind the id `after`, as JSON.
+pub(super) async fn campaign_topics(
+    tx: &mut Tx,
+    after: Vec<u8>,
+    limit: u32,
+) -> db::Result<Vec<Named>> {
+    tx.fetch(CAMPAIGN_TOPICS, values![after, limit]).await?.iter().map(named).collect()
+}
+
+/// Filters of up to `limit` lists behind the id `after`, as JSON.
+pub(super) async fn list_filters(
+    tx: &mut Tx,
+    after: Vec<u8>,
+    limit: u32,
+) -> db::Result<Vec<Named>> {
+    tx.fetch(LIST_FILTERS, values![after, limit]).await?.iter().map(named).collect()
+}
+
+/// The model in use behind the id `after`, with its file.
+pub(super) async fn next_model(
+    tx: &mut Tx,
+    after: Vec<u8>,
+) -> db::Result<Option<([u8; 16], Vec<u8>)>> {
+    let row = tx.fetch_optional(NEXT_MODEL, values![after]).await?;
+    row.map(|row| Ok((row.get("id")?, row.get("artifact")?))).transpose()
+}
+
+/// Up to `limit` accounts with a profile behind the id `after`.
+pub(super) async fn profiled_after(
+    tx: &mut Tx,
+    after: Vec<u8>,
+    limit: u32,
+) -> db::Result<Vec<SubjectId>> {
+    let rows = tx.fetch(PROFILED_AFTER, values![after, limit]).await?;
+    rows.iter().map(|row| row.get("subject")).collect()
 }

@@ -1,0 +1,63 @@
+//! I-19: no phone number stands in any text.
+
+use super::{Finding, Look, store_texts};
+use crate::audit::AuditError;
+
+/// Texts read together.
+const PAGE: u32 = 500;
+
+/// Columns that are not looked at, and why. Every other column of texts is; a test compares both with
+/// the schema.
+#[cfg(test)]
+pub(super) const EXEMPT: &[(&str, &str)] = &[
+    ("businesses.name", "a business's own words"),
+    ("campaigns.name", "a business's own words"),
+    ("campaigns.title", "a business's own words, which may name its own number"),
+    ("campaigns.body", "a business's own words, which may name its own number"),
+    ("bots.name", "a business's own words"),
+    ("bots.persona", "a business's own words"),
+    ("bot_versions.name", "a business's own words"),
+    ("bot_versions.persona", "a business's own words"),
+    ("bot_documents.title", "a business's own words"),
+    ("bot_documents.content", "a business's own words, which may name its own number"),
+    ("bot_documents.url", "a business's own address"),
+    ("bot_passages.title", "a business's own words"),
+    ("bot_passages.body", "a business's own words, which may name its own number"),
+    ("bot_passages.url", "a business's own address"),
+    ("models.card", "figures of a training, whose seed has eight digits"),
+    ("users.email", "the address of a user of the console"),
+    ("users.password", "a hash of Argon2id"),
+    ("ledger_checkpoints.note", "hashes and signatures in base64"),
+];
+
+/// Every text that holds eight digits in a row, looked at more closely. What was found is not told,
+/// only where.
+pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
+    look.looked(store_texts::watched_columns(look.tx.engine()).len() as u64);
+    let mut after = (String::new(), String::new());
+    loop {
+        let page = store_texts::digits_after(look.tx, &after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        for (place, _) in page.iter().filter(|(_, said)| has_phone(said)) {
+            look.found(Finding::new("text.phone_shaped").at(place));
+        }
+        after.clone_from(last);
+    }
+}
+
+/// Whether a text holds 8 to 15 digits that stand alone, perhaps behind a plus sign: the shape of a
+/// number in E.164. Digits within ids, hashes and fractions do not stand alone.
+pub(super) fn has_phone(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let word = |at: usize| bytes.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let mut at = 0;
+    while at < bytes.len() {
+        let digits = bytes[at..].iter().take_while(|b| b.is_ascii_digit()).count();
+        let joined = at > 0 && (word(at - 1) || bytes[at - 1] == b'.');
+        if (8..=15).contains(&digits) && !joined && !word(at + digits) {
+            return true;
+        }
+        at += digits.max(1);
+    }
+    false
+}
