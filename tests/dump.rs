@@ -26,9 +26,18 @@ pub(crate) struct Table {
 
 /// Every table of the database at `address`, as [`volens::db::Db::open`] understands it.
 pub(crate) async fn everything(address: &str) -> Vec<Table> {
+    tables(address, |_| true).await
+}
+
+/// These tables only.
+pub(crate) async fn some(address: &str, wanted: &[&str]) -> Vec<Table> {
+    tables(address, |name| wanted.contains(&name)).await
+}
+
+async fn tables(address: &str, wanted: impl Fn(&str) -> bool) -> Vec<Table> {
     match address.strip_prefix("sqlite:") {
-        Some(path) => sqlite(path).await,
-        None => postgres(address).await,
+        Some(path) => sqlite(path, wanted).await,
+        None => postgres(address, wanted).await,
     }
 }
 
@@ -52,10 +61,13 @@ async fn open_sqlite(path: &str) -> SqliteConnection {
 }
 
 macro_rules! read_all {
-    ($database:expr, $names:expr) => {{
+    ($database:expr, $names:expr, $wanted:expr) => {{
         let names = sqlx::query_scalar::<_, String>($names).fetch_all(&mut $database).await;
         let mut tables = Vec::new();
         for name in names.expect("the catalog can be read") {
+            if !$wanted(&name) {
+                continue;
+            }
             let every = AssertSqlSafe(format!("select * from {name}"));
             let found = sqlx::query(every).fetch_all(&mut $database).await.expect("a table reads");
             let mut rows = Vec::new();
@@ -91,17 +103,17 @@ macro_rules! read_all {
     }};
 }
 
-async fn sqlite(path: &str) -> Vec<Table> {
+async fn sqlite(path: &str, wanted: impl Fn(&str) -> bool) -> Vec<Table> {
     let mut database = open_sqlite(path).await;
     let names = "select name from sqlite_schema where type in ('table', 'view') \
                  and name not like '\\_%' escape '\\' and name not like 'sqlite\\_%' escape '\\' \
                  order by name";
-    read_all!(database, names)
+    read_all!(database, names, wanted)
 }
 
-async fn postgres(address: &str) -> Vec<Table> {
+async fn postgres(address: &str, wanted: impl Fn(&str) -> bool) -> Vec<Table> {
     let mut database = PgConnection::connect(address).await.expect("the server answers");
     let names = "select table_name::text from information_schema.tables \
                  where table_schema = 'public' and table_name not like '\\_%' order by table_name";
-    read_all!(database, names)
+    read_all!(database, names, wanted)
 }

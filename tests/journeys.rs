@@ -11,3 +11,4 @@ mod list_at_the_command_line;
 mod signals;
 mod support_chat;
 mod withdrawal;
+mod withdrawal_under_load;

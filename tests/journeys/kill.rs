@@ -7,18 +7,12 @@
 //! killed process has written.)
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use volens::db::testing::{FreshPostgres, FreshSqlite, skipped};
 use volens::{accounts, consent};
@@ -26,6 +20,7 @@ use volens_privacy::consent::Decision;
 use volens_privacy::{AppId, Consents, PurposeKind, Receipt};
 
 use crate::support::TestApp;
+use crate::support::program::{Connection, Program, command};
 
 /// Times the program is killed.
 const ROUNDS: u64 = 4;
@@ -33,87 +28,12 @@ const ROUNDS: u64 = 4;
 const CONNECTIONS: usize = 16;
 /// Acknowledgements before a kill: somewhere in this range.
 const ACKNOWLEDGED: std::ops::Range<usize> = 60..240;
-/// No start takes longer.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What was acknowledged to one account: the latest decision, with its receipt.
 type Acknowledged = BTreeMap<String, (Decision, Receipt)>;
 
-/// The program, serving.
-struct Program {
-    child: Child,
-    address: SocketAddr,
-}
-
-fn command(directory: &Path, database: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_volens"));
-    command.arg("--json").arg("--data").arg(directory).args(["--database", database]);
-    command.kill_on_drop(true).stdin(Stdio::null()).stderr(Stdio::null());
-    command
-}
-
-impl Program {
-    async fn start(directory: &Path, database: &str) -> Self {
-        let mut child = command(directory, database)
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output is a pipe")).lines();
-        let first = tokio::time::timeout(PATIENCE, lines.next_line()).await;
-        let first = first.expect("it starts in time").expect("its output can be read");
-        let said: Value = serde_json::from_str(&first.expect("it says where")).expect("JSON");
-        let address = said["listening"].as_str().expect("an address");
-        Self { child, address: address.parse().expect("an address") }
-    }
-
-    /// SIGKILL: no handler runs, nothing is flushed.
-    async fn kill(mut self) {
-        self.child.kill().await.expect("the program is killed");
-    }
-}
-
-/// One connection of the app, used again and again. Every answer that does not come is `None`.
-struct Connection {
-    stream: BufReader<TcpStream>,
-    key: Arc<str>,
-}
-
+/// What the app does on one connection.
 impl Connection {
-    async fn open(address: SocketAddr, key: Arc<str>) -> Option<Self> {
-        let stream = TcpStream::connect(address).await.ok()?;
-        Some(Self { stream: BufReader::new(stream), key })
-    }
-
-    async fn send(&mut self, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
-        let body = body.to_string();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: volens\r\nauthorization: Bearer {}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            self.key,
-            body.len()
-        );
-        self.stream.get_mut().write_all((head + &body).as_bytes()).await.ok()?;
-        let (mut status, mut length, mut line) = (0, 0, String::new());
-        loop {
-            line.clear();
-            if self.stream.read_line(&mut line).await.ok()? == 0 {
-                return None;
-            }
-            let lower = line.trim().to_lowercase();
-            if let Some(rest) = lower.strip_prefix("http/1.1 ") {
-                status = rest.split(' ').next()?.parse().ok()?;
-            } else if let Some(rest) = lower.strip_prefix("content-length:") {
-                length = rest.trim().parse().ok()?;
-            } else if lower.is_empty() {
-                break;
-            }
-        }
-        let mut bytes = vec![0; length];
-        self.stream.read_exact(&mut bytes).await.ok()?;
-        Some((status, serde_json::from_slice(&bytes).ok()?))
-    }
-
     /// Gives a consent; the receipt, once acknowledged.
     async fn give(&mut self, account: &str) -> Option<Receipt> {
         let details = json!({ "language": "en" });
@@ -242,7 +162,7 @@ async fn acknowledged_consents_survive(database: &str) {
     };
     let mut all = Acknowledged::new();
     for round in 0..ROUNDS {
-        let program = Program::start(directory.path(), database).await;
+        let program = Program::start(directory.path(), database, &[]).await;
         all.extend(one_life(program, &key, round).await);
         let verified = command(directory.path(), database).args(["ledger", "verify"]).output();
         let verified = verified.await.expect("the program runs");

@@ -34,6 +34,17 @@ pub(crate) fn name(n: usize) -> String {
     format!("u{n}")
 }
 
+/// A report of a consent under the newest notice.
+pub(crate) fn report(reference: &str, purpose: PurposeKind) -> Json {
+    let notice = Notices::builtin().latest_for(purpose, "en").expect("a notice per purpose");
+    json!({
+        "account": reference,
+        "notice": {"id": notice.id, "version": notice.version, "language": notice.language,
+                   "rendered_sha256": hex(&notice.sha256)},
+        "decisions": [{"purpose": purpose, "decision": "given"}],
+    })
+}
+
 fn messenger() -> AppId {
     AppId::parse("messenger").expect("a slug")
 }
@@ -69,13 +80,7 @@ impl Town {
 
     /// Reports a consent under the newest notice.
     pub(crate) async fn consent(&self, reference: &str, purpose: PurposeKind) -> Json {
-        let notice = Notices::builtin().latest_for(purpose, "en").expect("a notice per purpose");
-        let body = json!({
-            "account": reference,
-            "notice": {"id": notice.id, "version": notice.version, "language": notice.language,
-                       "rendered_sha256": hex(&notice.sha256)},
-            "decisions": [{"purpose": purpose, "decision": "given"}],
-        });
+        let body = report(reference, purpose);
         self.messenger.post("/v1/consents", body).await.expect(201)
     }
 
