@@ -2,8 +2,8 @@
 //!
 //! Tests build it with the same constructor, a manual clock and a seeded generator.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use volens_privacy::{KeyError, KeyRing, Notices, Timestamp};
-use zeroize::Zeroizing;
+use volens_privacy::{KeyRing, Notices, Timestamp};
 
 use crate::access::key_ring::{self, KeyRingError};
 use crate::access::keys::KeyCache;
@@ -22,6 +21,8 @@ use crate::config::{self, Settings};
 use crate::consent::{self, ConsentError, Recorder, Recording};
 use crate::db::group::{Group, Limits};
 use crate::db::{self, Db};
+use crate::keyring::file::RingFile;
+use crate::keyring::{self, Keeper, RotationError};
 use crate::limits::{Buckets, InFlight};
 use crate::metrics::Metrics;
 use crate::relevance::Columns;
@@ -51,6 +52,8 @@ pub struct Parts {
     pub db: Db,
     /// The keys, which are not in the database.
     pub keys: Arc<KeyRing>,
+    /// The keys on disk.
+    pub ring_file: RingFile,
     /// Which accounts were erased, kept beside the keys.
     pub erasures: Journal,
     /// What time it is.
@@ -107,15 +110,9 @@ pub enum StartError {
         #[source]
         error: io::Error,
     },
-    /// The key ring's file is not one.
-    #[error("{path} is not a key ring of this version")]
-    Ring {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: KeyError,
-    },
+    /// The key ring's file is not one, or a rotation is not finished.
+    #[error("the key ring cannot be used")]
+    Ring(#[from] RotationError),
     /// The database was written with keys, and there are none.
     #[error(
         "{path} does not exist, but this database was written with a key ring: restore that file; \
@@ -146,9 +143,11 @@ impl App {
     ) -> Result<Self, StartError> {
         make_directory(&settings.data)?;
         let db = Db::open(settings.database_url().expose()).await?;
-        let keys = key_ring(&db, &settings.key_file(), clock.now(), &mut rng).await?;
+        let ring_file = RingFile::new(&settings.key_file());
+        let keys = key_ring(&db, &ring_file, clock.now(), &mut rng).await?;
         let mut tx = db.begin().await?;
         key_ring::verify(&mut tx, &keys).await?;
+        keyring::check_finished(&mut tx, &keys).await?;
         let notices = Notices::builtin();
         consent::publish_notices(&mut tx, &keys.log_signer(), notices, clock.now()).await?;
         tx.commit().await?;
@@ -172,6 +171,7 @@ impl App {
             consents: Group::spawn(db.clone(), Arc::new(recording), limits),
             db,
             keys,
+            ring_file,
             erasures,
             clock,
             stretch: stretch(&settings.stretch),
@@ -189,6 +189,12 @@ impl App {
     pub fn rng(&self) -> StdRng {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         StdRng::from_rng(&mut *rng)
+    }
+
+    /// What rotates this service's keys.
+    pub fn keeper(&self) -> Keeper<'_> {
+        let (db, keys, file) = (&self.db, &*self.keys, &self.ring_file);
+        Keeper { db, keys, file, clock: &*self.clock, heed_nodes: true }
     }
 
     /// Now, by the service's clock.
@@ -236,37 +242,17 @@ fn make_directory(path: &Path) -> Result<(), StartError> {
 /// Reads the key ring, or makes it when neither file nor database has seen one.
 async fn key_ring(
     db: &Db,
-    path: &Path,
+    file: &RingFile,
     now: Timestamp,
     rng: &mut StdRng,
 ) -> Result<KeyRing, StartError> {
-    let failed = |error| StartError::File { path: path.to_owned(), error };
-    match fs::read(path).map(Zeroizing::new) {
-        Ok(json) => KeyRing::from_json(&json)
-            .map_err(|error| StartError::Ring { path: path.to_owned(), error }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if key_ring::is_bound(&mut db.read().await?).await? {
-                return Err(StartError::RingMissing { path: path.to_owned() });
-            }
-            let keys = KeyRing::generate(rng, now);
-            write_secret(path, &keys.to_json()).map_err(failed)?;
-            Ok(keys)
-        }
-        Err(error) => Err(failed(error)),
+    if file.path().exists() {
+        return Ok(file.read()?);
     }
-}
-
-/// Writes a file that only its owner reads, and never over another one.
-fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    match path.parent() {
-        Some(directory) if directory != Path::new("") => File::open(directory)?.sync_all(),
-        _ => Ok(()),
+    if key_ring::is_bound(&mut db.read().await?).await? {
+        return Err(StartError::RingMissing { path: file.path().to_owned() });
     }
+    let keys = KeyRing::generate(rng, now);
+    file.create(&keys)?;
+    Ok(keys)
 }

@@ -17,6 +17,7 @@ use crate::consent::{self, Command, ConsentError};
 use crate::db;
 use crate::db::group::GroupError;
 use crate::jobs::{Failure, Handlers, Job, Worker};
+use crate::keyring::{self, Node, TEND_JOB};
 use crate::ledger::LedgerError;
 use crate::relevance::RelevanceError;
 use crate::rights::{self, RightsError};
@@ -58,8 +59,12 @@ pub fn worker(app: &App) -> Worker {
 
 /// Every kind of job and what runs it.
 fn handlers(app: &App) -> Handlers {
-    let (lists, audits) = (app.clone(), app.clone());
+    let (lists, audits, keys) = (app.clone(), app.clone(), app.clone());
     Handlers::default()
+        .with(TEND_JOB, move |_| {
+            let app = keys.clone();
+            async move { tend_keys(&app).await }
+        })
         .with(BUILD_JOB, move |job| {
             let app = lists.clone();
             async move { build_list(&app, &job).await }
@@ -82,6 +87,26 @@ async fn check_invariants(app: &App, job: &Job) -> Result<(), Failure> {
         tracing::error!(id, violations, "an invariant is violated");
     }
     Ok(())
+}
+
+/// Does what is due about the keys. A machine whose key ring cannot be written, or is not shared with
+/// the others, leaves it to `volens keys`, and says so.
+async fn tend_keys(app: &App) -> Result<(), Failure> {
+    let (keeper, settings) = (app.keeper(), &app.settings.keys);
+    match keyring::tend(&keeper, settings, &mut app.rng(), &|_, _, _| {}).await {
+        Ok(done) => {
+            if let Some(ratchet) = &done.ratchet {
+                let (version, rows) = (ratchet.version, ratchet.rows);
+                tracing::info!(version, rows, "the key that wraps keys was replaced");
+            }
+            Ok(())
+        }
+        Err(error) => {
+            let code = error.code();
+            tracing::error!(error = &error as &dyn std::error::Error, "keys were not rotated");
+            Err(Failure::Final(code))
+        }
+    }
 }
 
 /// Builds the list that a request asked for.
@@ -114,7 +139,7 @@ async fn build_list(app: &App, job: &Job) -> Result<(), Failure> {
 }
 
 /// Works and sweeps until `stop` resolves; a job in hand is finished first.
-pub async fn run(app: &App, stop: impl Future<Output = ()>) {
+pub async fn run(app: &App, node: Node, stop: impl Future<Output = ()>) {
     let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
     let worker = worker(app);
     let working = worker.run_until(async {
@@ -137,7 +162,11 @@ pub async fn run(app: &App, stop: impl Future<Output = ()>) {
         }
         drop(stopping);
     };
-    tokio::join!(working, sweeping);
+    let keeper = app.keeper();
+    tokio::select! {
+        _ = async { tokio::join!(working, sweeping) } => {}
+        () = keyring::watch(node, &keeper) => {}
+    }
 }
 
 /// Finishes erasures that broke off, ends consents whose time has run out, removes the rows of
@@ -154,6 +183,7 @@ pub async fn sweep(app: &App) -> Result<(), SweepError> {
     sessions::forget(&mut tx, before).await?;
     signals::forget_old(&mut tx, app.now()).await?;
     runs::order_nightly(&mut tx, &mut app.rng(), app.now()).await?;
+    keyring::order(&mut tx, &mut app.rng(), app.now()).await?;
     tx.commit().await?;
     replayed?;
     expired.map(drop)

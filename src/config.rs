@@ -37,7 +37,8 @@ pub struct Settings {
     /// Directory of the database file, the key ring and the indexes.
     pub data: PathBuf,
     database: Database,
-    keys: Keys,
+    /// The key ring and its rotation.
+    pub keys: Keys,
     /// What is written about requests, and how.
     pub log: Log,
     /// Connections, bodies and pages.
@@ -60,10 +61,15 @@ struct Database {
     url: Secret,
 }
 
+/// The key ring and its rotation. The meaning of each is in `config.toml`.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+#[expect(missing_docs, reason = "config.toml documents every setting once")]
+pub struct Keys {
     file: PathBuf,
+    pub ratchet_days: u32,
+    pub restore_days: u32,
+    pub pepper_days: u32,
 }
 
 /// What is written about requests, and how.

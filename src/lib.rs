@@ -23,6 +23,7 @@ pub mod relevance;
 pub mod audience;
 pub mod assistant;
 pub mod rights;
+pub mod keyring;
 pub mod audit;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -47,6 +48,7 @@ pub fn statements() -> Vec<db::Statement> {
         &audience::statements(),
         &assistant::statements(),
         rights::STATEMENTS,
+        keyring::STATEMENTS,
         &audit::invariants::statements(),
         web::idempotency::STATEMENTS,
         cli::import_statements(),

@@ -58,7 +58,9 @@ pub use identity::{
     AccountTag, AppId, BusinessId, IdError, Link, LinkError, LinkToken, RecipientId, SubjectId,
     link,
 };
-pub use keys::{DataKey, KeyCheck, KeyError, KeyRing, StretchCost, Stretched};
+pub use keys::{
+    DataKey, KeyCheck, KeyDomain, KeyError, KeyRing, KeyState, KeyStatus, StretchCost, Stretched,
+};
 pub use language::{LANGUAGES, Translated, base_language};
 pub use ledger::{
     Checkpoint, Frontier, Hash, Leaf, LeafKind, LogSigner, LogVerifier, Node, SignedCheckpoint,

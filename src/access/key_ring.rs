@@ -20,7 +20,14 @@ pub enum KeyRingError {
 pub async fn verify(tx: &mut Tx, keys: &KeyRing) -> Result<(), KeyRingError> {
     let stored = stored(tx).await?;
     keys.verify_checks(&stored).map_err(KeyRingError::Mismatch)?;
-    for check in keys.checks() {
+    Ok(bind(tx, keys).await?)
+}
+
+/// Notes the check values of keys that new values are or will be made with. Retired ones are not
+/// noted again: the database forgets them before the ring does.
+pub async fn bind(tx: &mut Tx, keys: &KeyRing) -> Result<(), db::Error> {
+    let stored = stored(tx).await?;
+    for check in keys.binding_checks() {
         let known =
             stored.iter().any(|old| old.domain == check.domain && old.version == check.version);
         if !known {

@@ -22,6 +22,7 @@ mod demo;
 mod doctor;
 mod evaluate;
 mod import;
+mod keys;
 mod ledger;
 mod list;
 mod logging;
@@ -88,7 +89,9 @@ commands! {
     Accounts => accounts;
     /// Bring the database to this version and stop.
     Migrate => migrate;
-    /// Rewrite the database so that nothing of what was deleted is left in its files.
+    /// Look at the key ring, rotate it, or bring a restored database up to it.
+    Keys => keys;
+    /// Destroy the key that older copies were wrapped with, and rewrite the database so that nothing of what was deleted is left in its files.
     Purge => purge;
     /// Check disk, database, keys, ledger and clock.
     Doctor => doctor;
@@ -150,6 +153,12 @@ impl Context {
     /// The service as configured, for commands that only look at data: nothing is made, so that a
     /// mistyped path is not taken for an empty installation that is in order.
     pub async fn existing(&self) -> anyhow::Result<App> {
+        self.must_exist()?;
+        self.app().await
+    }
+
+    /// Refuses an installation of which nothing is there.
+    fn must_exist(&self) -> anyhow::Result<()> {
         let database = self.settings.database_url();
         let file = database.expose().strip_prefix("sqlite:").map(std::path::Path::new);
         let missing = file.filter(|file| !file.exists()).map(|file| file.display().to_string());
@@ -159,7 +168,7 @@ impl Context {
             let said = format!("{missing} is not there; is --data right?");
             return Err(Stop::new(Exit::NotFound, said).into());
         }
-        self.app().await
+        Ok(())
     }
 
     /// The service as configured, made where there is none.

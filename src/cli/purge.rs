@@ -3,23 +3,56 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Context, Exit};
+use super::{Context, Exit, keys};
+use crate::keyring;
 use crate::rights::traces;
 
-/// What `purge` takes: nothing.
+/// What `purge` takes.
 #[derive(clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Keep the key that wraps keys: older copies of the erased stay readable with today's key ring
+    #[arg(long)]
+    keep_key: bool,
+    /// Nobody serves with these keys: do not heed processes that were seen lately
+    #[arg(long)]
+    not_running: bool,
+}
 
 /// Makes deletion physical. Run it at night: tables are locked while they are rewritten.
-pub(super) async fn run(_: Args, context: &Context) -> Result<Exit> {
+///
+/// The key first, so that the rewrite also takes what was wrapped under the old one. If it cannot be
+/// replaced, the files are rewritten all the same, and the exit code says that it is not complete.
+pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let app = context.existing().await?;
-    let complete = traces::purge(&app.db).await?;
-    app.db.close().await;
-    let text = if complete {
-        "the database was rewritten; nothing of what was deleted is left in its files"
-    } else {
-        "the database was rewritten, but a reader kept its write-ahead log: run it again"
+    let keeper = keyring::Keeper { heed_nodes: !args.not_running, ..app.keeper() };
+    let bar = context.output.progress(0, "wrapping");
+    let progress = |step, done, of| {
+        bar.set_message(step);
+        bar.set_length(of);
+        bar.set_position(done);
     };
-    context.output.result(&json!({"complete": complete}), text)?;
-    Ok(if complete { Exit::Ok } else { Exit::Conflict })
+    let mut rng = app.rng();
+    let ratchet = match args.keep_key {
+        true => None,
+        false => Some(keyring::kek(&keeper, &mut rng, &progress).await),
+    };
+    bar.finish_and_clear();
+    let rewritten = traces::purge(&app.db).await?;
+    app.db.close().await;
+    let ratchet = match ratchet {
+        None => None,
+        Some(Ok(rotated)) => Some(rotated),
+        Some(Err(error)) => return Err(keys::stop(error)),
+    };
+    let mut text = match rewritten {
+        true => "the database was rewritten; nothing of what was deleted is left in its files",
+        false => "the database was rewritten, but a reader kept its write-ahead log: run it again",
+    }
+    .to_owned();
+    if let Some(rotated) = &ratchet {
+        text = format!("{}\n{text}", keys::told(rotated));
+    }
+    let object = json!({"complete": rewritten, "ratchet": ratchet});
+    context.output.result(&object, text)?;
+    Ok(if rewritten { Exit::Ok } else { Exit::Conflict })
 }

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::{Context, Exit};
 use crate::app::App;
 use crate::background;
+use crate::keyring::Node;
 use crate::web::{router, server};
 
 /// What `serve` takes.
@@ -40,15 +41,18 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
 
 /// Serves and works until the process is asked to stop.
 pub(super) async fn until_stopped(app: &App, listener: TcpListener) -> Result<()> {
+    let node = Node::random(&mut app.rng());
+    node.serves(&app.keeper()).await?;
     let (stopping, stopped) = oneshot::channel::<()>();
     let working = tokio::spawn({
         let app = app.clone();
-        async move { background::run(&app, async { drop(stopped.await) }).await }
+        async move { background::run(&app, node, async { drop(stopped.await) }).await }
     });
     let router = router::router(app.clone());
     server::serve(listener, router, &app.settings.web, stop()?).await;
     drop(stopping);
     working.await?;
+    node.leaves(&app.keeper()).await?;
     app.db.close().await;
     Ok(())
 }

@@ -230,8 +230,8 @@ impl Batch {
         let id = self.grants.give(grant, position);
         if let (Some(peer), Some(token)) = (&item.peer, &item.token) {
             let (app, peer) = (decide.app.clone(), peer.clone());
-            let token = *token.as_bytes();
-            self.tokens.insert(id, NewToken { subject, app, peer, token, grant: id });
+            let (pepper, token) = (token.pepper, *token.token.as_bytes());
+            self.tokens.insert(id, NewToken { subject, app, peer, token, grant: id, pepper });
         }
         Choice { about, decision: Decision::Given, entry: Ok(position) }
     }

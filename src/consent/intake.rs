@@ -10,13 +10,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use volens_privacy::Timestamp;
 use volens_privacy::consent::{Decision, PhoneEvidenceLabel};
-use volens_privacy::identity::{AppId, LinkToken};
+use volens_privacy::identity::AppId;
 use volens_privacy::keys::{KeyRing, StretchCost};
 use volens_privacy::notice::Notices;
 use volens_privacy::phone::{PhoneEncoding, PhoneEvidence, PhoneNumber, PhoneSpace};
 use volens_privacy::purpose::PurposeKind;
 
-use super::recorder::{Decide, ItemDecision, Withdrawal};
+use super::recorder::{Decide, ItemDecision, PepperedToken, Withdrawal};
 use crate::ids::unhex;
 
 /// How far an app's clock may run ahead of ours.
@@ -225,11 +225,11 @@ impl Intake {
         for item in decide.items.iter_mut().filter(|item| item.decision == Decision::Given) {
             let Some(peer) = &item.peer else { continue };
             let Some(space) = spaces.get(peer).copied() else { continue };
-            let token: Option<LinkToken> = phone.in_space(space).map(|number| {
+            item.token = phone.in_space(space).map(|number| {
                 let slow = stretched.entry(space).or_insert_with(|| keys.stretch(&number, cost));
-                keys.link_token(slow, &decide.app, peer, space)
+                let token = keys.link_token(slow, &decide.app, peer, space);
+                PepperedToken { token, pepper: slow.pepper() }
             });
-            item.token = token;
         }
         decide
     }

@@ -9,7 +9,6 @@ use volens_privacy::Timestamp;
 use volens_privacy::consent::{Decision, NoticeRef, PhoneEvidenceLabel};
 use volens_privacy::identity::{AccountTag, AppId, LinkToken};
 use volens_privacy::keys::KeyRing;
-use volens_privacy::ledger::LogSigner;
 use volens_privacy::purpose::PurposeKind;
 use volens_privacy::receipt::Receipt;
 
@@ -55,7 +54,16 @@ pub struct ItemDecision {
     /// `Given` or `Refused`.
     pub decision: Decision,
     /// The token that exists while this linking grant lives.
-    pub token: Option<LinkToken>,
+    pub token: Option<PepperedToken>,
+}
+
+/// A link token, and which `pepper` of the key ring went into it.
+#[derive(Clone)]
+pub struct PepperedToken {
+    /// The token.
+    pub token: LinkToken,
+    /// Version of the root.
+    pub pepper: u32,
 }
 
 /// A consent taken back.
@@ -146,7 +154,6 @@ pub enum Replies {
 /// The work behind a [`Recorder`].
 pub struct Recording {
     keys: Arc<KeyRing>,
-    signer: LogSigner,
     clock: Arc<dyn Clock>,
     rng: Mutex<StdRng>,
 }
@@ -157,8 +164,7 @@ pub type Recorder = Group<Recording>;
 impl Recording {
     /// Signs with `keys`, stamps with `clock`, draws ids and nonces from `rng`.
     pub fn new(keys: Arc<KeyRing>, clock: Arc<dyn Clock>, rng: StdRng) -> Self {
-        let signer = keys.log_signer();
-        Self { keys, signer, clock, rng: Mutex::new(rng) }
+        Self { keys, clock, rng: Mutex::new(rng) }
     }
 }
 
@@ -169,6 +175,8 @@ impl Grouped for Recording {
     async fn apply(&self, tx: &mut Tx, items: &[Command]) -> db::Result<Vec<Self::Reply>> {
         let seed = self.rng.lock().unwrap_or_else(PoisonError::into_inner).random();
         let mut rng = StdRng::from_seed(seed);
-        batch::record(tx, &self.keys, &self.signer, &mut rng, self.clock.now(), items).await
+        // Asked for anew each time: the key may have been rotated since the last.
+        let signer = self.keys.log_signer();
+        batch::record(tx, &self.keys, &signer, &mut rng, self.clock.now(), items).await
     }
 }

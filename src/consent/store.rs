@@ -38,7 +38,8 @@ statements! {
     NOTICES = "select id, version, language, sha256 from notices";
     ADD_NOTICES = "insert into notices (id, version, language, sha256, entry, created_at)
                    values {rows}";
-    ADD_TOKENS = "insert into link_tokens (subject, peer, app, token, grant_id) values {rows}";
+    ADD_TOKENS = "insert into link_tokens (subject, peer, app, token, grant_id, pepper)
+                  values {rows}";
     DROP_TOKEN = "delete from link_tokens where subject = $1 and peer = $2";
     SCORES = "select count(*) as n from score_grants where owner = $1 and grant_id = $2";
     LIST_ROWS = "select count(*) as n from list_row_grants where owner = $1 and grant_id = $2";
@@ -181,10 +182,12 @@ pub(super) struct NewToken {
     pub(super) peer: AppId,
     pub(super) token: [u8; 48],
     pub(super) grant: GrantId,
+    pub(super) pepper: u32,
 }
 
 pub(super) async fn add_tokens(tx: &mut Tx, tokens: &[NewToken]) -> db::Result<()> {
-    let rows = tokens.iter().map(|t| values![t.subject, &t.peer, &t.app, t.token, t.grant]);
+    let row = |t: &NewToken| values![t.subject, &t.peer, &t.app, t.token, t.grant, t.pepper];
+    let rows = tokens.iter().map(row);
     tx.execute_rows(ADD_TOKENS, rows.collect()).await.map(drop)
 }
 

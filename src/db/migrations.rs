@@ -35,6 +35,7 @@ const MIGRATIONS: &[Texts] = migrations![
     13 "0013_rights",
     14 "0014_audit",
     15 "0015_purge",
+    16 "0016_key_rotation",
 ];
 
 /// The newest migration this program knows.

@@ -42,7 +42,7 @@ async fn a_key_ring_is_made_for_its_owner_and_the_database_opens_with_no_other()
     let text = String::from_utf8(foreign).expect("JSON");
     fs::write(&ring, &text[..text.len() / 2]).expect("it can be written");
     let broken = start(7).await.err().expect("it does not start with half a file");
-    assert!(matches!(broken, StartError::Ring { .. }), "{broken}");
+    assert!(matches!(broken, StartError::Ring(_)), "{broken}");
 
     fs::remove_file(&ring).expect("it can be removed");
     let third = FreshSqlite::create();

@@ -5,7 +5,10 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::time::Timestamp;
 
-pub(super) const FILE_VERSION: u32 = 1;
+/// What is written. Version 1 had no root of its own for `pepper`: there it was the one of `prf`.
+pub(super) const FILE_VERSION: u32 = 2;
+/// The oldest that is read.
+pub(super) const OLDEST_VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,14 +17,30 @@ pub(super) struct RingFile {
     pub(super) created: Timestamp,
     pub(super) origin: String,
     pub(super) roots: Vec<RootFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) retired_signers: Vec<RetiredSignerFile>,
+}
+
+/// A key that signed the ledger once. Its secret is gone; what it signed can still be checked.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RetiredSignerFile {
+    pub(super) version: u32,
+    pub(super) vkey: String,
+    /// Entries of the ledger when it was retired: it vouches for no larger tree.
+    pub(super) until_size: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RootFile {
-    pub(super) domain: Domain,
+    pub(super) domain: KeyDomain,
     pub(super) version: u32,
     pub(super) state: KeyState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) created: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) retired: Option<Timestamp>,
     pub(super) secret: SecretText,
 }
 
@@ -33,22 +52,32 @@ pub(super) struct SecretText(pub(super) String);
 /// What a root is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Domain {
+pub enum KeyDomain {
+    /// Tags that cannot be computed without us. It has one version: references and callers'
+    /// secrets are not stored, so nothing could be computed anew.
     Prf,
+    /// The outer layer of account tags and link tokens.
     Wrap,
+    /// Wraps the keys of accounts and conversations.
     Kek,
+    /// Signs the ledger's checkpoints.
     Sign,
+    /// Stretching and inner layer of link tokens.
+    Pepper,
 }
 
-impl Domain {
-    pub(super) const ALL: [Self; 4] = [Self::Prf, Self::Wrap, Self::Kek, Self::Sign];
+impl KeyDomain {
+    /// All, in the order in which a ring lists them.
+    pub const ALL: [Self; 5] = [Self::Prf, Self::Wrap, Self::Kek, Self::Sign, Self::Pepper];
 
-    pub(super) const fn as_str(self) -> &'static str {
+    /// The name in the key ring and in check values.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Prf => "prf",
             Self::Wrap => "wrap",
             Self::Kek => "kek",
             Self::Sign => "sign",
+            Self::Pepper => "pepper",
         }
     }
 }
@@ -59,6 +88,7 @@ impl Domain {
 pub enum KeyState {
     /// Makes new values; one per domain.
     Active,
-    /// Reads values made before the last rotation.
+    /// Reads what other versions made: the next one, which every node learns before the first
+    /// writes with it, or one from before the last rotation.
     Accept,
 }

@@ -5,23 +5,27 @@
 //!
 //! | root | is for | labels |
 //! |---|---|---|
-//! | `prf` | tags that cannot be computed without us | `prf/app/<app>`, `prf/message/<app>`, `prf/recipient/<business>`, `prf/caller/<label>`, `prf/erasure`, `prf/pair/cross_app_linking/<a>/<b>`, `argon2-secret/link`, `argon2-salt/link` |
+//! | `prf` | tags that cannot be computed without us | `prf/app/<app>`, `prf/message/<app>`, `prf/recipient/<business>`, `prf/caller/<label>`, `prf/erasure` |
+//! | `pepper` | what a phone number is hashed with | `prf/pair/cross_app_linking/<a>/<b>`, `argon2-secret/link`, `argon2-salt/link` |
 //! | `wrap` | the outer layer of tags, rotated without phone numbers | `wrap/app/<app>`, `wrap/pair/cross_app_linking/<a>/<b>` |
 //! | `kek` | wrapping the keys of accounts | `kek/data-key` |
 //! | `sign` | the ledger's checkpoints | `sign/log` |
 //!
-//! Separate roots, so that destroying an old `wrap` or `kek` version never endangers the others.
+//! Separate roots, so that destroying an old version of one never endangers the others. `prf` alone
+//! has one version for good: nothing that it was computed from is kept.
 
 mod data_key;
 mod derive;
 mod file;
 mod ring;
+mod rotation;
 mod tags;
 
 pub use data_key::DataKey;
 pub(crate) use data_key::EntryKey;
-pub use file::KeyState;
+pub use file::{KeyDomain, KeyState};
 pub use ring::{KeyCheck, KeyRing};
+pub use rotation::KeyStatus;
 pub use tags::{StretchCost, Stretched};
 
 #[cfg(test)]
@@ -48,7 +52,7 @@ pub enum KeyError {
     /// A check value differs: this is not the ring the database was written with.
     #[error("key check of {domain} version {version} does not match")]
     CheckMismatch {
-        /// `prf`, `wrap`, `kek` or `sign`.
+        /// `prf`, `wrap`, `kek`, `sign` or `pepper`.
         domain: String,
         /// Version of the root.
         version: u32,
@@ -56,7 +60,18 @@ pub enum KeyError {
     /// A root that data was written with is not in the ring.
     #[error("key ring lacks {domain} version {version}")]
     VersionMissing {
-        /// `prf`, `wrap`, `kek` or `sign`.
+        /// `prf`, `wrap`, `kek`, `sign` or `pepper`.
+        domain: String,
+        /// Version of the root.
+        version: u32,
+    },
+    /// A ring that should replace this one is of another installation, or lost what this one uses.
+    #[error("the key ring was replaced by an older or another one")]
+    NotNewer,
+    /// A root was asked to change in a way that its state does not allow.
+    #[error("{domain} version {version} cannot be changed so")]
+    State {
+        /// `prf`, `wrap`, `kek`, `sign` or `pepper`.
         domain: String,
         /// Version of the root.
         version: u32,
@@ -77,6 +92,8 @@ impl KeyError {
             Self::Origin => "keys.origin",
             Self::CheckMismatch { .. } => "keys.check_mismatch",
             Self::VersionMissing { .. } => "keys.version_missing",
+            Self::NotNewer => "keys.not_newer",
+            Self::State { .. } => "keys.state",
             Self::Unopenable => "keys.unopenable",
         }
     }

@@ -1,10 +1,13 @@
 //! Keyed names: tags of accounts, recipients, messages and callers, and link tokens.
 
+use std::sync::Arc;
+
 use argon2::{Algorithm, Argon2, Params, Version};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use super::KeyRing;
-use super::derive::{hmac, siv_seal};
+use super::derive::{hmac, siv_open, siv_seal};
+use super::ring::Root;
+use super::{KeyDomain, KeyRing};
 use crate::encoding::length_prefixed;
 use crate::identity::{AccountTag, AppId, BusinessId, LinkToken, RecipientId, SubjectId};
 use crate::phone::{CanonicalPhone, PhoneSpace};
@@ -29,7 +32,20 @@ impl Default for StretchCost {
 
 /// A stretched phone number, the expensive half of a link token.
 #[derive(ZeroizeOnDrop)]
-pub struct Stretched([u8; 32]);
+pub struct Stretched {
+    bytes: [u8; 32],
+    /// What it was stretched with; the token is made with the same.
+    #[zeroize(skip)]
+    pepper: Arc<Root>,
+}
+
+impl Stretched {
+    /// The version of the `pepper` root it was stretched with. Tokens of different versions never
+    /// link.
+    pub fn pepper(&self) -> u32 {
+        self.pepper.version
+    }
+}
 
 hide_debug!(Stretched);
 
@@ -40,7 +56,7 @@ impl KeyRing {
     /// knowing any reference. Different apps use different keys for both.
     pub fn account_tag(&self, app: &AppId, reference: &str) -> AccountTag {
         let label = format!("app/{app}");
-        let key = self.prf().sub_key::<32>(&format!("prf/{label}"));
+        let key = self.active(KeyDomain::Prf).sub_key::<32>(&format!("prf/{label}"));
         let length = u32::try_from(reference.len()).unwrap_or(u32::MAX).to_be_bytes();
         let inner = hmac(&*key, &[b"ref", &length, reference.as_bytes()]);
         AccountTag::from_bytes(self.outer_layer(&label, app.as_str().as_bytes(), &inner))
@@ -48,20 +64,20 @@ impl KeyRing {
 
     /// A tag of a message id an app sent, to recognise it when it is sent again.
     pub fn message_tag(&self, app: &AppId, message: &str) -> [u8; 16] {
-        let key = self.prf().sub_key::<32>(&format!("prf/message/{app}"));
+        let key = self.active(KeyDomain::Prf).sub_key::<32>(&format!("prf/message/{app}"));
         first_half(hmac(&*key, &[message.as_bytes()]))
     }
 
     /// The id under which one business sees an account.
     pub fn recipient(&self, business: BusinessId, subject: SubjectId) -> RecipientId {
-        let key = self.prf().sub_key::<32>(&format!("prf/recipient/{business}"));
+        let key = self.active(KeyDomain::Prf).sub_key::<32>(&format!("prf/recipient/{business}"));
         RecipientId::from_bytes(first_half(hmac(&*key, &[subject.as_bytes()])))
     }
 
     /// What is stored of a caller's secret (API key, session, sign-in link). `label` separates
     /// the kinds.
     pub fn caller_hash(&self, label: &str, secret: &[u8]) -> [u8; 32] {
-        let key = self.prf().sub_key::<32>(&format!("prf/caller/{label}"));
+        let key = self.active(KeyDomain::Prf).sub_key::<32>(&format!("prf/caller/{label}"));
         hmac(&*key, &[secret])
     }
 
@@ -69,7 +85,7 @@ impl KeyRing {
     /// made from the account's random id, not from its reference, so that nobody who comes back
     /// is recognised by it.
     pub fn erasure_tag(&self, subject: SubjectId) -> [u8; 16] {
-        let key = self.prf().sub_key::<32>("prf/erasure");
+        let key = self.active(KeyDomain::Prf).sub_key::<32>("prf/erasure");
         first_half(hmac(&*key, &[subject.as_bytes()]))
     }
 
@@ -77,8 +93,9 @@ impl KeyRing {
     ///
     /// Takes tens of milliseconds and the cost's memory: run it on a bounded pool of its own.
     pub fn stretch(&self, phone: &CanonicalPhone, cost: &StretchCost) -> Stretched {
-        let secret = self.prf().sub_key::<32>("argon2-secret/link");
-        let salt = self.prf().sub_key::<16>("argon2-salt/link");
+        let pepper = self.active(KeyDomain::Pepper);
+        let secret = pepper.sub_key::<32>("argon2-secret/link");
+        let salt = pepper.sub_key::<16>("argon2-salt/link");
         let params = Params::new(
             cost.memory_kib.max(Params::MIN_M_COST),
             cost.passes.max(Params::MIN_T_COST),
@@ -88,9 +105,9 @@ impl KeyRing {
         .expect("one lane, 32 bytes and costs of at least the minimum");
         let argon = Argon2::new_with_secret(&*secret, Algorithm::Argon2id, Version::V0x13, params)
             .expect("the secret is 32 bytes long");
-        let mut stretched = Stretched([0; 32]);
+        let mut stretched = Stretched { bytes: [0; 32], pepper: Arc::clone(&pepper) };
         argon
-            .hash_password_into(phone.as_bytes(), &*salt, &mut stretched.0)
+            .hash_password_into(phone.as_bytes(), &*salt, &mut stretched.bytes)
             .expect("input, salt and output have fixed lengths within Argon2's bounds");
         stretched
     }
@@ -107,21 +124,64 @@ impl KeyRing {
         peer: &AppId,
         space: PhoneSpace,
     ) -> LinkToken {
-        let (lesser, greater) = if own <= peer { (own, peer) } else { (peer, own) };
-        let pair = format!("pair/cross_app_linking/{lesser}/{greater}");
-        let key = self.prf().sub_key::<32>(&format!("prf/{pair}"));
-        let parts: [&[u8]; 3] = [pair.as_bytes(), space.as_str().as_bytes(), &stretched.0];
+        let pair = pair(own, peer);
+        let key = stretched.pepper.sub_key::<32>(&format!("prf/{pair}"));
+        let parts: [&[u8]; 3] = [pair.as_bytes(), space.as_str().as_bytes(), &stretched.bytes];
         let inner = hmac(&*key, &[&Zeroizing::new(length_prefixed(&parts))]);
         LinkToken::from_bytes(self.outer_layer(&pair, pair.as_bytes(), &inner))
     }
 
+    /// The tag under the active version of the outer layer, made from the tag under the version
+    /// `from`; nothing when it is no tag of that version.
+    pub fn rewrap_tag(&self, from: u32, app: &AppId, tag: &AccountTag) -> Option<AccountTag> {
+        let (label, context) = (format!("app/{app}"), app.as_str().as_bytes());
+        let inner = self.inner_layer(from, &label, context, tag.as_bytes())?;
+        Some(AccountTag::from_bytes(self.outer_layer(&label, context, &inner)))
+    }
+
+    /// The token under the active version of the outer layer, made from the token under the version
+    /// `from`; nothing when it is no token of that version. Needs no phone number.
+    pub fn rewrap_token(
+        &self,
+        from: u32,
+        own: &AppId,
+        peer: &AppId,
+        token: &LinkToken,
+    ) -> Option<LinkToken> {
+        let pair = pair(own, peer);
+        let inner = self.inner_layer(from, &pair, pair.as_bytes(), token.as_bytes())?;
+        Some(LinkToken::from_bytes(self.outer_layer(&pair, pair.as_bytes(), &inner)))
+    }
+
     fn outer_layer(&self, label: &str, context: &[u8], inner: &[u8; 32]) -> [u8; 48] {
-        let root = self.outer();
-        let key = root.sub_key::<64>(&format!("wrap/{label}"));
-        siv_seal(&key, &[context, &root.version.to_be_bytes()], inner)
+        let root = self.active(KeyDomain::Wrap);
+        siv_seal(&outer_key(&root, label), &[context, &root.version.to_be_bytes()], inner)
             .try_into()
             .expect("AES-SIV adds 16 bytes to 32")
     }
+
+    fn inner_layer(
+        &self,
+        version: u32,
+        label: &str,
+        context: &[u8],
+        sealed: &[u8; 48],
+    ) -> Option<Zeroizing<[u8; 32]>> {
+        let root = self.version(KeyDomain::Wrap, version).ok()?;
+        let context = [context, &version.to_be_bytes()];
+        let inner = siv_open(&outer_key(&root, label), &context, sealed)?;
+        inner.as_slice().try_into().ok().map(Zeroizing::new)
+    }
+}
+
+fn outer_key(root: &Root, label: &str) -> Zeroizing<[u8; 64]> {
+    root.sub_key(&format!("wrap/{label}"))
+}
+
+/// The name of a pair of apps, the same from either side.
+fn pair(own: &AppId, peer: &AppId) -> String {
+    let (lesser, greater) = if own <= peer { (own, peer) } else { (peer, own) };
+    format!("pair/cross_app_linking/{lesser}/{greater}")
 }
 
 fn first_half(mac: [u8; 32]) -> [u8; 16] {

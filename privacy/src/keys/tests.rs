@@ -375,7 +375,7 @@ mod file {
             let error = KeyRing::from_json(good.replacen(from, to, 1).as_bytes()).err().unwrap();
             assert_eq!(error.code(), code, "{error}");
         };
-        check("\"version\": 1", "\"version\": 2", "keys.version_unsupported");
+        check("\"version\": 2", "\"version\": 3", "keys.version_unsupported");
         check("\"created\"", "\"extra\": 1, \"created\"", "keys.unreadable");
         check("\"state\"", "\"extra\": 1, \"state\"", "keys.unreadable");
         check("\"prf\"", "\"prg\"", "keys.unreadable");
@@ -434,5 +434,129 @@ mod file {
         assert_eq!(new.unwrap(&[1; 16], &wrapped).unwrap().as_bytes(), &[5; 32]);
         assert_eq!(new.wrap(&[1; 16], &DataKey::from_bytes([5; 32]))[..4], [0, 0, 0, 2]);
         assert_eq!(old.verify_checks(&new.checks()).unwrap_err().code(), "keys.version_missing");
+    }
+}
+
+mod rotation {
+    use super::*;
+
+    fn later(hours: u64) -> Timestamp {
+        Timestamp::from_micros(0).plus(std::time::Duration::from_hours(hours))
+    }
+
+    #[test]
+    fn a_version_is_read_before_it_is_written_with_and_until_it_is_destroyed() {
+        let shared = ring(1);
+        let wrapped = shared.wrap(&[1; 16], &DataKey::from_bytes([5; 32]));
+        let mut next = shared.copy();
+        assert_eq!(next.add(KeyDomain::Kek, &mut rng(2), later(1)), Ok(2));
+        assert_eq!(next.add(KeyDomain::Kek, &mut rng(3), later(2)), Ok(2), "the same one again");
+        assert_eq!(next.waiting_version(KeyDomain::Kek), Some(2));
+        assert_eq!(next.wrap(&[1; 16], &DataKey::from_bytes([5; 32])), wrapped);
+        next.activate(KeyDomain::Kek, 2, later(3)).unwrap();
+        assert_eq!(next.retired_versions(KeyDomain::Kek), [(1, later(3))]);
+        let anew = next.rewrap(&[1; 16], &wrapped).unwrap().unwrap();
+        assert_eq!(anew[..4], [0, 0, 0, 2]);
+        assert_eq!(next.rewrap(&[1; 16], &anew), Ok(None));
+        let in_use = next.destroy(KeyDomain::Kek, 2, 0).unwrap_err();
+        assert_eq!(in_use.code(), "keys.state");
+        next.destroy(KeyDomain::Kek, 1, 0).unwrap();
+        assert!(next.unwrap(&[1; 16], &wrapped).is_err());
+        assert_eq!(next.unwrap(&[1; 16], &anew).unwrap().as_bytes(), &[5; 32]);
+        // Until it takes the next ring in, the shared one is as it was.
+        assert!(shared.unwrap(&[1; 16], &anew).is_err());
+        shared.take_in(&KeyRing::from_json(&next.to_json()).unwrap()).unwrap();
+        assert!(shared.unwrap(&[1; 16], &anew).is_ok());
+        assert!(shared.unwrap(&[1; 16], &wrapped).is_err());
+        assert_eq!(shared.add_error(), "keys.state");
+    }
+
+    impl KeyRing {
+        fn add_error(&self) -> &'static str {
+            let added = self.copy().add(KeyDomain::Prf, &mut rng(4), later(1));
+            added.unwrap_err().code()
+        }
+    }
+
+    #[test]
+    fn a_ring_takes_in_only_newer_versions_of_itself() {
+        let shared = ring(1);
+        let mut next = shared.copy();
+        next.add(KeyDomain::Wrap, &mut rng(2), later(1)).unwrap();
+        next.activate(KeyDomain::Wrap, 2, later(1)).unwrap();
+        shared.take_in(&next).unwrap();
+        assert_eq!(shared.take_in(&ring(1)), Err(KeyError::NotNewer), "back to an older one");
+        assert_eq!(shared.take_in(&ring(2)), Err(KeyError::NotNewer), "another secret");
+        let named = next.copy().with_origin("consent.example/log").unwrap();
+        assert_eq!(shared.take_in(&named), Err(KeyError::NotNewer), "another house");
+        assert_eq!(shared.active_version(KeyDomain::Wrap), 2);
+    }
+
+    #[test]
+    fn the_outer_layer_changes_and_what_is_within_does_not() {
+        let old = ring(1);
+        let (one, two) = (app("messenger"), app("photo"));
+        let (tag, text) =
+            (old.account_tag(&one, "anna"), token(&old, "+4915112345678", "messenger", "photo"));
+        let bytes = crate::identity::LinkToken::from_bytes(unhex(&text).unwrap());
+        let mut new = old.copy();
+        new.add(KeyDomain::Wrap, &mut rng(2), later(1)).unwrap();
+        new.activate(KeyDomain::Wrap, 2, later(1)).unwrap();
+        let anew = new.rewrap_tag(1, &one, &tag).unwrap();
+        assert_eq!(anew.as_bytes(), new.account_tag(&one, "anna").as_bytes());
+        assert_ne!(anew.as_bytes(), tag.as_bytes());
+        let moved = new.rewrap_token(1, &two, &one, &bytes).unwrap();
+        assert_eq!(hex(moved.as_bytes()), token(&new, "+4915112345678", "messenger", "photo"));
+        // Of another version, app or pair it is none.
+        assert!(new.rewrap_tag(2, &one, &tag).is_none() && new.rewrap_tag(1, &two, &tag).is_none());
+        assert!(new.rewrap_token(1, &one, &app("social"), &bytes).is_none());
+        new.destroy(KeyDomain::Wrap, 1, 0).unwrap();
+        assert!(new.rewrap_tag(1, &one, &tag).is_none());
+    }
+
+    #[test]
+    fn a_signer_that_is_gone_vouches_for_its_time_alone() {
+        let mut ring = ring(1);
+        let (old, origin) = (ring.log_signer(), "volens.local/log".to_owned());
+        let note =
+            |size| old.sign(&Checkpoint { origin: origin.clone(), size, root: empty_root() });
+        ring.add(KeyDomain::Sign, &mut rng(2), later(1)).unwrap();
+        let early = ring.log_signer().sign(&Checkpoint {
+            origin: origin.clone(),
+            size: 1,
+            root: empty_root(),
+        });
+        ring.activate(KeyDomain::Sign, 2, later(1)).unwrap();
+        assert!(ring.log_verifier().verify(note(9).as_str()).is_ok(), "still in the ring");
+        ring.destroy(KeyDomain::Sign, 1, 7).unwrap();
+        let read = KeyRing::from_json(&ring.to_json()).unwrap();
+        for verifier in [ring.log_verifier(), read.log_verifier()] {
+            assert!(verifier.verify(note(7).as_str()).is_ok());
+            assert!(verifier.verify(note(8).as_str()).is_err());
+            assert!(verifier.verify(early.as_str()).is_ok());
+            let own = ring.log_signer().sign(&Checkpoint {
+                origin: origin.clone(),
+                size: 8,
+                root: empty_root(),
+            });
+            assert!(verifier.verify(own.as_str()).is_ok());
+        }
+        assert_eq!(read.retired_signers()[0].1, old.verifier().vkey());
+    }
+
+    #[test]
+    fn a_ring_of_the_first_format_goes_on_with_the_pepper_it_had() {
+        let first = fixed_ring();
+        let known = token(&first, "+4915112345678", "messenger", "photo");
+        let written = KeyRing::from_json(&first.to_json()).unwrap();
+        assert_eq!(token(&written, "+4915112345678", "messenger", "photo"), known);
+        let mut next = written.copy();
+        next.add(KeyDomain::Pepper, &mut rng(2), later(1)).unwrap();
+        next.activate(KeyDomain::Pepper, 2, later(1)).unwrap();
+        assert_ne!(token(&next, "+4915112345678", "messenger", "photo"), known);
+        assert_eq!(
+            next.account_tag(&app("messenger"), "anna").as_bytes(),
+            first.account_tag(&app("messenger"), "anna").as_bytes()
+        );
     }
 }

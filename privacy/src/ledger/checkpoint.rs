@@ -174,7 +174,7 @@ impl LogSigner {
 
     /// The public half.
     pub fn verifier(&self) -> LogVerifier {
-        LogVerifier { name: self.name.clone(), key: self.key.verifying_key() }
+        LogVerifier { name: self.name.clone(), key: self.key.verifying_key(), others: Vec::new() }
     }
 }
 
@@ -183,6 +183,8 @@ impl LogSigner {
 pub struct LogVerifier {
     name: String,
     key: VerifyingKey,
+    /// Further keys of the same log, each with the largest tree it vouches for.
+    others: Vec<(VerifyingKey, u64)>,
 }
 
 impl LogVerifier {
@@ -198,7 +200,17 @@ impl LogVerifier {
         let key: &[u8; 32] = bytes.strip_prefix(&[ED25519])?.try_into().ok()?;
         let key = VerifyingKey::from_bytes(key).ok()?;
         let valid = is_log_name(name) && !key.is_weak() && hex(&key_id(name, &key)) == id;
-        valid.then(|| Self { name: name.to_owned(), key })
+        valid.then(|| Self { name: name.to_owned(), key, others: Vec::new() })
+    }
+
+    /// Also accepts what another key of the same log signed, for trees of at most `until_size`
+    /// entries: a key that was rotated away vouches for what was there in its time.
+    #[must_use]
+    pub(crate) fn or(mut self, other: &Self, until_size: u64) -> Self {
+        if other.key != self.key {
+            self.others.push((other.key, until_size));
+        }
+        self
     }
 
     /// The verifier key as text, to publish.
@@ -216,28 +228,39 @@ impl LogVerifier {
     /// Checks the signature of a note and returns what it states. Signatures by other keys are
     /// ignored, as the format demands.
     pub fn verify(&self, note: &str) -> Result<Checkpoint, CheckpointError> {
-        let text = self.verify_text(note)?;
+        let (text, until_size) = self.signed_text(note)?;
         let checkpoint = Checkpoint::parse(text).ok_or(CheckpointError::NotACheckpoint)?;
-        if checkpoint.origin == self.name {
-            Ok(checkpoint)
-        } else {
-            Err(CheckpointError::OtherOrigin)
+        if checkpoint.origin != self.name {
+            return Err(CheckpointError::OtherOrigin);
         }
+        if checkpoint.size > until_size {
+            return Err(CheckpointError::Unsigned);
+        }
+        Ok(checkpoint)
     }
 
+    #[cfg(test)]
     pub(super) fn verify_text<'a>(&self, note: &'a str) -> Result<&'a str, CheckpointError> {
+        self.signed_text(note).map(|(text, _until_size)| text)
+    }
+
+    /// The text that known keys signed, and the largest tree that any of them vouches for. Every
+    /// line by a known key must verify.
+    fn signed_text<'a>(&self, note: &'a str) -> Result<(&'a str, u64), CheckpointError> {
         let (text, signatures) = split_note(note)?;
-        let id = key_id(&self.name, &self.key);
-        let mut own =
-            signatures.iter().filter(|line| line.name == self.name && line.key_id == id).peekable();
-        own.peek().ok_or(CheckpointError::Unsigned)?;
-        for line in own {
-            let signature = Signature::from_slice(&line.signature)
-                .map_err(|_error| CheckpointError::BadSignature)?;
-            self.key
-                .verify_strict(text.as_bytes(), &signature)
-                .map_err(|_error| CheckpointError::BadSignature)?;
+        let mut vouched = None;
+        let own = [(&self.key, u64::MAX)];
+        let keys = own.into_iter().chain(self.others.iter().map(|(key, until)| (key, *until)));
+        for (key, until_size) in keys {
+            let id = key_id(&self.name, key);
+            for line in signatures.iter().filter(|l| l.name == self.name && l.key_id == id) {
+                let signature = Signature::from_slice(&line.signature)
+                    .map_err(|_error| CheckpointError::BadSignature)?;
+                key.verify_strict(text.as_bytes(), &signature)
+                    .map_err(|_error| CheckpointError::BadSignature)?;
+                vouched = vouched.max(Some(until_size));
+            }
         }
-        Ok(text)
+        Ok((text, vouched.ok_or(CheckpointError::Unsigned)?))
     }
 }
