@@ -32,10 +32,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         bar.set_position(done);
     };
     let mut rng = app.rng();
-    let ratchet = match args.keep_key {
-        true => None,
-        false => Some(keyring::kek(&keeper, &mut rng, &progress).await),
-    };
+    let ratchet =
+        if args.keep_key { None } else { Some(keyring::kek(&keeper, &mut rng, &progress).await) };
     bar.finish_and_clear();
     let rewritten = traces::purge(&app.db).await?;
     app.db.close().await;
@@ -44,11 +42,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         Some(Ok(rotated)) => Some(rotated),
         Some(Err(error)) => return Err(keys::stop(error)),
     };
-    let mut text = match rewritten {
-        true => "the database was rewritten; nothing of what was deleted is left in its files",
-        false => "the database was rewritten, but a reader kept its write-ahead log: run it again",
-    }
-    .to_owned();
+    let mut text = if rewritten {
+        "the database was rewritten; nothing of what was deleted is left in its files".to_owned()
+    } else {
+        "the database was rewritten, but a reader kept its write-ahead log: run it again".to_owned()
+    };
     if let Some(rotated) = &ratchet {
         text = format!("{}\n{text}", keys::told(rotated));
     }

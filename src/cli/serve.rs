@@ -46,7 +46,7 @@ pub(super) async fn until_stopped(app: &App, listener: TcpListener) -> Result<()
     let (stopping, stopped) = oneshot::channel::<()>();
     let working = tokio::spawn({
         let app = app.clone();
-        async move { background::run(&app, node, async { drop(stopped.await) }).await }
+        async move { Box::pin(background::run(&app, node, async { drop(stopped.await) })).await }
     });
     let router = router::router(app.clone());
     server::serve(listener, router, &app.settings.web, stop()?).await;

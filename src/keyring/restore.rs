@@ -178,20 +178,15 @@ fn on_sheet(
     if matches!(row.row, Place::Answer(_)) {
         return Ok(None);
     }
-    let reader = match sheet {
-        Some(reader) => reader,
-        None => {
-            let opened = sheet::Reader::open(&keeper.file.beside(sheet::ENDING))?;
-            let held = keeper
-                .keys
-                .status()
-                .iter()
-                .any(|root| root.domain == KeyDomain::Kek && root.version == opened.version);
-            if !held {
-                return Err(RotationError::Sheet("it is not the latest one"));
-            }
-            sheet.insert(opened)
+    let reader = if let Some(reader) = sheet {
+        reader
+    } else {
+        let opened = sheet::Reader::open(&keeper.file.beside(sheet::ENDING))?;
+        let (roots, version) = (keeper.keys.status(), opened.version);
+        if !roots.iter().any(|root| root.domain == KeyDomain::Kek && root.version == version) {
+            return Err(RotationError::Sheet("it is not the latest one"));
         }
+        sheet.insert(opened)
     };
     Ok(reader.find(&row.row)?.filter(|found| opens(keeper, row, found)))
 }

@@ -30,12 +30,12 @@ const CONNECTIONS: usize = 16;
 const ACKNOWLEDGED: std::ops::Range<usize> = 60..240;
 
 /// What was acknowledged to one account: the latest decision, with its receipt.
-type Acknowledged = BTreeMap<String, (Decision, Receipt)>;
+pub(super) type Acknowledged = BTreeMap<String, (Decision, Receipt)>;
 
 /// What the app does on one connection.
 impl Connection {
     /// Gives a consent; the receipt, once acknowledged.
-    async fn give(&mut self, account: &str) -> Option<Receipt> {
+    pub(super) async fn give(&mut self, account: &str) -> Option<Receipt> {
         let details = json!({ "language": "en" });
         let (status, _) = self.send("PUT", &format!("/v1/accounts/{account}"), &details).await?;
         assert!(status == 200 || status == 201, "an account is made: {status}");
@@ -53,7 +53,7 @@ impl Connection {
     }
 
     /// Takes it back; the receipt, once acknowledged.
-    async fn withdraw(&mut self, account: &str) -> Option<Receipt> {
+    pub(super) async fn withdraw(&mut self, account: &str) -> Option<Receipt> {
         let report = json!({ "account": account, "purpose": "business_messages" });
         let (status, answer) = self.send("POST", "/v1/consents/withdraw", &report).await?;
         assert_eq!(status, 200, "{answer}");
@@ -78,7 +78,12 @@ async fn write(mut connection: Connection, name: String, noted: Arc<Mutex<Acknow
     }
 }
 
-fn note(noted: &Mutex<Acknowledged>, account: &str, decision: Decision, receipt: Receipt) {
+pub(super) fn note(
+    noted: &Mutex<Acknowledged>,
+    account: &str,
+    decision: Decision,
+    receipt: Receipt,
+) {
     let mut noted = noted.lock().expect("no writer panicked");
     noted.insert(account.to_owned(), (decision, receipt));
 }
@@ -112,7 +117,7 @@ fn on_record(consents: &Consents) -> Option<Decision> {
 }
 
 /// What was acknowledged and is not in the database.
-async fn lost(test: &TestApp, app: &AppId, acknowledged: &Acknowledged) -> Vec<String> {
+pub(super) async fn lost(test: &TestApp, app: &AppId, acknowledged: &Acknowledged) -> Vec<String> {
     let (keys, log) = (&test.app.keys, test.app.keys.log_verifier());
     let mut tx = test.app.db.read().await.expect("a snapshot");
     let mut lost = Vec::new();
