@@ -17,7 +17,7 @@ use crate::consent::{self, Command, ConsentError};
 use crate::db;
 use crate::db::group::GroupError;
 use crate::jobs::{Failure, Handlers, Job, Worker};
-use crate::keyring::{self, Node, TEND_JOB};
+use crate::keyring::{self, Node, RotationError, TEND_JOB};
 use crate::ledger::LedgerError;
 use crate::relevance::RelevanceError;
 use crate::rights::{self, RightsError};
@@ -101,6 +101,8 @@ async fn tend_keys(app: &App) -> Result<(), Failure> {
             }
             Ok(())
         }
+        // Somebody is at it.
+        Err(RotationError::Locked) => Ok(()),
         Err(error) => {
             let code = error.code();
             tracing::error!(error = &error as &dyn std::error::Error, "keys were not rotated");

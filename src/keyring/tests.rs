@@ -168,6 +168,8 @@ async fn a_restored_backup_opens_for_everybody_but_the_erased() {
     .await;
 }
 
+const PUT_BACK: &str = "update account_keys set wrapped = $2 where subject = $1";
+
 /// As the backup has it: its accounts, its wrapped keys, its check values, no note of the erasure.
 async fn turn_back(house: &House, backup: &[(SubjectId, Vec<u8>)]) {
     const STEPS: [&str; 4] = [
@@ -177,7 +179,6 @@ async fn turn_back(house: &House, backup: &[(SubjectId, Vec<u8>)]) {
          where domain = 'wrap' and version = 1",
         "update key_fences set version = 1 where domain = 'kek'",
     ];
-    const PUT_BACK: &str = "update account_keys set wrapped = $2 where subject = $1";
     let mut tx = house.world.db.begin().await.expect("begins");
     for sql in STEPS {
         tx.execute(Statement::new("keyring::tests", "STEP", sql, sql), values![]).await.expect(sql);
@@ -198,8 +199,7 @@ async fn what_neither_opens_nor_was_erased_is_not_removed_unasked() {
         let house = House::new(db).await;
         let (anna, otto) = people(&house.world).await;
         house.kek().await;
-        const SPOIL: &str = "update account_keys set wrapped = $2 where subject = $1";
-        let spoil = Statement::new("keyring::tests", "SPOIL", SPOIL, SPOIL);
+        let spoil = Statement::new("keyring::tests", "PUT_BACK", PUT_BACK, PUT_BACK);
         let stranger = KeyRing::generate(&mut house.world.rng(99), house.world.clock.now());
         let other = volens_privacy::DataKey::generate(&mut house.world.rng(98));
         // Of an account that came after the sheet; the sheet does not know it.
