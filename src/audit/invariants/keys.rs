@@ -23,7 +23,7 @@ pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
             look.found(Finding::new(error.code()).at(place));
         }
     }
-    for check in &own {
+    for check in &look.keys.binding_checks() {
         let same = |old: &KeyCheck| old.domain == check.domain && old.version == check.version;
         if !stored.iter().any(same) {
             let place = format!("{} version {}", check.domain, check.version);

@@ -15,6 +15,8 @@ statements! {
                           union all select 'api_keys.app', app from api_keys
                           union all select 'api_keys.label', label from api_keys
                           union all select 'key_checks.domain', domain from key_checks
+                          union all select 'key_fences.domain', domain from key_fences
+                          union all select 'key_nodes.domain', domain from key_nodes
                           union all select 'ledger_heads.log', log from ledger_heads
                           union all select 'ledger_entries.log', log from ledger_entries
                           union all select 'ledger_nodes.log', log from ledger_nodes
@@ -88,6 +90,8 @@ statements! {
                           union all select 'api_keys.app', app from api_keys
                           union all select 'api_keys.label', label from api_keys
                           union all select 'key_checks.domain', domain from key_checks
+                          union all select 'key_fences.domain', domain from key_fences
+                          union all select 'key_nodes.domain', domain from key_nodes
                           union all select 'ledger_heads.log', log from ledger_heads
                           union all select 'ledger_entries.log', log from ledger_entries
                           union all select 'ledger_nodes.log', log from ledger_nodes
