@@ -15,10 +15,9 @@ use volens_privacy::{KeyRing, Notices, Timestamp};
 
 use crate::access::key_ring::{self, KeyRingError};
 use crate::access::keys::KeyCache;
-use crate::accounts::Registrar;
 use crate::clock::Clock;
 use crate::config::{self, Settings};
-use crate::consent::{self, ConsentError, Recorder, Recording};
+use crate::consent::{self, ConsentError, Recorder, Recording, Registrar};
 use crate::db::group::{Group, Limits};
 use crate::db::{self, Db};
 use crate::keyring::file::RingFile;
@@ -155,7 +154,8 @@ impl App {
         rights::replay_erasures(&db, &keys, &erasures, clock.now()).await?;
         let keys = Arc::new(keys);
         let limits = limits(&settings.queues);
-        let registrar = Arc::new(Registrar::new(Arc::clone(&clock)));
+        let registrar =
+            Registrar::new(Arc::clone(&keys), Arc::clone(&clock), StdRng::from_rng(&mut rng));
         let recording =
             Recording::new(Arc::clone(&keys), Arc::clone(&clock), StdRng::from_rng(&mut rng));
         let signals = Writer::spawn(
@@ -167,7 +167,7 @@ impl App {
         Ok(Self(Arc::new(Parts {
             signals,
             columns: Columns::default(),
-            accounts: Group::spawn(db.clone(), registrar, limits),
+            accounts: Group::spawn(db.clone(), Arc::new(registrar), limits),
             consents: Group::spawn(db.clone(), Arc::new(recording), limits),
             db,
             keys,

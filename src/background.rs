@@ -10,7 +10,7 @@ use crate::accounts::AccountError;
 use crate::app::App;
 use crate::audience::http::workshop;
 use crate::audience::request::{self, BUILD_JOB, Order};
-use crate::audience::{AudienceError, build};
+use crate::audience::{AudienceError, build, recalls};
 use crate::audit::invariants::Verdict;
 use crate::audit::invariants::runs::{self, RUN_JOB};
 use crate::consent::{self, Command, ConsentError};
@@ -184,9 +184,18 @@ pub async fn sweep(app: &App) -> Result<(), SweepError> {
     let before = app.now().minus(app.settings.access.session_lasts());
     sessions::forget(&mut tx, before).await?;
     signals::forget_old(&mut tx, app.now()).await?;
+    let overdue = recalls::sweep(&mut tx, app.now()).await?;
+    let requests = rights::requests::sweep(&mut tx, app.now()).await?;
     runs::order_nightly(&mut tx, &mut app.rng(), app.now()).await?;
     keyring::order(&mut tx, &mut app.rng(), app.now()).await?;
     tx.commit().await?;
+    if overdue > 0 {
+        tracing::warn!(overdue, "recall notices were not acknowledged in time");
+    }
+    if requests != rights::requests::Swept::default() {
+        let rights::requests::Swept { reminded, escalated } = requests;
+        tracing::warn!(reminded, escalated, "requests of people are due");
+    }
     replayed?;
     expired.map(drop)
 }

@@ -47,7 +47,7 @@ pub fn statements() -> Vec<db::Statement> {
         relevance::STATEMENTS,
         &audience::statements(),
         &assistant::statements(),
-        rights::STATEMENTS,
+        &rights::statements(),
         keyring::STATEMENTS,
         &audit::invariants::statements(),
         web::idempotency::STATEMENTS,

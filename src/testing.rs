@@ -13,7 +13,7 @@ use volens_privacy::phone::PhoneEncoding;
 use volens_privacy::purpose::PurposeKind;
 use volens_privacy::{AgeBand, Timestamp};
 
-use crate::accounts::{self, Details, Registration};
+use crate::accounts::{Details, Registration};
 use crate::clock::{Clock, ManualClock};
 use crate::consent::{
     self, AppPhones, Command, Decided, DecisionRequest, DecisionsRequest, Effects, Intake,
@@ -98,7 +98,8 @@ impl World {
         let mut rng = StdRng::from_seed(*seed);
         let new = Registration::new(&self.keys, &mut rng, &app(name), reference, details);
         let mut tx = self.db.begin().await.expect("a transaction");
-        let registered = accounts::register(&mut tx, &[new], self.clock.now())
+        let now = self.clock.now();
+        let registered = consent::register(&mut tx, &self.keys, &mut rng, &[new], now)
             .await
             .expect("an account can be registered");
         tx.commit().await.expect("a commit");
@@ -153,7 +154,9 @@ impl World {
         let decide = intake.finish(&self.keys, &QUICK);
         match self.consents.submit(Command::Decide(decide)).await.expect("the recorder answers")? {
             Replies::Decided(decided) => Ok(decided),
-            Replies::Ended(..) => unreachable!("a decision is answered as one"),
+            Replies::Ended(..) | Replies::Stopped { .. } => {
+                unreachable!("a decision is answered as one")
+            }
         }
     }
 
@@ -189,7 +192,9 @@ impl World {
         let reply = self.consents.submit_patiently(Command::Withdraw(withdrawal)).await;
         match reply.expect("the recorder answers")? {
             Replies::Ended(decided, effects) => Ok((decided, effects)),
-            Replies::Decided(_) => unreachable!("a withdrawal is answered as one"),
+            Replies::Decided(_) | Replies::Stopped { .. } => {
+                unreachable!("a withdrawal is answered as one")
+            }
         }
     }
 

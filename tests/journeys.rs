@@ -8,6 +8,7 @@ mod invariants;
 mod join_attack;
 mod kill;
 mod list_at_the_command_line;
+mod rights;
 mod rotation;
 mod signals;
 mod support_chat;

@@ -4,7 +4,7 @@
 //! What a directly linked account of another app lends has names of its own ([`LENT`]), so that its part in
 //! a score can be seen, and is gone together with the link.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,9 @@ pub const FATIGUE_RECEIVED: &str = "fatigue.received";
 pub const FATIGUE_REJECTED: &str = "fatigue.rejected";
 /// Whether the message is in the person's language: `yes` or `no`; missing when either is unknown.
 pub const LANGUAGE_MATCH: &str = "language.match";
+
+/// What a denied interest counts as at every half-life: as much disinterest as few show by their acts.
+pub const DENIED: f64 = -8.0;
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +178,9 @@ impl Decayed {
 pub struct Person {
     /// Activity per topic id.
     pub topics: BTreeMap<String, Decayed>,
+    /// Topics that the person says are no interest of theirs; one that others are under stands for
+    /// those too. Whatever they did counts as [`DENIED`].
+    pub denied: BTreeSet<String>,
     /// Activity per business id.
     pub businesses: BTreeMap<String, Decayed>,
     /// All activity.
@@ -219,7 +225,8 @@ pub fn pair(person: &Person, message: &Message, lent: &[Person]) -> Features {
             Value::Category(word) => features.category(&name, word),
         };
     }
-    if let Some(joined) = lent.iter().cloned().reduce(join) {
+    if let Some(mut joined) = lent.iter().cloned().reduce(join) {
+        joined.denied.extend(person.denied.iter().cloned());
         interests(&mut features, LENT, &joined, message);
     }
     features
@@ -229,7 +236,7 @@ fn interests(features: &mut Features, prefix: &str, person: &Person, message: &M
     let mut direct = Decayed::default();
     let mut related = 0.0;
     let mut all = 0.0;
-    for (topic, counter) in &person.topics {
+    for (topic, counter) in person.topics.iter().filter(|(topic, _)| !denies(person, topic)) {
         all += counter.long;
         if message.topics.contains(topic) {
             direct = direct.plus(*counter);
@@ -237,13 +244,17 @@ fn interests(features: &mut Features, prefix: &str, person: &Person, message: &M
             related += counter.long;
         }
     }
+    let denied = message.topics.iter().any(|topic| denies(person, topic));
+    if denied {
+        direct = Decayed { short: DENIED, medium: DENIED, long: DENIED };
+    }
     let business = person.businesses.get(&message.business).copied().unwrap_or_default();
     let values = [
         (TOPIC_SHORT, direct.short),
         (TOPIC_MEDIUM, direct.medium),
         (TOPIC_LONG, direct.long),
         (TOPIC_RELATED, related),
-        (TOPIC_SHARE, if all > 0.0 { direct.long / all } else { 0.0 }),
+        (TOPIC_SHARE, if all > 0.0 && !denied { direct.long / all } else { 0.0 }),
         (BUSINESS_SHORT, business.short),
         (BUSINESS_MEDIUM, business.medium),
         (BUSINESS_LONG, business.long),
@@ -258,6 +269,11 @@ fn interests(features: &mut Features, prefix: &str, person: &Person, message: &M
     }
 }
 
+/// Whether the person says that a topic, or what it is under, is no interest of theirs.
+fn denies(person: &Person, topic: &str) -> bool {
+    person.denied.contains(topic) || person.denied.contains(family(topic))
+}
+
 /// Two lending accounts as one: activities add up, the more recent one counts for recency.
 fn join(mut left: Person, right: Person) -> Person {
     for (topic, counter) in right.topics {
@@ -268,6 +284,7 @@ fn join(mut left: Person, right: Person) -> Person {
         let sum = left.businesses.get(&business).copied().unwrap_or_default().plus(counter);
         left.businesses.insert(business, sum);
     }
+    left.denied.extend(right.denied);
     left.engagement = left.engagement.plus(right.engagement);
     left.received = left.received.plus(right.received);
     left.rejected = left.rejected.plus(right.rejected);
@@ -324,6 +341,22 @@ mod tests {
         assert_eq!(features.get(LANGUAGE_MATCH), Some(&Value::Category("yes".into())));
         assert_eq!(features.get("trait.plan"), Some(&Value::Category("gold".into())));
         assert_eq!(features.get(RECENCY_DAYS), None, "never active is missing, not zero days");
+    }
+
+    #[test]
+    fn what_is_denied_counts_against_the_message_whatever_was_done_or_is_lent() {
+        let denied = Person { denied: ["sport.running".to_owned()].into(), ..runner() };
+        let features = pair(&denied, &shoes(), &[runner()]);
+        for column in [TOPIC_SHORT, TOPIC_MEDIUM, TOPIC_LONG, "lent.topic.short", "lent.topic.long"]
+        {
+            assert_eq!(features.get(column), Some(&Value::Number(DENIED)), "{column}");
+        }
+        assert_eq!(features.get(TOPIC_SHARE), Some(&Value::Number(0.0)));
+        assert_eq!(features.get(TOPIC_RELATED), Some(&Value::Number(2.0)), "cycling still counts");
+        let family = Person { denied: ["sport".to_owned()].into(), ..runner() };
+        let features = pair(&family, &shoes(), &[]);
+        assert_eq!(features.get(TOPIC_LONG), Some(&Value::Number(DENIED)));
+        assert_eq!(features.get(TOPIC_RELATED), Some(&Value::Number(0.0)));
     }
 
     #[test]

@@ -47,6 +47,14 @@ pub struct RecipientId([u8; 16]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountTag([u8; 48]);
 
+/// What somebody who objected to direct marketing is recognised by, also after the account is erased
+/// (GDPR Art. 21(3)): made from the app's reference under a key of its own, and kept without the account.
+///
+/// `HMAC-SHA256(prf/suppress/A, inner)` with the inner value of the [`AccountTag`], see
+/// [`crate::keys::KeyRing::suppression_tag`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SuppressionTag([u8; 32]);
+
 /// The keyed slow hash of a phone number for one purpose and one pair of apps.
 ///
 /// Exists only while its grant lives. Two equal live tokens, one per app, are a link.
@@ -72,6 +80,7 @@ bytes_of!(SubjectId, 16);
 bytes_of!(BusinessId, 16);
 bytes_of!(RecipientId, 16);
 bytes_of!(AccountTag, 48);
+bytes_of!(SuppressionTag, 32);
 bytes_of!(LinkToken, 48);
 
 macro_rules! text_id {
@@ -97,7 +106,7 @@ text_id!(SubjectId, "", Subject);
 text_id!(BusinessId, "biz_", Business);
 text_id!(RecipientId, "rcp_", Recipient);
 
-hide_debug!(SubjectId, RecipientId, AccountTag, LinkToken);
+hide_debug!(SubjectId, RecipientId, AccountTag, SuppressionTag, LinkToken);
 
 impl SubjectId {
     /// A new account id.

@@ -46,6 +46,7 @@ pub mod phone;
 pub mod purpose;
 pub mod receipt;
 mod redact;
+pub mod rights;
 pub mod time;
 pub mod topics;
 
@@ -56,7 +57,7 @@ pub use consent::{
 };
 pub use identity::{
     AccountTag, AppId, BusinessId, IdError, Link, LinkError, LinkToken, RecipientId, SubjectId,
-    link,
+    SuppressionTag, link,
 };
 pub use keys::{
     DataKey, KeyCheck, KeyDomain, KeyError, KeyRing, KeyState, KeyStatus, StretchCost, Stretched,
@@ -72,6 +73,7 @@ pub use phone::{
 pub use purpose::{Purpose, PurposeDefinition, PurposeError, PurposeKind, Purposes};
 pub use receipt::{Receipt, ReceiptError, ReceiptReport, RowProof};
 pub use redact::Redacted;
+pub use rights::{Jurisdiction, RequestKind};
 pub use time::{TimeError, Timestamp};
 pub use topics::{Topic, TopicId, TopicRefusal, Topics, TopicsError};
 

@@ -82,6 +82,20 @@ impl Timestamp {
         Self::from_micros(self.0.saturating_sub(whole_micros(duration)))
     }
 
+    /// Later by so many months: at the same time of the day of the same number, or of the last day of a
+    /// shorter month. At most [`Timestamp::MAX`].
+    pub fn plus_months(self, months: u32) -> Self {
+        let midnight = self.day();
+        let (year, month, day) =
+            civil_from_days(midnight.0 / (SECONDS_PER_DAY * MICROS_PER_SECOND));
+        let month = year * 12 + month - 1 + i64::from(months);
+        let (year, month) = (month.div_euclid(12), month.rem_euclid(12) + 1);
+        let day = day.min(days_in_month(year, month));
+        let days = days_from_civil(year, month, day);
+        let micros = days.saturating_mul(SECONDS_PER_DAY * MICROS_PER_SECOND);
+        Self::from_micros(micros.saturating_add(self.0 - midnight.0))
+    }
+
     /// How long after `earlier` this is; zero when it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))

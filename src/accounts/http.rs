@@ -77,12 +77,28 @@ struct AccountOut {
     /// When it became known, cut to the hour.
     #[schema(value_type = String)]
     created_at: Timestamp,
+    /// Since when processing is restricted (GDPR Art. 18), if it is.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    restricted_at: Option<Timestamp>,
+    /// Since when its person objects to direct marketing (GDPR Art. 21), if they do.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    objected_at: Option<Timestamp>,
 }
 
 impl AccountOut {
-    fn new(created: bool, details: Details, created_at: Timestamp) -> Self {
+    fn new(created: bool, account: Account) -> Self {
+        let Account { details, created_at, frozen_at: restricted_at, objected_at, .. } = account;
         let Details { language, country, time_zone, age_band } = details;
-        Self { created, language, country, time_zone, age_band, created_at }
+        Self {
+            created,
+            language,
+            country,
+            time_zone,
+            age_band,
+            created_at,
+            restricted_at,
+            objected_at,
+        }
     }
 }
 
@@ -160,8 +176,7 @@ async fn put(
 async fn read(app: &App, subject: SubjectId, created: bool) -> ApiResult<AccountOut> {
     let mut tx = app.db.read().await?;
     let found = super::find(&mut tx, &[subject]).await?.remove(&subject);
-    let Account { details, created_at, .. } = found.ok_or(AccountError::Unknown)?;
-    Ok(AccountOut::new(created, details, created_at))
+    Ok(AccountOut::new(created, found.ok_or(AccountError::Unknown)?))
 }
 
 /// What is known of an account.

@@ -6,6 +6,7 @@
 
 pub mod http;
 mod store;
+pub mod suppression;
 #[cfg(test)]
 mod tests;
 
@@ -13,11 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
 pub(crate) use store::STATEMENTS;
-use volens_privacy::identity::{AccountTag, AppId, SubjectId};
+use volens_privacy::identity::{AccountTag, AppId, SubjectId, SuppressionTag};
 use volens_privacy::keys::{DataKey, KeyError, KeyRing};
 use volens_privacy::{AgeBand, Timestamp};
 
-use crate::db::group::Grouped;
 use crate::db::{self, Tx};
 
 /// Why an account could not be used.
@@ -77,12 +77,16 @@ pub struct Account {
     pub created_at: Timestamp,
     /// Since when processing is restricted (GDPR Art. 18), if it is.
     pub frozen_at: Option<Timestamp>,
+    /// Since when its person objects to direct marketing (GDPR Art. 21), if they do. Follows from
+    /// what [`suppression`] keeps, which decides.
+    pub objected_at: Option<Timestamp>,
 }
 
 /// A request to know an account, with the random parts drawn beforehand.
 pub struct Registration {
     app: AppId,
     tag: AccountTag,
+    suppression: SuppressionTag,
     candidate: SubjectId,
     wrapped_key: Vec<u8>,
     details: Details,
@@ -100,7 +104,13 @@ impl Registration {
         let candidate = SubjectId::random(rng);
         let wrapped_key = keys.wrap(candidate.as_bytes(), &DataKey::generate(rng));
         let tag = keys.account_tag(app, reference);
-        Self { app: app.clone(), tag, candidate, wrapped_key, details }
+        let suppression = keys.suppression_tag_of(app, reference);
+        Self { app: app.clone(), tag, suppression, candidate, wrapped_key, details }
+    }
+
+    /// Whether it says that the account is a minor's.
+    pub fn tells_of_a_minor(&self) -> bool {
+        !self.details.age_band.profiling_allowed()
     }
 }
 
@@ -122,28 +132,8 @@ impl Registered {
     }
 }
 
-/// Writes registrations in groups.
-pub struct Registrar {
-    clock: std::sync::Arc<dyn crate::clock::Clock>,
-}
-
-impl Registrar {
-    /// Stamps accounts with `clock`.
-    pub fn new(clock: std::sync::Arc<dyn crate::clock::Clock>) -> Self {
-        Self { clock }
-    }
-}
-
-impl Grouped for Registrar {
-    type Item = Registration;
-    type Reply = Registered;
-
-    async fn apply(&self, tx: &mut Tx, items: &[Registration]) -> db::Result<Vec<Registered>> {
-        register(tx, items, self.clock.now()).await
-    }
-}
-
-/// Creates or updates many accounts, in order.
+/// Creates or updates many accounts, in order. An account that turns out to be a minor's may have
+/// consents that end with that: `consent::register` sees to it, and is what callers want.
 pub async fn register(
     tx: &mut Tx,
     items: &[Registration],
@@ -184,11 +174,31 @@ pub async fn register(
     // Accounts before the counter of changes, as everybody who locks both.
     store::lock(tx, updates.keys().copied()).await?;
     let changed = db::changes::next(tx).await?;
-    store::add(tx, &created, now, changed).await?;
+    let objected = objected(tx, &created).await?;
+    store::add(tx, &created, &objected, now, changed).await?;
     for (subject, details) in updates {
         store::update(tx, subject, &details, changed).await?;
     }
     Ok(replies)
+}
+
+/// Since when those of the new accounts object that came back.
+async fn objected(
+    tx: &mut Tx,
+    created: &[&Registration],
+) -> db::Result<BTreeMap<SubjectId, Timestamp>> {
+    let apps: BTreeSet<&AppId> = created.iter().map(|item| &item.app).collect();
+    let mut objected = BTreeMap::new();
+    for app in apps {
+        let of_app: BTreeMap<SuppressionTag, SubjectId> = created
+            .iter()
+            .filter(|item| item.app == *app)
+            .map(|item| (item.suppression, item.candidate))
+            .collect();
+        let found = store::suppressions(tx, app, of_app.keys().copied()).await?;
+        objected.extend(found.into_iter().filter_map(|(tag, o)| Some((*of_app.get(&tag)?, o.at))));
+    }
+    Ok(objected)
 }
 
 /// The account that `app` calls `reference`, if there is one.
@@ -236,6 +246,8 @@ pub struct Opened {
     pub subject: SubjectId,
     /// How old, as far as the app told.
     pub age_band: AgeBand,
+    /// Whether processing is restricted (GDPR Art. 18).
+    pub frozen: bool,
     /// What its records are sealed with.
     pub key: DataKey,
 }
@@ -251,9 +263,9 @@ pub async fn open(
     let found = store::opened(tx, app, tags).await?;
     found
         .into_iter()
-        .map(|(tag, subject, age_band, wrapped)| {
+        .map(|store::Opened { tag, subject, age_band, frozen, wrapped }| {
             let key = keys.unwrap(subject.as_bytes(), &wrapped)?;
-            Ok((tag, Opened { subject, age_band, key }))
+            Ok((tag, Opened { subject, age_band, frozen, key }))
         })
         .collect()
 }
@@ -261,6 +273,23 @@ pub async fn open(
 /// Accounts of an app.
 pub async fn count(tx: &mut Tx, app: &AppId) -> db::Result<u64> {
     store::count(tx, app).await
+}
+
+/// Notes since when the person of an account objects to direct marketing; nothing when not any more.
+/// The caller holds the account and has drawn `changed`.
+pub async fn note_objection(
+    tx: &mut Tx,
+    subject: SubjectId,
+    at: Option<Timestamp>,
+    changed: i64,
+) -> db::Result<()> {
+    store::note_objection(tx, subject, at, changed).await
+}
+
+/// Marks an account as changed, so that what is derived from it is derived anew. The caller holds it
+/// and has drawn `changed`.
+pub async fn touch(tx: &mut Tx, subject: SubjectId, changed: i64) -> db::Result<()> {
+    store::touch(tx, subject, changed).await
 }
 
 /// Keeps an account from being changed by others until the transaction ends. Whoever changes what

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use volens_privacy::identity::{AccountTag, AppId, SubjectId};
+use volens_privacy::identity::{AccountTag, AppId, SubjectId, SuppressionTag};
 use volens_privacy::{AgeBand, Timestamp};
 
+use super::suppression::Objection;
 use super::{Account, Details, Registration};
 use crate::db::{self, Row, Tx, Value, statements, values};
 
 statements! {
     SUBJECTS = "select tag, subject from account_references where app = $1 and tag in ({list})";
-    ACCOUNTS = "select subject, app, language, country, time_zone, age_band, created_at, frozen_at
+    ACCOUNTS = "select subject, app, language, country, time_zone, age_band, created_at, frozen_at,
+                       objected_at
                 from accounts where subject in ({list})";
     ADD_ACCOUNTS = "insert into accounts
-                    (subject, app, language, country, time_zone, age_band, created_at, changed)
+                    (subject, app, language, country, time_zone, age_band, created_at,
+                     objected_at, changed)
                     values {rows}";
     ADD_REFERENCES = "insert into account_references (app, tag, subject) values {rows}";
     ADD_KEYS = "insert into account_keys (subject, wrapped, created_at) values {rows}";
@@ -22,11 +25,19 @@ statements! {
     UPDATE = "update accounts set language = $2, country = $3, time_zone = $4, age_band = $5,
               changed = $6 where subject = $1";
     KEYS = "select subject, wrapped from account_keys where subject in ({list})";
-    OPENED = "select r.tag, r.subject, a.age_band, k.wrapped
+    OPENED = "select r.tag, r.subject, a.age_band, a.frozen_at, k.wrapped
               from account_references r
               join accounts a on a.subject = r.subject
               join account_keys k on k.subject = r.subject
               where r.app = $1 and r.tag in ({list})";
+    REFERENCES = "select subject, app, tag from account_references where subject in ({list})";
+    TOUCH = "update accounts set changed = $2 where subject = $1";
+    NOTE_OBJECTION = "update accounts set objected_at = $2, changed = $3 where subject = $1";
+    SUPPRESSIONS = "select tag, objected_at, entry from suppressions
+                    where app = $1 and tag in ({list})";
+    SUPPRESS = "insert into suppressions (app, tag, objected_at, entry) values ($1, $2, $3, $4)
+                on conflict (app, tag) do update set objected_at = excluded.objected_at";
+    UNSUPPRESS = "delete from suppressions where app = $1 and tag = $2";
     REMOVE = "delete from accounts where subject = $1";
     AFTER = "select subject from accounts where subject > $1 order by subject limit $2";
     OF_APP = "select count(*) as n from accounts where app = $1";
@@ -49,6 +60,7 @@ fn account(row: &Row) -> db::Result<Account> {
         },
         created_at: row.get("created_at")?,
         frozen_at: row.get("frozen_at")?,
+        objected_at: row.get("objected_at")?,
     })
 }
 
@@ -64,7 +76,14 @@ pub(super) async fn subjects(
         .collect()
 }
 
-type Opened = (AccountTag, SubjectId, AgeBand, Vec<u8>);
+/// An account as a decision needs it, its key still wrapped.
+pub(super) struct Opened {
+    pub(super) tag: AccountTag,
+    pub(super) subject: SubjectId,
+    pub(super) age_band: AgeBand,
+    pub(super) frozen: bool,
+    pub(super) wrapped: Vec<u8>,
+}
 
 pub(super) async fn opened(
     tx: &mut Tx,
@@ -75,8 +94,14 @@ pub(super) async fn opened(
     let rows = tx.fetch_list(OPENED, values![app], list).await?;
     rows.iter()
         .map(|row| {
-            let tag = AccountTag::from_bytes(row.get("tag")?);
-            Ok((tag, row.get("subject")?, age_band(row)?, row.get("wrapped")?))
+            let frozen_at: Option<Timestamp> = row.get("frozen_at")?;
+            Ok(Opened {
+                tag: AccountTag::from_bytes(row.get("tag")?),
+                subject: row.get("subject")?,
+                age_band: age_band(row)?,
+                frozen: frozen_at.is_some(),
+                wrapped: row.get("wrapped")?,
+            })
         })
         .collect()
 }
@@ -93,6 +118,7 @@ pub(super) async fn accounts(
 pub(super) async fn add(
     tx: &mut Tx,
     new: &[&Registration],
+    objected: &BTreeMap<SubjectId, Timestamp>,
     now: Timestamp,
     changed: i64,
 ) -> db::Result<()> {
@@ -108,6 +134,7 @@ pub(super) async fn add(
             &d.time_zone,
             age.as_str(),
             hour,
+            objected.get(&n.candidate).copied(),
             changed
         ]
     });
@@ -151,6 +178,65 @@ pub(super) async fn wrapped_keys(
     let list = subjects.iter().map(|subject| Value::from(*subject)).collect();
     let rows = tx.fetch_list(KEYS, values![], list).await?;
     rows.iter().map(|row| Ok((row.get("subject")?, row.get("wrapped")?))).collect()
+}
+
+/// What these accounts are found by.
+pub(super) async fn references(
+    tx: &mut Tx,
+    subjects: &[SubjectId],
+) -> db::Result<Vec<(SubjectId, AppId, AccountTag)>> {
+    let list = subjects.iter().map(|subject| Value::from(*subject)).collect();
+    let rows = tx.fetch_list(REFERENCES, values![], list).await?;
+    rows.iter()
+        .map(|row| {
+            let tag = AccountTag::from_bytes(row.get("tag")?);
+            Ok((row.get("subject")?, row.get("app")?, tag))
+        })
+        .collect()
+}
+
+pub(super) async fn touch(tx: &mut Tx, subject: SubjectId, changed: i64) -> db::Result<()> {
+    tx.execute(TOUCH, values![subject, changed]).await.map(drop)
+}
+
+pub(super) async fn note_objection(
+    tx: &mut Tx,
+    subject: SubjectId,
+    at: Option<Timestamp>,
+    changed: i64,
+) -> db::Result<()> {
+    tx.execute(NOTE_OBJECTION, values![subject, at, changed]).await.map(drop)
+}
+
+/// The objections among these tags.
+pub(super) async fn suppressions(
+    tx: &mut Tx,
+    app: &AppId,
+    tags: impl IntoIterator<Item = SuppressionTag>,
+) -> db::Result<Vec<(SuppressionTag, Objection)>> {
+    let list = tags.into_iter().map(|tag| Value::from(tag.as_bytes())).collect();
+    let rows = tx.fetch_list(SUPPRESSIONS, values![app], list).await?;
+    rows.iter()
+        .map(|row| {
+            let objection = Objection { at: row.get("objected_at")?, entry: row.get("entry")? };
+            Ok((SuppressionTag::from_bytes(row.get("tag")?), objection))
+        })
+        .collect()
+}
+
+pub(super) async fn suppress(
+    tx: &mut Tx,
+    app: &AppId,
+    tag: SuppressionTag,
+    objection: Objection,
+) -> db::Result<()> {
+    let mut values = values![app, tag.as_bytes(), objection.at];
+    values.push(Value::count(objection.entry)?);
+    tx.execute(SUPPRESS, values).await.map(drop)
+}
+
+pub(super) async fn unsuppress(tx: &mut Tx, app: &AppId, tag: SuppressionTag) -> db::Result<()> {
+    tx.execute(UNSUPPRESS, values![app, tag.as_bytes()]).await.map(drop)
 }
 
 pub(super) async fn count(tx: &mut Tx, app: &AppId) -> db::Result<u64> {

@@ -41,6 +41,7 @@ impl Narrowing {
     pub fn apply(&self, table: &Table, keys: &KeyRing) -> Narrowed {
         let accounts = table.of_app(&self.app);
         let mut left = Left { rows: accounts.clone(), waterfall: Waterfall::of(accounts.len()) };
+        left.remove(table.objecting(), Exclusion::Objected);
         left.keep(table.live(PurposeKind::BusinessMessages), Exclusion::NoMessagesConsent);
         left.keep(table.live(PurposeKind::Relevance), Exclusion::NoRelevanceConsent);
         left.keep(&table.old_enough(), Exclusion::Underage);

@@ -1,6 +1,7 @@
 //! Campaigns, lists and outcomes over HTTP. A business sees its own, and nothing of others exists.
 
 mod download;
+mod recalls;
 mod wire;
 
 use axum::extract::State;
@@ -16,6 +17,7 @@ use super::AudienceError;
 use super::build::{Workshop, dry_run};
 use super::campaigns::{self, Campaign, CampaignIn};
 use super::outcomes;
+use super::recalls::note_served;
 use super::request::{self, RequestIn, Rules};
 use super::shelf::{ListProof, Shelf};
 use super::summary::{DryRun, ListSummary};
@@ -39,6 +41,8 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(recipients))
         .routes(routes!(proof))
         .routes(routes!(download::export))
+        .routes(routes!(recalls::list_recalls))
+        .routes(routes!(recalls::acknowledge_recalls))
         .routes(routes!(report))
 }
 
@@ -211,6 +215,10 @@ async fn recipients(
 ) -> ApiResult<Json<RecipientsOut>> {
     let asked = page.asked(&app.settings.web)?;
     let after = last_rank(&asked.after)?;
+    let down_to = after.saturating_add(asked.limit);
+    // Only a list that can be read was served.
+    drop(open(&app, business, id).await?);
+    note_served(&app.db, (business, id), down_to, app.now()).await?;
     let (mut tx, shelf) = open(&app, business, id).await?;
     let page = shelf.page(&mut tx, &app.keys, after, asked.limit, app.now()).await?;
     Ok(Json(RecipientsOut {

@@ -16,6 +16,7 @@ pub mod http;
 mod languages;
 pub mod outcomes;
 pub mod ranking;
+pub mod recalls;
 pub mod replay;
 pub mod request;
 pub mod rows;

@@ -61,6 +61,8 @@ pub struct Replay {
     /// Rows of any list that went with erased accounts since the list was asked for, by the ledger:
     /// they explain rows that are gone, too.
     pub rows_erased_since: u64,
+    /// Rows of any list that went because processing of accounts was restricted since, by the ledger.
+    pub rows_restricted_since: u64,
     /// Everything that does not hold; empty when all does.
     pub denied: Vec<Denial>,
 }
@@ -117,6 +119,7 @@ pub async fn replay(
         rows_gone: 0,
         consents_ended_since: 0,
         rows_erased_since: 0,
+        rows_restricted_since: 0,
         denied: Vec::new(),
     };
     replay_ledger(tx, keys, &list, &sealing, &mut found, progress).await?;
@@ -130,9 +133,9 @@ pub async fn replay(
     let present = rows.replay(tx, &mut found, progress).await?;
     found.rows_gone = sealing.rows.saturating_sub(present);
     // A row can only go with a consent or an account. More gone than that is somebody else's doing.
-    if found.rows_gone > found.consents_ended_since + found.rows_erased_since
-        && now < list.expires_at
-    {
+    let explained =
+        found.consents_ended_since + found.rows_erased_since + found.rows_restricted_since;
+    if found.rows_gone > explained && now < list.expires_at {
         found.deny(None, "list.rows_unexplained");
     }
     Ok(found)
@@ -168,10 +171,12 @@ async fn replay_ledger(
             if let Ok(leaf) = Leaf::parse(&bytes) {
                 let is_recorded = recorded.next_if_eq(&index).is_some();
                 unrecorded += u64::from(is_decision(&leaf) && !is_recorded);
-                if let Some((records, rows)) = erasure(&leaf) {
-                    erased += records;
-                    let since = leaf.at() >= list.created_at.minute();
-                    found.rows_erased_since += if since { rows } else { 0 };
+                let since = leaf.at() >= list.created_at.minute();
+                erased += taken(&leaf, LeafKind::AccountErased, "records");
+                if since {
+                    found.rows_erased_since += taken(&leaf, LeafKind::AccountErased, "list_rows");
+                    found.rows_restricted_since +=
+                        taken(&leaf, LeafKind::ProcessingRestricted, "list_rows");
                 }
                 found.consents_ended_since += u64::from(ends_rows(&leaf, list));
                 if index == sealing.entry {
@@ -238,11 +243,10 @@ fn is_decision(leaf: &Leaf) -> bool {
     )
 }
 
-/// How many records of decisions, and rows of lists, the entry says went with an erased account.
-fn erasure(leaf: &Leaf) -> Option<(u64, u64)> {
-    let detail = leaf.detail().filter(|_| leaf.kind() == LeafKind::AccountErased)?;
-    let count = |name: &str| detail.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
-    Some((count("records"), count("list_rows")))
+/// How many records of decisions, or rows of lists, an entry of this kind says went with an account.
+fn taken(leaf: &Leaf, kind: LeafKind, what: &str) -> u64 {
+    let detail = leaf.detail().filter(|_| leaf.kind() == kind);
+    detail.and_then(|detail| detail.get(what)?.as_u64()).unwrap_or(0)
 }
 
 /// Whether the entry ends a consent that rows of the list could rest on.

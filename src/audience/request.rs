@@ -292,6 +292,7 @@ pub async fn owner(tx: &mut Tx, id: ListId) -> Result<BusinessId> {
 /// learn from ends with its own consent.
 pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> Result<bool> {
     let Some(list) = store::expired(tx, now).await? else { return Ok(false) };
+    store::recalls::close(tx, list, now).await?;
     if store::remove_some(tx, list, REMOVED_AT_ONCE).await? < REMOVED_AT_ONCE {
         store::rows_removed(tx, list, now).await?;
     }

@@ -4,4 +4,5 @@ mod audit;
 mod chance;
 mod export;
 mod lists;
+mod recalls;
 pub(crate) mod town;

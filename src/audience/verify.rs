@@ -8,6 +8,7 @@ use volens_privacy::purpose::{BusinessMessages, Relevance};
 use volens_privacy::{AppId, Consents, KeyRing, SubjectId, Timestamp};
 
 use super::Result;
+use crate::accounts::suppression;
 use crate::db::Tx;
 use crate::identity::{self, PermittedLink};
 use crate::{accounts, consent};
@@ -19,6 +20,8 @@ pub enum Denial {
     Unverifiable,
     /// It is not an account of the delivery app.
     OtherApp,
+    /// Objects to direct marketing.
+    Objects,
     /// Known to be younger than eighteen.
     Underage,
     /// A consent is missing.
@@ -31,6 +34,7 @@ impl Denial {
         match self {
             Self::Unverifiable => "account.unverifiable",
             Self::OtherApp => "account.other_app",
+            Self::Objects => "recipient.objected",
             Self::Underage => "account.underage",
             Self::Consent(refusal) => refusal.code(),
         }
@@ -49,6 +53,7 @@ pub struct Verified {
     accounts: BTreeMap<SubjectId, accounts::Account>,
     consents: BTreeMap<SubjectId, Consents>,
     links: BTreeMap<SubjectId, Vec<PermittedLink>>,
+    objecting: BTreeSet<SubjectId>,
 }
 
 /// Everything that lets one account be a recipient.
@@ -86,6 +91,7 @@ impl Verified {
             accounts: accounts::find(tx, &asked).await?,
             consents: consent::consents_of(tx, keys, &all).await?,
             links,
+            objecting: suppression::objecting(tx, keys, &asked).await?,
         })
     }
 
@@ -98,6 +104,9 @@ impl Verified {
         }
         if account.frozen_at.is_some() {
             return Err(Denial::Unverifiable);
+        }
+        if self.objecting.contains(&subject) {
+            return Err(Denial::Objects);
         }
         if !account.details.age_band.profiling_allowed() {
             return Err(Denial::Underage);

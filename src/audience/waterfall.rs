@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// Why an account of the delivery app is not on a list, in the order the reasons are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Exclusion {
+    /// Objects to direct marketing (GDPR Art. 21(2)).
+    #[serde(rename = "recipient.objected")]
+    Objected,
     /// No live consent to business messages.
     #[serde(rename = "messages.no_consent")]
     NoMessagesConsent,
@@ -37,7 +40,8 @@ pub enum Exclusion {
 
 impl Exclusion {
     /// Every reason, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::Objected,
         Self::NoMessagesConsent,
         Self::NoRelevanceConsent,
         Self::Underage,
@@ -52,6 +56,7 @@ impl Exclusion {
     /// The reason in words.
     pub const fn text(self) -> &'static str {
         match self {
+            Self::Objected => "objected to direct marketing",
             Self::NoMessagesConsent => "did not consent to business messages",
             Self::NoRelevanceConsent => "did not consent to being ranked",
             Self::Underage => "younger than eighteen, never profiled",
@@ -256,7 +261,7 @@ mod tests {
     proptest! {
         #[test]
         fn withheld_counts_sum_to_nothing_or_to_k_at_least(
-            counts in proptest::collection::vec(0u64..200, 9),
+            counts in proptest::collection::vec(0u64..200, 10),
             k in 1u64..100,
         ) {
             let pairs: Vec<_> = Exclusion::ALL.into_iter().zip(counts).collect();

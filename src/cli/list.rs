@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::audience::build::{build, dry_run};
 use crate::audience::export::{Exporter, Format, Manifest};
 use crate::audience::http::workshop;
+use crate::audience::recalls::{self, ALL_RANKS};
 use crate::audience::request::{self, List, ListState, Order, RequestIn, Rules};
 use crate::audience::shelf::Shelf;
 use crate::audience::summary::{DryRun, ListSummary};
@@ -198,6 +199,7 @@ async fn show(
 
 /// The first rows, or all.
 async fn rows(app: &App, business: BusinessId, list: &List, all: bool) -> Result<Vec<Row>> {
+    recalls::note_served(&app.db, (business, list.id), ALL_RANKS, app.now()).await?;
     let mut tx = app.db.read().await?;
     let shelf = Shelf::open(&mut tx, business, list.id, app.now()).await?;
     let (mut rows, mut after) = (Vec::new(), Some(0));
@@ -219,6 +221,7 @@ async fn export(
     let mut file =
         File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     let mut exporter = Exporter::new(format, &mut file)?;
+    recalls::note_served(&app.db, (list.business, list.id), ALL_RANKS, app.now()).await?;
     let mut tx = app.db.read().await?;
     let shelf = Shelf::open(&mut tx, list.business, list.id, app.now()).await?;
     let bar = context.output.progress(shelf.sealing.rows, "rows");

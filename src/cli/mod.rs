@@ -21,6 +21,7 @@ mod bench;
 mod demo;
 mod doctor;
 mod evaluate;
+mod export;
 mod import;
 mod keys;
 mod ledger;
@@ -83,6 +84,8 @@ commands! {
     Ledger => ledger;
     /// Check a receipt offline.
     Receipt => receipt;
+    /// Check a person's export of their data offline.
+    Export => export;
     /// Measure speed as ratios within one run.
     Bench => bench;
     /// Make apps, businesses, users, keys and sign-in links.

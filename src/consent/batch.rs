@@ -12,30 +12,34 @@ use volens_privacy::consent::{CommittedRecord, Decision, NoticeRef, PhoneEvidenc
 use volens_privacy::identity::{AccountTag, AppId, SubjectId};
 use volens_privacy::keys::{DataKey, KeyRing};
 use volens_privacy::ledger::{Leaf, LogSigner};
-use volens_privacy::receipt::Receipt;
 use volens_privacy::{AgeBand, ConsentRecord, Timestamp};
 
 use super::grants::{About, Grants, ended};
-use super::recorder::{Command, Decide, Decided, Effects, ItemDecision, Refused, Replies};
+use super::objections::Objections;
+use super::recorder::{Command, Decide, Effects, ItemDecision, Objecting, Refused, Replies};
+use super::stops::gives_messages;
 use super::store::{self, NewToken};
+use super::written::Written;
 use super::{Grant, seal_record};
+use crate::accounts::suppression::MARKETING;
 use crate::accounts::{self, AccountError, Opened};
 use crate::db::{self, Tx};
 use crate::ids::GrantId;
 use crate::ledger::{self, LedgerError};
 
 /// What a command will answer once entries have their numbers.
-enum Outcome {
+pub(super) enum Outcome {
     Refused(Refused),
     Decided(Vec<Choice>),
     Ended(Choice, Effects),
+    Stopped(Vec<Choice>, Effects, Option<Result<usize, u64>>),
 }
 
 /// One choice: a new entry by position, or one that is on record already.
-struct Choice {
-    about: About,
-    decision: Decision,
-    entry: Result<usize, u64>,
+pub(super) struct Choice {
+    pub(super) about: About,
+    pub(super) decision: Decision,
+    pub(super) entry: Result<usize, u64>,
 }
 
 pub(super) async fn record(
@@ -52,16 +56,18 @@ pub(super) async fn record(
     for command in commands {
         outcomes.push(batch.decide(tx, rng, command).await?);
     }
-    batch.write(tx, signer, rng).await?.replies(outcomes)
+    batch.write(tx, keys, signer, rng).await?.replies(outcomes)
 }
 
 /// Everything that the commands touch.
-struct Batch {
-    now: Timestamp,
+pub(super) struct Batch {
+    pub(super) now: Timestamp,
     subjects: BTreeMap<(AppId, AccountTag), SubjectId>,
-    ages: BTreeMap<SubjectId, AgeBand>,
-    data_keys: BTreeMap<SubjectId, DataKey>,
-    grants: Grants,
+    pub(super) ages: BTreeMap<SubjectId, AgeBand>,
+    frozen: BTreeSet<SubjectId>,
+    pub(super) objections: Objections,
+    pub(super) data_keys: BTreeMap<SubjectId, DataKey>,
+    pub(super) grants: Grants,
     /// Decisions that become ledger entries, in their order.
     pending: Vec<CommittedRecord>,
     /// Tokens by grant, replacing what the grant had.
@@ -75,34 +81,31 @@ impl Batch {
         commands: &[Command],
         now: Timestamp,
     ) -> db::Result<Self> {
-        let mut tags: BTreeMap<&AppId, BTreeSet<AccountTag>> = BTreeMap::new();
-        let mut ids = BTreeSet::new();
-        for command in commands {
-            match command {
-                Command::Decide(Decide { app, account, .. })
-                | Command::Withdraw(super::Withdrawal { app, account, .. }) => {
-                    tags.entry(app).or_default().insert(*account);
-                }
-                Command::Expire(grant) => drop(ids.insert(grant.subject)),
-            }
-        }
-        let expiring: Vec<SubjectId> = ids.iter().copied().collect();
-        let mut data_keys =
-            accounts::data_keys(tx, keys, &expiring).await.map_err(account_driver)?;
+        let (tags, mut ids) = named(commands);
+        let known: Vec<SubjectId> = ids.iter().copied().collect();
+        let mut data_keys = accounts::data_keys(tx, keys, &known).await.map_err(account_driver)?;
         let (mut subjects, mut ages) = (BTreeMap::new(), BTreeMap::new());
+        for (subject, account) in accounts::find(tx, &known).await? {
+            ages.insert(subject, account.details.age_band);
+        }
+        let (mut objections, mut frozen) = (Objections::default(), BTreeSet::new());
         for (app, tags) in tags {
+            objections.load(tx, keys, app, tags.iter().copied()).await?;
             let opened = accounts::open(tx, keys, app, tags).await.map_err(account_driver)?;
-            for (tag, Opened { subject, age_band, key }) in opened {
+            for (tag, Opened { subject, age_band, frozen: restricted, key }) in opened {
                 ids.insert(subject);
                 subjects.insert((app.clone(), tag), subject);
                 ages.insert(subject, age_band);
                 data_keys.insert(subject, key);
+                if restricted {
+                    frozen.insert(subject);
+                }
             }
         }
         let ids: Vec<SubjectId> = ids.into_iter().collect();
         let grants = Grants::new(store::grants(tx, &ids).await?);
         let (pending, tokens) = (Vec::new(), BTreeMap::new());
-        Ok(Self { now, subjects, ages, data_keys, grants, pending, tokens })
+        Ok(Self { now, subjects, ages, frozen, objections, data_keys, grants, pending, tokens })
     }
 
     async fn decide(
@@ -118,16 +121,12 @@ impl Batch {
                     return Ok(Outcome::Refused(Refused::AccountUnknown));
                 };
                 let about = (w.purpose, w.peer.clone());
-                let at = w.decided_at.min(self.now);
-                if let Some(known) = self.grants.withdrawn(subject, &about, at) {
-                    let choice = Choice { about, decision: Decision::Withdrawn, entry: Err(known) };
-                    return Ok(Outcome::Ended(choice, Effects::default()));
-                }
-                let record = self.ending(rng, subject, &w.app, about, Decision::Withdrawn);
-                let record = ConsentRecord { decided_at: w.decided_at, ..record };
-                let (choice, effects) = self.end(tx, rng, record).await?;
+                let (choice, effects) =
+                    self.withdraw(tx, rng, (&w.app, subject), about, w.decided_at).await?;
                 Ok(Outcome::Ended(choice, effects))
             }
+            Command::Object(objecting) => self.object(tx, rng, objecting).await,
+            Command::Outgrow(subject) => self.outgrow(tx, rng, *subject).await,
             Command::Expire(grant) => {
                 let about = (grant.purpose, grant.peer.clone());
                 let live = self.grants.live(grant.subject, &about);
@@ -144,7 +143,7 @@ impl Batch {
         }
     }
 
-    fn subject(&self, app: &AppId, tag: AccountTag) -> Option<SubjectId> {
+    pub(super) fn subject(&self, app: &AppId, tag: AccountTag) -> Option<SubjectId> {
         let subject = self.subjects.get(&(app.clone(), tag)).copied();
         subject.filter(|subject| self.data_keys.contains_key(subject))
     }
@@ -165,6 +164,9 @@ impl Batch {
             {
                 return Ok(Outcome::Refused(refused));
             }
+        }
+        if decide.items.iter().any(gives_messages) {
+            self.objections.lift((decide.app.clone(), decide.account), subject, self.now);
         }
         let mut choices = Vec::with_capacity(decide.items.len());
         for item in &decide.items {
@@ -187,6 +189,12 @@ impl Batch {
         let age = self.ages.get(&subject).copied().unwrap_or_default();
         if !age.at_least(item.purpose.definition().minimum_age()) {
             return Err(Refused::Underage);
+        }
+        if self.frozen.contains(&subject) {
+            return Err(Refused::Restricted);
+        }
+        if MARKETING.contains(&item.purpose) && !self.outlives_objection(decide) {
+            return Err(Refused::Objected);
         }
         let ended = self.grants.last_end(subject, &(item.purpose, item.peer.clone()));
         if ended.is_some_and(|ended| ended > decide.decided_at.min(self.now)) {
@@ -274,7 +282,7 @@ impl Batch {
         }
     }
 
-    fn ending(
+    pub(super) fn ending(
         &self,
         rng: &mut StdRng,
         subject: SubjectId,
@@ -300,7 +308,7 @@ impl Batch {
     }
 
     /// Ends whatever lives for what the record is about, and counts what goes with it.
-    async fn end(
+    pub(super) async fn end(
         &mut self,
         tx: &mut Tx,
         rng: &mut StdRng,
@@ -326,8 +334,15 @@ impl Batch {
         self.pending.len() - 1
     }
 
-    async fn write(self, tx: &mut Tx, signer: &LogSigner, rng: &mut StdRng) -> db::Result<Written> {
-        let leaves: Vec<Leaf> = self.pending.iter().map(|p| p.leaf().clone()).collect();
+    async fn write(
+        self,
+        tx: &mut Tx,
+        keys: &KeyRing,
+        signer: &LogSigner,
+        rng: &mut StdRng,
+    ) -> db::Result<Written> {
+        let mut leaves: Vec<Leaf> = self.pending.iter().map(|p| p.leaf().clone()).collect();
+        leaves.extend(self.objections.leaves().cloned());
         let appended = ledger::append(tx, signer, &leaves, self.now).await.map_err(driver)?;
         let first = appended.first;
         let sealed = self.pending.iter().zip(first..).map(|(pending, index)| {
@@ -336,7 +351,10 @@ impl Batch {
             (subject, index, seal_record(key, index, pending, rng))
         });
         store::add_records(tx, sealed.collect()).await?;
+        self.objections.hold(tx).await?;
         let changed = db::changes::next(tx).await?;
+        let notes = first + self.pending.len() as u64;
+        self.objections.write(tx, keys, notes, changed).await?;
         self.grants.write(tx, first, changed).await?;
         for token in self.tokens.values() {
             store::drop_token(tx, token.subject, &token.peer).await?;
@@ -347,47 +365,30 @@ impl Batch {
     }
 }
 
+type Tags<'c> = BTreeMap<&'c AppId, BTreeSet<AccountTag>>;
+
+/// The accounts that commands name, by tag and by id.
+fn named(commands: &[Command]) -> (Tags<'_>, BTreeSet<SubjectId>) {
+    let (mut tags, mut ids) = (Tags::new(), BTreeSet::new());
+    for command in commands {
+        match command {
+            Command::Decide(Decide { app, account, .. })
+            | Command::Withdraw(super::Withdrawal { app, account, .. })
+            | Command::Object(Objecting { app, account, .. }) => {
+                tags.entry(app).or_default().insert(*account);
+            }
+            Command::Expire(grant) => drop(ids.insert(grant.subject)),
+            Command::Outgrow(subject) => drop(ids.insert(*subject)),
+        }
+    }
+    (tags, ids)
+}
+
 fn same_choice(live: &Grant, given_at: Timestamp, notice: &NoticeRef) -> bool {
     live.given_at == given_at && live.notice == notice.id && live.notice_version == notice.version
 }
 
-/// The batch after its entries were numbered.
-struct Written {
-    pending: Vec<CommittedRecord>,
-    appended: ledger::Appended,
-}
-
-impl Written {
-    fn replies(self, outcomes: Vec<Outcome>) -> db::Result<Vec<Result<Replies, Refused>>> {
-        let first = self.appended.first;
-        let mut receipts = Vec::with_capacity(self.pending.len());
-        for (committed, index) in self.pending.into_iter().zip(first..) {
-            let proof = self.appended.proof(index).map_err(driver)?;
-            let checkpoint = &self.appended.checkpoint;
-            receipts.push(Some(Receipt::new(committed, index, &proof, checkpoint)));
-        }
-        let mut decided = |choice: Choice| {
-            let (entry, receipt) = match choice.entry {
-                Ok(position) => (first + position as u64, receipts[position].take()),
-                Err(known) => (known, None),
-            };
-            let (purpose, peer) = choice.about;
-            Decided { purpose, peer, decision: choice.decision, entry, receipt }
-        };
-        Ok(outcomes
-            .into_iter()
-            .map(|outcome| match outcome {
-                Outcome::Refused(refused) => Err(refused),
-                Outcome::Decided(choices) => {
-                    Ok(Replies::Decided(choices.into_iter().map(&mut decided).collect()))
-                }
-                Outcome::Ended(choice, effects) => Ok(Replies::Ended(decided(choice), effects)),
-            })
-            .collect())
-    }
-}
-
-fn driver(error: LedgerError) -> db::Error {
+pub(super) fn driver(error: LedgerError) -> db::Error {
     match error {
         LedgerError::Db(error) => error,
         LedgerError::OutOfRange | LedgerError::Damaged => db::Error::Damaged("ledger"),

@@ -52,6 +52,13 @@ impl Grants {
         rows.rev().find(|grant| grant.state == Decision::Given)
     }
 
+    /// Every live grant of an account.
+    pub(super) fn all_live(&self, subject: SubjectId) -> Vec<Grant> {
+        let of = self.rows.iter().filter(|((owner, _), _)| *owner == subject);
+        let live = of.flat_map(|(_, rows)| rows.iter().map(|row| &row.grant));
+        live.filter(|grant| grant.state == Decision::Given).cloned().collect()
+    }
+
     pub(super) fn last_end(&self, subject: SubjectId, about: &About) -> Option<Timestamp> {
         self.about(subject, about).iter().filter_map(|row| row.grant.ended_at).max()
     }

@@ -70,6 +70,15 @@ impl From<Refused> for Problem {
             Refused::Superseded => {
                 Self::conflict(refused.code(), "a later withdrawal or refusal is on record")
             }
+            Refused::Objected => Self::conflict(
+                refused.code(),
+                "the person objected to direct marketing; only a later, explicit consent to \
+                 business_messages with its decided_at ends that",
+            ),
+            Refused::Restricted => Self::conflict(
+                refused.code(),
+                "processing of the account is restricted; nothing new is agreed to meanwhile",
+            ),
         }
     }
 }
@@ -140,6 +149,7 @@ async fn decide(
     let decided = match app.consents.submit(Command::Decide(decide)).await?? {
         Replies::Decided(decided) => decided,
         Replies::Ended(decided, _) => vec![decided],
+        Replies::Stopped { ended, .. } => ended,
     };
     let decisions = decided.iter().map(DecidedOut::new).collect();
     let receipts = decided.into_iter().filter_map(|decided| decided.receipt).collect();
@@ -192,7 +202,7 @@ async fn withdraw(
     let reply = app.consents.submit_patiently(Command::Withdraw(withdrawal)).await??;
     let (decided, effects) = match reply {
         Replies::Ended(decided, effects) => (decided, effects),
-        Replies::Decided(_) => return Err(Problem::not_found()),
+        Replies::Decided(_) | Replies::Stopped { .. } => return Err(Problem::not_found()),
     };
     let receipt = match decided.receipt {
         Some(receipt) => Some(receipt),

@@ -160,6 +160,7 @@ impl Intake {
         notices: &Notices,
         now: Timestamp,
     ) -> Result<Self, IntakeError> {
+        let time_told = request.decided_at.is_some();
         let decided_at = request.decided_at.unwrap_or(now);
         if decided_at > now.plus(SKEW) {
             return refuse("time.in_future", "decided_at", "the decision lies in the future");
@@ -203,6 +204,7 @@ impl Intake {
             account: keys.account_tag(app, &request.account),
             notice: notice.reference(Some(rendered)),
             decided_at,
+            time_told,
             evidence: request.evidence,
             phone: label,
             items,

@@ -12,10 +12,14 @@ mod batch;
 mod grants;
 pub mod http;
 mod intake;
+mod objections;
 mod recorder;
+mod registrar;
+mod stops;
 mod store;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::collections::BTreeMap;
 
@@ -24,9 +28,10 @@ pub use intake::{
     WithdrawRequest,
 };
 pub use recorder::{
-    Command, Decide, Decided, Effects, ItemDecision, Recorder, Recording, Refused, Replies,
-    Withdrawal,
+    Command, Decide, Decided, Effects, ItemDecision, Objecting, Recorder, Recording, Refused,
+    Replies, Withdrawal,
 };
+pub use registrar::{Registrar, register};
 pub(crate) use store::STATEMENTS;
 use volens_privacy::consent::{CommittedRecord, Consents, Decision, Entry};
 use volens_privacy::identity::{AppId, SubjectId};
@@ -114,6 +119,11 @@ impl Grant {
 /// The grants of these accounts, oldest decision first.
 pub async fn grants_of(tx: &mut Tx, subjects: &[SubjectId]) -> db::Result<Vec<Grant>> {
     store::grants(tx, subjects).await
+}
+
+/// What would go with this grant if it ended now.
+pub async fn would_end(tx: &mut Tx, grant: &Grant) -> db::Result<Effects> {
+    store::effects(tx, grant).await
 }
 
 /// Ends every live grant of an account that is being erased, so that whatever rests on them goes the

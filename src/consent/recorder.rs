@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use volens_privacy::Timestamp;
 use volens_privacy::consent::{Decision, NoticeRef, PhoneEvidenceLabel};
-use volens_privacy::identity::{AccountTag, AppId, LinkToken};
+use volens_privacy::identity::{AccountTag, AppId, LinkToken, SubjectId};
 use volens_privacy::keys::KeyRing;
 use volens_privacy::purpose::PurposeKind;
 use volens_privacy::receipt::Receipt;
@@ -25,6 +25,10 @@ pub enum Command {
     Withdraw(Withdrawal),
     /// End a grant whose time has run out.
     Expire(Grant),
+    /// Stop direct marketing for good (GDPR Art. 21(2), (3)). Never refused.
+    Object(Objecting),
+    /// End the consents that the account is known to be too young for.
+    Outgrow(SubjectId),
 }
 
 /// Choices of one person under one notice, already checked by [`super::intake`].
@@ -37,6 +41,8 @@ pub struct Decide {
     pub notice: NoticeRef,
     /// When the person chose.
     pub decided_at: Timestamp,
+    /// Whether the app told that time, and it was not taken for now.
+    pub time_told: bool,
     /// What the app adds as proof.
     pub evidence: Option<serde_json::Value>,
     /// How a phone number was presented, if one was.
@@ -80,6 +86,16 @@ pub struct Withdrawal {
     pub decided_at: Timestamp,
 }
 
+/// An objection to direct marketing.
+pub struct Objecting {
+    /// The app that reports it.
+    pub app: AppId,
+    /// Whose. The objection counts whether or not there is such an account.
+    pub account: AccountTag,
+    /// When the person said so.
+    pub decided_at: Timestamp,
+}
+
 /// Why a command was refused without anything being recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -92,6 +108,12 @@ pub enum Refused {
     /// The person took this consent back after the decision that is reported now.
     #[error("a later withdrawal or refusal is on record")]
     Superseded,
+    /// The person objected to direct marketing, and this is no later, explicit consent to messages.
+    #[error("an objection to direct marketing stands")]
+    Objected,
+    /// Processing of the account is restricted (GDPR Art. 18).
+    #[error("processing of the account is restricted")]
+    Restricted,
 }
 
 impl Refused {
@@ -101,6 +123,8 @@ impl Refused {
             Self::AccountUnknown => "account.unknown",
             Self::Underage => "account.underage",
             Self::Superseded => "consent.superseded",
+            Self::Objected => "consent.objected",
+            Self::Restricted => "account.restricted",
         }
     }
 }
@@ -149,6 +173,30 @@ pub enum Replies {
     Decided(Vec<Decided>),
     /// To [`Command::Withdraw`] and [`Command::Expire`].
     Ended(Decided, Effects),
+    /// To [`Command::Object`] and [`Command::Outgrow`]: everything that ended, with what went with it
+    /// in all, and the ledger index of the objection.
+    Stopped {
+        /// The consents that are at an end.
+        ended: Vec<Decided>,
+        /// What went with them.
+        effects: Effects,
+        /// The entry that says that somebody objected.
+        entry: Option<u64>,
+    },
+}
+
+impl Effects {
+    /// What goes with this and with something else of the same account: scores and rows that rest on
+    /// both go once.
+    #[must_use]
+    pub(super) fn together_with(self, other: Self) -> Self {
+        Self {
+            links: self.links + other.links,
+            scores: self.scores.max(other.scores),
+            list_rows: self.list_rows.max(other.list_rows),
+            followups: self.followups + other.followups,
+        }
+    }
 }
 
 /// The work behind a [`Recorder`].

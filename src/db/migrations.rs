@@ -36,6 +36,11 @@ const MIGRATIONS: &[Texts] = migrations![
     14 "0014_audit",
     15 "0015_purge",
     16 "0016_key_rotation",
+    17 "0017_objections",
+    18 "0018_restrictions",
+    19 "0019_corrections",
+    20 "0020_recalls",
+    21 "0021_subject_requests",
 ];
 
 /// The newest migration this program knows.

@@ -91,6 +91,7 @@ pub async fn known(
                 country: some(details.country),
                 age_band: details.age_band,
                 frozen: account.frozen_at.is_some(),
+                objects: account.objected_at.is_some(),
                 live: Vec::new(),
                 standing: None,
             },

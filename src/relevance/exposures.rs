@@ -271,6 +271,16 @@ pub async fn forget_list(tx: &mut Tx, list: ListId) -> Result<u64> {
     store::forget_list(tx, list).await
 }
 
+/// What a model saw of the person in an exposure, opened with their key.
+pub fn opened_features(
+    key: &volens_privacy::DataKey,
+    subject: SubjectId,
+    id: ExposureId,
+    sealed: &[u8],
+) -> Result<Features> {
+    store::decode(&key.open(&context(&subject, &id), sealed)?)
+}
+
 /// What binds sealed features to their exposure.
 pub(super) fn context<'a>(subject: &'a SubjectId, id: &'a ExposureId) -> [&'a [u8]; 3] {
     [b"volens/exposure", subject.as_bytes(), id.as_bytes()]

@@ -25,8 +25,8 @@ pub mod training;
 
 pub use columns::{Columns, forget_removed, known};
 pub use exposures::{
-    Exposure, Goal, Noted, Occasion, Outcome, OutcomeKind, forget_list, record_exposures,
-    record_met, record_outcomes,
+    Exposure, Goal, Noted, Occasion, Outcome, OutcomeKind, forget_list, opened_features,
+    record_exposures, record_met, record_outcomes,
 };
 pub use registry::{Active, Version, activate, active, roll_back, versions};
 pub use standing::Standing;

@@ -18,8 +18,10 @@ pub(super) const LANDMARK: Timestamp = Timestamp::from_micros(1_767_225_600_000_
 /// A profile's counters as they would stand at the landmark.
 #[derive(Clone, Default, PartialEq)]
 pub struct Standing {
-    /// Interest per topic.
+    /// Interest per topic, without those that the person denies.
     pub(super) topics: Vec<(String, [f64; 3])>,
+    /// Topics that the person denies.
+    pub(super) denied: Vec<String>,
     /// Affinity per business id.
     pub(super) businesses: Vec<(String, [f64; 3])>,
     pub(super) engagement: [f64; 3],
@@ -40,8 +42,10 @@ impl Standing {
         Self {
             topics: profile
                 .interests(LANDMARK)
+                .filter(|(topic, _)| !profile.denies(topic))
                 .map(|(topic, counts)| (topic.to_owned(), counts))
                 .collect(),
+            denied: profile.denied().map(str::to_owned).collect(),
             businesses: profile
                 .affinities(LANDMARK)
                 .map(|(business, counts)| (business.to_string(), counts))
@@ -64,6 +68,7 @@ impl Standing {
         };
         Person {
             topics: counters(&self.topics),
+            denied: self.denied.iter().cloned().collect(),
             businesses: counters(&self.businesses),
             engagement: fade.apply(self.engagement),
             received: fade.apply(self.received),

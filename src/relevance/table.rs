@@ -25,6 +25,8 @@ pub struct Known {
     pub age_band: AgeBand,
     /// Processing restricted (GDPR Art. 18).
     pub frozen: bool,
+    /// Objects to direct marketing (GDPR Art. 21).
+    pub objects: bool,
     /// Purposes with a live grant.
     pub live: Vec<PurposeKind>,
     /// Where it stands, when it has a profile.
@@ -39,6 +41,7 @@ pub struct Table {
     present: RoaringBitmap,
     profiled: RoaringBitmap,
     frozen: RoaringBitmap,
+    objecting: RoaringBitmap,
     apps: BTreeMap<String, RoaringBitmap>,
     languages: BTreeMap<String, RoaringBitmap>,
     countries: BTreeMap<String, RoaringBitmap>,
@@ -59,6 +62,7 @@ struct Columns {
     received: Vec<[f64; 3]>,
     rejected: Vec<[f64; 3]>,
     topics: Vec<Counters>,
+    denied: Vec<Box<[u32]>>,
     businesses: Vec<Counters>,
     traits: Vec<Box<[(u32, Cell)]>>,
 }
@@ -139,6 +143,11 @@ impl Table {
         &self.frozen
     }
 
+    /// The accounts whose people object to direct marketing.
+    pub fn objecting(&self) -> &RoaringBitmap {
+        &self.objecting
+    }
+
     /// The accounts with a profile.
     pub fn profiled(&self) -> &RoaringBitmap {
         &self.profiled
@@ -183,6 +192,7 @@ impl Table {
             country: self.countries.iter().find_map(has),
             age_band: AgeBand::ALL.into_iter().find(|band| self.aged(*band).contains(row))?,
             frozen: self.frozen.contains(row),
+            objects: self.objecting.contains(row),
             live: PurposeKind::ALL.into_iter().filter(|p| self.live(*p).contains(row)).collect(),
             standing: self.profiled.contains(row).then(|| self.standing(row)),
         })
@@ -213,6 +223,9 @@ impl Table {
         }
         if known.frozen {
             self.frozen.insert(row);
+        }
+        if known.objects {
+            self.objecting.insert(row);
         }
         if let Some(standing) = &known.standing {
             self.profiled.insert(row);
@@ -248,7 +261,7 @@ impl Table {
         for rows in self.live.values_mut() {
             rows.remove(row);
         }
-        for rows in [&mut self.present, &mut self.profiled, &mut self.frozen] {
+        for rows in [&mut self.present, &mut self.profiled, &mut self.frozen, &mut self.objecting] {
             rows.remove(row);
         }
         self.columns.own_language[row as usize] = None;
@@ -273,6 +286,7 @@ impl Columns {
         self.received.push([0.0; 3]);
         self.rejected.push([0.0; 3]);
         self.topics.push(Box::default());
+        self.denied.push(Box::default());
         self.businesses.push(Box::default());
         self.traits.push(Box::default());
     }
@@ -284,6 +298,7 @@ impl Columns {
         };
         self.topics[row] = coded(&standing.topics);
         self.businesses[row] = coded(&standing.businesses);
+        self.denied[row] = standing.denied.iter().map(|topic| words.code(topic)).collect();
         self.traits[row] = standing
             .traits
             .iter()
@@ -313,6 +328,7 @@ impl Columns {
         };
         Standing {
             topics: named(&self.topics[row]),
+            denied: self.denied[row].iter().map(|code| text(*code)).collect(),
             businesses: named(&self.businesses[row]),
             engagement: self.engagement[row],
             received: self.received[row],

@@ -1,4 +1,4 @@
-//! What a person can demand: so far erasure (GDPR Art. 17).
+//! What a person can demand (GDPR Art. 15 to 21): one file per right.
 //!
 //! An erasure is one transaction: every live consent ends, with everything that rests on it; the
 //! account goes, and by foreign keys every row that hangs on it, its data key among them; one entry
@@ -8,29 +8,41 @@
 //! random id is also written to a [`Journal`] beside the key ring, before the transaction, and
 //! [`replay_erasures`] erases again whatever the journal knows and the database still holds.
 
+pub mod access;
 pub mod http;
+pub mod interests;
 mod journal;
+pub mod objection;
+pub mod requests;
+pub mod restriction;
 mod store;
 pub mod traces;
 #[cfg(test)]
 mod tests;
 
 pub use journal::{Journal, JournalError};
-pub(crate) use store::STATEMENTS;
+pub use restriction::{AskedBy, Restriction, RestrictionReason, restrict, resume};
 use volens_privacy::keys::KeyRing;
 use volens_privacy::ledger::{Leaf, LeafKind};
 use volens_privacy::{SubjectId, Timestamp};
 
 use crate::accounts::{self, AccountError};
-use crate::consent;
+use crate::consent::{self, ConsentError};
+use crate::db::group::GroupError;
 use crate::db::{self, Db, Tx};
 use crate::ledger::{self, LedgerError};
 use crate::relevance::RelevanceError;
+use crate::signals::SignalError;
 
 /// Accounts looked at in one go when erasures are replayed.
 const PAGE: u32 = 4096;
 /// Attempts at an erasure that met conflicting work: it is not turned away for that.
 const ATTEMPTS: usize = 5;
+
+/// Every statement of the slice.
+pub(crate) fn statements() -> Vec<db::Statement> {
+    [store::STATEMENTS, access::STATEMENTS, requests::store::STATEMENTS].concat()
+}
 
 /// Why a demand was not met.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +59,36 @@ pub enum RightsError {
     /// The marks of removed accounts could not be forgotten.
     #[error(transparent)]
     Relevance(#[from] RelevanceError),
+    /// There is no restriction to end.
+    #[error("processing of the account is not restricted")]
+    NotRestricted,
+    /// The recorder did not take the objection.
+    #[error(transparent)]
+    Recorder(#[from] GroupError),
+    /// Profile or corrections could not be read or written.
+    #[error(transparent)]
+    Signals(#[from] SignalError),
+    /// The consents could not be read.
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
+    /// The app has no such request.
+    #[error("the app has no request with this id")]
+    NoRequest,
+    /// The id is taken by another kind of request.
+    #[error("there is a request of another kind with this id")]
+    RequestDiffers,
+    /// The request has been answered.
+    #[error("the request has been answered")]
+    RequestClosed,
+    /// No more time: the law knows no extension, or it was used, or it comes too late.
+    #[error("the request cannot be extended")]
+    NotExtendable,
+    /// Nothing outweighs an objection to direct marketing.
+    #[error("an objection to direct marketing cannot be refused")]
+    NotRefusable,
+    /// An export does not hold.
+    #[error("the export does not verify: {0}")]
+    Export(&'static str),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] db::Error),

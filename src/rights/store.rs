@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use volens_privacy::{SubjectId, Timestamp};
 
-use super::Removed;
+use super::{AskedBy, Removed, RestrictionReason};
 use crate::db::{self, Tx, Value, statements, values};
 
 statements! {
@@ -18,6 +18,11 @@ statements! {
             (select subject, list from list_loans where lender = $1)) as scores,
         (select count(*) from list_rows where subject = $1 or (subject, list) in
             (select subject, list from list_loans where lender = $1)) as list_rows";
+    FREEZE = "update accounts set frozen_at = $2, changed = $3 where subject = $1";
+    NOTE_RESTRICTION = "insert into restrictions (subject, reason, asked_by, entry)
+                        values ($1, $2, $3, $4)";
+    FORGET_RESTRICTION = "delete from restrictions where subject = $1";
+    RESTRICTION = "select reason, asked_by, entry from restrictions where subject = $1";
     NOTE = "insert into erasures (tag, entry, erased_at) values ($1, $2, $3)
             on conflict (tag) do update set entry = excluded.entry";
     NOTED = "select tag from erasures";
@@ -35,6 +40,44 @@ pub(super) async fn holdings(tx: &mut Tx, subject: SubjectId) -> db::Result<Remo
         list_rows: row.get("list_rows")?,
         exposures: row.get("exposures")?,
     })
+}
+
+/// Freezes an account, or ends that. The caller holds it and has drawn `changed`.
+pub(super) async fn freeze(
+    tx: &mut Tx,
+    subject: SubjectId,
+    at: Option<Timestamp>,
+    changed: i64,
+) -> db::Result<()> {
+    tx.execute(FREEZE, values![subject, at, changed]).await.map(drop)
+}
+
+pub(super) async fn note_restriction(
+    tx: &mut Tx,
+    subject: SubjectId,
+    (reason, asked_by): (RestrictionReason, AskedBy),
+    entry: u64,
+) -> db::Result<()> {
+    let mut values = values![subject, reason.as_str(), asked_by.as_str()];
+    values.push(Value::count(entry)?);
+    tx.execute(NOTE_RESTRICTION, values).await.map(drop)
+}
+
+pub(super) async fn forget_restriction(tx: &mut Tx, subject: SubjectId) -> db::Result<()> {
+    tx.execute(FORGET_RESTRICTION, values![subject]).await.map(drop)
+}
+
+pub(super) async fn restriction(
+    tx: &mut Tx,
+    subject: SubjectId,
+) -> db::Result<Option<(RestrictionReason, AskedBy, u64)>> {
+    let Some(row) = tx.fetch_optional(RESTRICTION, values![subject]).await? else {
+        return Ok(None);
+    };
+    let (reason, asked_by): (String, String) = (row.get("reason")?, row.get("asked_by")?);
+    let reason = RestrictionReason::parse(&reason);
+    let reason = reason.ok_or_else(|| db::Error::Decode("reason".to_owned()))?;
+    Ok(Some((reason, AskedBy::parse(&asked_by)?, row.get("entry")?)))
 }
 
 /// Notes that the account of this tag is gone; without an entry, that it never was here.

@@ -1,5 +1,11 @@
 //! What is demanded happens, all of it, and lasts.
 
+mod access;
+mod corrections;
+mod objections;
+mod requests;
+mod restrictions;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -16,6 +16,7 @@ pub(super) const TABLES: &[&str] = &[
     "account_references",
     "accounts",
     "consent_records",
+    "corrections",
     "exposures",
     "grants",
     "idempotency_keys",
@@ -27,8 +28,10 @@ pub(super) const TABLES: &[&str] = &[
     "privacy_links",
     "profiles",
     "removed_accounts",
+    "restrictions",
     "scores",
     "signal_tags",
+    "subject_request_accounts",
 ];
 
 /// What somebody who was erased could still be known by.

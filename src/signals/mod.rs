@@ -13,6 +13,7 @@ use volens_privacy::{KeyError, KeyRing, SubjectId, Timestamp};
 
 pub mod cloudevents;
 mod codec;
+pub mod corrections;
 pub mod decay;
 pub mod http;
 mod ingest;
@@ -27,6 +28,7 @@ pub(crate) mod tests;
 mod writer;
 
 pub use codec::Malformed;
+pub use corrections::Correction;
 pub use ingest::{Batch, Outcome, Taken, take_in};
 pub use item::{Content, Description, Item, MAX_ITEM, Parsed, act, one_trait, primary_language};
 pub use kinds::{Kind, kind_of};
@@ -64,14 +66,41 @@ pub enum SignalError {
     Malformed(#[from] Malformed),
 }
 
-/// The profiles of these accounts, opened. Accounts without one are left out. Whoever uses a profile
-/// for a person needs that person's permit for it besides.
+/// The profiles of these accounts, opened, with what the person denies. Accounts without either are
+/// left out, and those whose processing is restricted. Whoever uses a profile for a person needs that
+/// person's permit for it besides.
 pub async fn profiles(
     tx: &mut Tx,
     keys: &KeyRing,
     subjects: &[SubjectId],
 ) -> Result<BTreeMap<SubjectId, Profile>, SignalError> {
     let sealed = store::profiles(tx, &subjects.iter().copied().collect()).await?;
+    let mut opened = open_profiles(tx, keys, sealed).await?;
+    for (subject, said) in corrections::corrections(tx, keys, subjects).await? {
+        if let Some(profile) = opened.get_mut(&subject) {
+            profile.deny(said.into_iter().map(|correction| correction.topic));
+        }
+    }
+    Ok(opened)
+}
+
+/// The profile of one account as it is kept, also when processing is restricted: for the person, and
+/// for nobody else.
+pub async fn kept_profile(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    subject: SubjectId,
+) -> Result<Option<Profile>, SignalError> {
+    let sealed = store::kept_profile(tx, subject).await?;
+    let sealed = sealed.into_iter().map(|sealed| (subject, sealed)).collect();
+    Ok(open_profiles(tx, keys, sealed).await?.remove(&subject))
+}
+
+async fn open_profiles(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    sealed: Vec<(SubjectId, Vec<u8>)>,
+) -> Result<BTreeMap<SubjectId, Profile>, SignalError> {
     let held: Vec<SubjectId> = sealed.iter().map(|(subject, _)| *subject).collect();
     let data_keys = accounts::data_keys(tx, keys, &held).await?;
     let mut opened = BTreeMap::new();

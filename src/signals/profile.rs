@@ -1,7 +1,7 @@
 //! The interest profile of one account: what it did, faded; nothing that says when to the minute,
 //! from where, or with what device.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use volens_privacy::{BusinessId, Timestamp};
@@ -57,6 +57,8 @@ pub struct Profile {
     pub(super) last_hour: Option<i64>,
     pub(super) language: Option<(i64, String)>,
     traits: BTreeMap<String, Dated>,
+    /// Topics that the person says are not theirs; kept apart from the profile, never stored with it.
+    denied: BTreeSet<String>,
 }
 
 impl Profile {
@@ -101,6 +103,22 @@ impl Profile {
     /// Sets the language (a BCP 47 primary subtag such as `de`) as supplied at `at`.
     pub fn speak(&mut self, language: &str, at: Timestamp) {
         self.language = self.language.take().max(Some((hour_of(at), language.to_owned())));
+    }
+
+    /// Takes these topics for denied by the person.
+    pub fn deny(&mut self, topics: impl IntoIterator<Item = String>) {
+        self.denied.extend(topics);
+    }
+
+    /// Topics that the person denies, in order.
+    pub fn denied(&self) -> impl Iterator<Item = &str> {
+        self.denied.iter().map(String::as_str)
+    }
+
+    /// Whether the person denies the topic, or what it is under.
+    pub fn denies(&self, topic: &str) -> bool {
+        let family = topic.split('.').next().unwrap_or(topic);
+        self.denied.contains(topic) || self.denied.contains(family)
     }
 
     /// Adds everything the other profile has seen: the same as replaying both histories.

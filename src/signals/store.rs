@@ -11,7 +11,15 @@ statements! {
     // not against those who only refer to an account, such as a consent.
     LOCK_ACCOUNTS = "select subject, age_band, frozen_at from accounts where subject in ({list})"
         | postgres "select subject, age_band, frozen_at from accounts where subject in ({list}) order by subject for no key update";
-    PROFILES = "select subject, sealed from profiles where subject in ({list})";
+    // What is restricted is stored and not read (GDPR Art. 18(2)).
+    PROFILES = "select p.subject, p.sealed from profiles p
+                join accounts a on a.subject = p.subject
+                where a.frozen_at is null and p.subject in ({list})";
+    KEPT_PROFILE = "select sealed from profiles where subject = $1";
+    CORRECTIONS = "select c.subject, c.sealed from corrections c where c.subject in ({list})";
+    PUT_CORRECTIONS = "insert into corrections (subject, sealed) values ($1, $2)
+        on conflict (subject) do update set sealed = excluded.sealed";
+    FORGET_CORRECTIONS = "delete from corrections where subject = $1";
     PUT_PROFILES = "insert into profiles (subject, app, sealed, changed) values {rows}
         on conflict (subject) do update set sealed = excluded.sealed, changed = excluded.changed";
     TAGS = "select subject, tag from signal_tags where tag in ({list})";
@@ -49,6 +57,32 @@ pub(super) async fn profiles(
 ) -> Result<Vec<(SubjectId, Vec<u8>)>> {
     let rows = tx.fetch_list(PROFILES, values![], list(subjects)).await?;
     rows.iter().map(|row| Ok((row.get("subject")?, row.get("sealed")?))).collect()
+}
+
+pub(super) async fn kept_profile(tx: &mut Tx, subject: SubjectId) -> Result<Option<Vec<u8>>> {
+    let row = tx.fetch_optional(KEPT_PROFILE, values![subject]).await?;
+    row.map(|row| row.get("sealed")).transpose()
+}
+
+pub(super) async fn corrections(
+    tx: &mut Tx,
+    subjects: &[SubjectId],
+) -> Result<Vec<(SubjectId, Vec<u8>)>> {
+    let rows =
+        tx.fetch_list(CORRECTIONS, values![], list(&subjects.iter().copied().collect())).await?;
+    rows.iter().map(|row| Ok((row.get("subject")?, row.get("sealed")?))).collect()
+}
+
+pub(super) async fn put_corrections(
+    tx: &mut Tx,
+    subject: SubjectId,
+    sealed: Vec<u8>,
+) -> Result<()> {
+    tx.execute(PUT_CORRECTIONS, values![subject, sealed]).await.map(drop)
+}
+
+pub(super) async fn forget_corrections(tx: &mut Tx, subject: SubjectId) -> Result<()> {
+    tx.execute(FORGET_CORRECTIONS, values![subject]).await.map(drop)
 }
 
 /// A profile to be stored.

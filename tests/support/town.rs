@@ -14,9 +14,9 @@ use volens::relevance::{
 };
 use volens_models::features::Features;
 use volens_privacy::purpose::Relevance;
-use volens_privacy::{AppId, BusinessId, Notices, PurposeKind, RecipientId, SubjectId};
+use volens_privacy::{AppId, BusinessId, Notices, PurposeKind, RecipientId, SubjectId, Timestamp};
 
-use super::{Client, TestApp};
+use super::{Answer, Client, TestApp};
 
 /// The smallest list that the tests may ask for.
 pub(crate) const SMALL: (&str, &str) = ("lists.k_floor", "10");
@@ -82,6 +82,18 @@ impl Town {
     pub(crate) async fn consent(&self, reference: &str, purpose: PurposeKind) -> Json {
         let body = report(reference, purpose);
         self.messenger.post("/v1/consents", body).await.expect(201)
+    }
+
+    /// Reports a consent with the time at which it was given, or without; whatever comes of it.
+    pub(crate) async fn report(
+        &self,
+        reference: &str,
+        purpose: PurposeKind,
+        at: Option<Timestamp>,
+    ) -> Answer {
+        let mut body = report(reference, purpose);
+        body["decided_at"] = json!(at);
+        self.messenger.post("/v1/consents", body).await
     }
 
     /// Takes a consent back; what the service answered.

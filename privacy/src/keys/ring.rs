@@ -289,6 +289,13 @@ impl KeyRing {
         active(&self.state(), domain)
     }
 
+    /// Every root that an outer layer may have been made with.
+    pub(super) fn outer_versions(&self) -> Vec<Arc<Root>> {
+        let state = self.state();
+        let of = state.roots.iter().filter(|root| root.domain == KeyDomain::Wrap);
+        of.cloned().collect()
+    }
+
     pub(super) fn version(&self, domain: KeyDomain, version: u32) -> Result<Arc<Root>, KeyError> {
         let matching = |root: &&Arc<Root>| root.domain == domain && root.version == version;
         let state = self.state();

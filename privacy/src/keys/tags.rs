@@ -7,9 +7,11 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::derive::{hmac, siv_open, siv_seal};
 use super::ring::Root;
-use super::{KeyDomain, KeyRing};
+use super::{KeyDomain, KeyError, KeyRing};
 use crate::encoding::length_prefixed;
-use crate::identity::{AccountTag, AppId, BusinessId, LinkToken, RecipientId, SubjectId};
+use crate::identity::{
+    AccountTag, AppId, BusinessId, LinkToken, RecipientId, SubjectId, SuppressionTag,
+};
 use crate::phone::{CanonicalPhone, PhoneSpace};
 use crate::redact::hide_debug;
 
@@ -55,11 +57,45 @@ impl KeyRing {
     /// Two layers: the inner HMAC hides the reference, the outer AES-256-SIV can be rotated without
     /// knowing any reference. Different apps use different keys for both.
     pub fn account_tag(&self, app: &AppId, reference: &str) -> AccountTag {
+        let inner = self.hidden_reference(app, reference);
         let label = format!("app/{app}");
-        let key = self.active(KeyDomain::Prf).sub_key::<32>(&format!("prf/{label}"));
-        let length = u32::try_from(reference.len()).unwrap_or(u32::MAX).to_be_bytes();
-        let inner = hmac(&*key, &[b"ref", &length, reference.as_bytes()]);
         AccountTag::from_bytes(self.outer_layer(&label, app.as_str().as_bytes(), &inner))
+    }
+
+    /// What an objection of the account that `app` calls `reference` is remembered by.
+    pub fn suppression_tag_of(&self, app: &AppId, reference: &str) -> SuppressionTag {
+        self.suppression(app, &self.hidden_reference(app, reference))
+    }
+
+    /// The same from the account's tag, without knowing the reference: the outer layer is opened,
+    /// the inner value goes under a key that is used for nothing else. Rotating the outer layer
+    /// changes nothing here.
+    ///
+    /// # Errors
+    /// [`KeyError::Unopenable`] when the tag was not made by this ring for this app.
+    pub fn suppression_tag(
+        &self,
+        app: &AppId,
+        tag: &AccountTag,
+    ) -> Result<SuppressionTag, KeyError> {
+        let label = format!("wrap/app/{app}");
+        let inner = self.outer_versions().into_iter().find_map(|root| {
+            let context: [&[u8]; 2] = [app.as_str().as_bytes(), &root.version.to_be_bytes()];
+            let inner = siv_open(&root.sub_key::<64>(&label), &context, tag.as_bytes())?;
+            <[u8; 32]>::try_from(inner.as_slice()).ok()
+        });
+        Ok(self.suppression(app, &inner.ok_or(KeyError::Unopenable)?))
+    }
+
+    fn suppression(&self, app: &AppId, inner: &[u8; 32]) -> SuppressionTag {
+        let key = self.active(KeyDomain::Prf).sub_key::<32>(&format!("prf/suppress/{app}"));
+        SuppressionTag::from_bytes(hmac(&*key, &[inner]))
+    }
+
+    fn hidden_reference(&self, app: &AppId, reference: &str) -> [u8; 32] {
+        let key = self.active(KeyDomain::Prf).sub_key::<32>(&format!("prf/app/{app}"));
+        let length = u32::try_from(reference.len()).unwrap_or(u32::MAX).to_be_bytes();
+        hmac(&*key, &[b"ref", &length, reference.as_bytes()])
     }
 
     /// A tag of a message id an app sent, to recognise it when it is sent again.

@@ -38,11 +38,23 @@ pub enum LeafKind {
     AuditRun,
     /// An account was erased (GDPR Art. 17).
     AccountErased,
+    /// Somebody objected to direct marketing (GDPR Art. 21(2)).
+    ObjectionMade,
+    /// A later, explicit consent ended an objection.
+    ObjectionLifted,
+    /// Processing of an account was restricted (GDPR Art. 18).
+    ProcessingRestricted,
+    /// A restriction ended.
+    ProcessingResumed,
+    /// Somebody asked for what the law gives them (GDPR Art. 12).
+    RequestReceived,
+    /// Such a request was answered.
+    RequestClosed,
 }
 
 impl LeafKind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::ConsentGiven,
         Self::ConsentRefused,
         Self::ConsentWithdrawn,
@@ -54,6 +66,12 @@ impl LeafKind {
         Self::OfficerAccess,
         Self::AuditRun,
         Self::AccountErased,
+        Self::ObjectionMade,
+        Self::ObjectionLifted,
+        Self::ProcessingRestricted,
+        Self::ProcessingResumed,
+        Self::RequestReceived,
+        Self::RequestClosed,
     ];
 
     /// The name in the leaf.
@@ -70,6 +88,12 @@ impl LeafKind {
             Self::OfficerAccess => "officer.access",
             Self::AuditRun => "audit.run",
             Self::AccountErased => "account.erased",
+            Self::ObjectionMade => "objection.made",
+            Self::ObjectionLifted => "objection.lifted",
+            Self::ProcessingRestricted => "processing.restricted",
+            Self::ProcessingResumed => "processing.resumed",
+            Self::RequestReceived => "request.received",
+            Self::RequestClosed => "request.closed",
         }
     }
 }

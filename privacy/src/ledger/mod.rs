@@ -12,6 +12,7 @@
 
 pub mod bundle;
 pub mod checkpoint;
+pub mod document;
 pub mod leaf;
 pub mod proof;
 pub mod tree;
@@ -20,6 +21,7 @@ pub(crate) use checkpoint::is_log_name;
 
 pub use bundle::{TlogProof, parse_tlog_proof, tlog_proof};
 pub use checkpoint::{Checkpoint, CheckpointError, LogSigner, LogVerifier, SignedCheckpoint};
+pub use document::DocumentError;
 pub use leaf::{Leaf, LeafError, LeafKind, LeafNotice};
 pub use proof::{
     ProofError, consistency_nodes, inclusion_nodes, prove_consistency, prove_inclusion,

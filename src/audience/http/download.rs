@@ -14,9 +14,9 @@ use volens_privacy::BusinessId;
 use super::open;
 use super::wire::ExportQuery;
 use crate::app::App;
-use crate::audience::AudienceError;
 use crate::audience::export::{ExportError, Exporter, Format};
 use crate::audience::shelf::Shelf;
+use crate::audience::{AudienceError, recalls};
 use crate::ids::ListId;
 use crate::web::callers::Business;
 use crate::web::extract::{Path, Query};
@@ -43,6 +43,7 @@ pub(super) async fn export(
     let format = query.format;
     let (tx, shelf) = open(&app, business, id).await?;
     drop(tx);
+    recalls::note_served(&app.db, (business, id), recalls::ALL_RANKS, app.now()).await?;
     let (to, chunks) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         if let Err(error) = produce(&app, business, &shelf, format, &to).await {

@@ -2,6 +2,7 @@
 
 mod campaigns;
 mod lists;
+pub(super) mod recalls;
 mod rows;
 
 use crate::db::Statement;
@@ -18,7 +19,7 @@ pub(super) use rows::{
 
 /// Every statement of the slice.
 pub(crate) fn statements() -> Vec<Statement> {
-    [campaigns::STATEMENTS, lists::STATEMENTS, rows::STATEMENTS].concat()
+    [campaigns::STATEMENTS, lists::STATEMENTS, recalls::STATEMENTS, rows::STATEMENTS].concat()
 }
 
 /// JSON that this slice wrote.

@@ -12,13 +12,15 @@ statements! {
     STOPS = "select subject from list_stops where business = $1";
     ADD_STOP = "insert into list_stops (subject, business, kind, stopped_at)
                 values ($1, $2, $3, $4) on conflict (subject, business) do nothing";
-    // The grants a batch rests on, held until the batch is committed: a withdrawal that comes
-    // meanwhile waits, and its trigger then sees the rows. SQLite has one writer anyway.
+    // The grants a batch rests on and their accounts, held until the batch is committed: a withdrawal
+    // or restriction that comes meanwhile waits, and its trigger then sees the rows. SQLite has one
+    // writer anyway.
     HOLD = "select subject, id, purpose, entry from grants
              where state = 'given' and subject in ({list})"
-        | postgres "select subject, id, purpose, entry from grants
-                     where state = 'given' and subject in ({list})
-                     order by subject, id for share";
+        | postgres "select g.subject, g.id, g.purpose, g.entry from grants g
+                     join accounts a on a.subject = g.subject
+                     where g.state = 'given' and g.subject in ({list})
+                     order by g.subject, g.id for share";
     ADD_SCORES = "insert into scores (subject, list, business, arm, score, model, relevance_grant,
                                       relevance_entry)
                   values {rows}";

@@ -13,6 +13,7 @@ use volens_privacy::{BusinessId, PhoneEncoding, PurposeKind, SubjectId};
 use crate::access::directory;
 use crate::audience::build::{Workshop, build};
 use crate::audience::campaigns::{self, Campaign, CampaignIn, Message};
+use crate::audience::replay::{Replay, replay};
 use crate::audience::request::{self, List, Order, RequestIn, Rules};
 use crate::audience::shelf::{Page, Shelf};
 use crate::audience::{FilterIn, Result};
@@ -27,7 +28,7 @@ use crate::signals::tests::send;
 use crate::testing::{World, app};
 
 /// The business of most tests.
-pub(super) const SHOP: BusinessId = BusinessId::from_bytes([9; 16]);
+pub(crate) const SHOP: BusinessId = BusinessId::from_bytes([9; 16]);
 /// Another one.
 pub(super) const RIVAL: BusinessId = BusinessId::from_bytes([8; 16]);
 /// No list is smaller, in the tests.
@@ -125,6 +126,18 @@ impl Town {
         let mut tx = self.world.db.read().await?;
         let shelf = Shelf::open(&mut tx, SHOP, list.id, now).await?;
         shelf.page(&mut tx, &self.world.keys, 0, 1000, now).await
+    }
+
+    /// The account of the `n`th person.
+    pub(crate) fn person(&self, n: usize) -> SubjectId {
+        self.people[n]
+    }
+
+    /// What a replay of the list finds.
+    pub(crate) async fn replayed(&self, list: &List) -> Replay {
+        let now = self.world.clock.now();
+        let mut tx = self.world.db.read().await.expect("begins");
+        replay(&mut tx, &self.world.keys, SHOP, list.id, now, &|_, _| {}).await.expect("replays")
     }
 
     /// Runs one statement behind the service's back.

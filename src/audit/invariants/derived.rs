@@ -29,8 +29,10 @@ pub(super) async fn consented(look: &mut Look<'_>) -> Result<(), AuditError> {
         })
         .await?;
     }
-    look.must_be_empty(store::SCORED_FROZEN, values![], |row| {
-        Ok(Finding::new("score.frozen").of(row.get("subject")?))
+    look.must_be_empty(store::USED_FROZEN, values![], |row| {
+        let kind: String = row.get("kind")?;
+        let code = if kind == "scores" { "score.frozen" } else { "frozen.processed" };
+        Ok(Finding::new(code).of(row.get("subject")?).at(kind))
     })
     .await
 }

@@ -66,10 +66,13 @@ statements! {
                                   and g.purpose = 'relevance'
                                   and g.state = 'given' and g.expires_at > $1)
                             order by l.lender limit 20";
-    SCORED_FROZEN = "select s.subject, count(*) over () as n from scores s
-                     join accounts a on a.subject = s.subject
-                     where a.frozen_at is not null
-                     order by s.subject limit 20";
+    USED_FROZEN = "select m.subject, m.kind, count(*) over () as n
+                   from (select subject, 'scores' as kind from scores
+                         union all select subject, 'link_tokens' from link_tokens
+                         union all select lender, 'list_loans' from list_loans) m
+                   join accounts a on a.subject = m.subject
+                   where a.frozen_at is not null
+                   order by m.subject, m.kind limit 20";
 
     COUNT_AGED = "select (select count(*) from link_tokens) + (select count(*) from profiles)
                        + (select count(*) from exposures) + (select count(*) from scores) as n";

@@ -27,6 +27,17 @@ statements! {
                           union all select 'accounts.time_zone', time_zone from accounts
                           union all select 'accounts.age_band', age_band from accounts
                           union all select 'account_references.app', app from account_references
+                          union all select 'suppressions.app', app from suppressions
+                          union all select 'restrictions.reason', reason from restrictions
+                          union all select 'restrictions.asked_by', asked_by from restrictions
+                          union all select 'subject_requests.app', app from subject_requests
+                          union all select 'subject_requests.kind', kind from subject_requests
+                          union all select 'subject_requests.law', law from subject_requests
+                          union all select 'subject_requests.asked_by', asked_by from subject_requests
+                          union all select 'subject_requests.state', state from subject_requests
+                          union all select 'subject_requests.outcome', outcome from subject_requests
+                          union all select 'subject_requests.extension', extension from subject_requests
+                          union all select 'subject_request_accounts.app', app from subject_request_accounts
                           union all select 'notices.id', id from notices
                           union all select 'notices.language', language from notices
                           union all select 'grants.app', app from grants
@@ -102,6 +113,17 @@ statements! {
                           union all select 'accounts.time_zone', time_zone from accounts
                           union all select 'accounts.age_band', age_band from accounts
                           union all select 'account_references.app', app from account_references
+                          union all select 'suppressions.app', app from suppressions
+                          union all select 'restrictions.reason', reason from restrictions
+                          union all select 'restrictions.asked_by', asked_by from restrictions
+                          union all select 'subject_requests.app', app from subject_requests
+                          union all select 'subject_requests.kind', kind from subject_requests
+                          union all select 'subject_requests.law', law from subject_requests
+                          union all select 'subject_requests.asked_by', asked_by from subject_requests
+                          union all select 'subject_requests.state', state from subject_requests
+                          union all select 'subject_requests.outcome', outcome from subject_requests
+                          union all select 'subject_requests.extension', extension from subject_requests
+                          union all select 'subject_request_accounts.app', app from subject_request_accounts
                           union all select 'notices.id', id from notices
                           union all select 'notices.language', language from notices
                           union all select 'grants.app', app from grants

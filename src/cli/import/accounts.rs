@@ -8,7 +8,8 @@ use serde_json::json;
 use super::Importing;
 use super::mapping::{BadCell, Cells, Columns, Mapping, ROW};
 use crate::accounts::http::{DetailsIn, reference};
-use crate::accounts::{Details, Registered, Registration, register};
+use crate::accounts::{Details, Registered, Registration};
+use crate::consent::register;
 
 /// Rows in one transaction.
 const CHUNK: usize = 1024;
@@ -37,7 +38,9 @@ impl Importing<'_> {
             }
             if !self.dry_run {
                 let mut tx = self.app.db.begin().await?;
-                for registered in register(&mut tx, &new, self.now).await? {
+                for registered in
+                    register(&mut tx, &self.app.keys, &mut rng, &new, self.now).await?
+                {
                     match registered {
                         Registered::Created(_) => self.summary.accounts.created += 1,
                         Registered::Known(_) => self.summary.accounts.known += 1,

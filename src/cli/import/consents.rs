@@ -132,6 +132,7 @@ impl Importing<'_> {
             let decided = match reply {
                 Ok(Replies::Decided(decided)) => decided,
                 Ok(Replies::Ended(decided, _)) => vec![decided],
+                Ok(Replies::Stopped { ended, .. }) => ended,
                 Err(refused) => {
                     self.rejects.add(&pass.file, row, refused.code(), "account")?;
                     continue;

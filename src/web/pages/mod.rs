@@ -15,6 +15,8 @@ mod home;
 mod notices;
 mod officer;
 mod privacy_centre;
+mod rights;
+mod rights_words;
 mod shell;
 mod text;
 mod words;
@@ -34,4 +36,5 @@ pub(super) fn routes() -> Router<App> {
         .merge(notices::routes())
         .merge(officer::routes())
         .merge(privacy_centre::routes())
+        .merge(rights::routes())
 }

@@ -9,18 +9,21 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
-use volens_privacy::AppId;
 use volens_privacy::consent::Decision;
 use volens_privacy::notice::Notices;
 use volens_privacy::purpose::PurposeKind;
+use volens_privacy::{AppId, Timestamp};
 
+use super::rights_words::RightsWords;
 use super::shell::{Page, Shell, token_of};
 use super::words::Words;
 use crate::access::directory;
+use crate::accounts;
 use crate::app::App;
 use crate::consent::{self, Command, Effects, Grant, Replies, Withdrawal};
 use crate::db::Tx;
 use crate::privacy_centre::{self, Person};
+use crate::rights::interests::{self, Interest};
 use crate::rights::{self, Removed};
 use crate::web::callers::Anyone;
 use crate::web::extract::{Form, Path};
@@ -44,8 +47,16 @@ struct Living {
     covers: &'static str,
     since: String,
     until: String,
+    effects: Vec<(&'static str, u64)>,
     notice: Option<String>,
     notice_title: &'static str,
+}
+
+/// An inferred interest.
+struct Assumed {
+    topic: String,
+    title: String,
+    denied: bool,
 }
 
 /// A consent that has ended, or that was declined.
@@ -57,16 +68,23 @@ struct Ended {
 }
 
 /// What a withdrawal has just done.
-struct Done {
-    title: String,
-    entry: String,
-    effects: Vec<(&'static str, u64)>,
+pub(super) struct Done {
+    pub(super) title: String,
+    pub(super) text: &'static str,
+    pub(super) entry: String,
+    pub(super) effects: Vec<(&'static str, u64)>,
+    /// What is said when nothing went along.
+    pub(super) otherwise: &'static str,
 }
 
 #[derive(Template)]
 #[template(path = "person/centre.html")]
-struct Centre {
+pub(super) struct Centre {
     shell: Shell,
+    rights: &'static RightsWords,
+    objected: Option<String>,
+    restricted: Option<String>,
+    interests: Vec<Assumed>,
     token: String,
     form_token: String,
     lead: String,
@@ -83,7 +101,7 @@ struct Gone {
     shell: Shell,
 }
 
-fn gone(headers: &HeaderMap) -> Response {
+pub(super) fn gone(headers: &HeaderMap) -> Response {
     let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let first = wanted.and_then(|text| text.split([',', ';']).next()).unwrap_or("en");
     (StatusCode::NOT_FOUND, Page(Gone { shell: Shell::public(first.trim()) })).into_response()
@@ -104,7 +122,7 @@ async fn centre(
     Ok(Page(page).into_response())
 }
 
-async fn page(
+pub(super) async fn page(
     app: &App,
     tx: &mut Tx,
     person: &Person,
@@ -113,17 +131,29 @@ async fn page(
 ) -> ApiResult<Centre> {
     let shell = Shell::public(&person.language);
     let (words, now) = (shell.words, app.now());
+    let rights = RightsWords::of(words.code);
+    let account = accounts::find(tx, &[person.subject]).await?.remove(&person.subject);
+    let since = |text: &str, at: Option<Timestamp>| at.map(|at| Words::fill(text, &words.day(at)));
     let grants = consent::grants_of(tx, &[person.subject]).await?;
     let title = title_of(tx, &person.app).await?;
     let (living, ended): (Vec<_>, Vec<_>) = grants.iter().partition(|grant| grant.is_live(now));
+    let mut shown = Vec::with_capacity(living.len());
+    for grant in living {
+        shown.push(Living::new(grant, consent::would_end(tx, grant).await?, words));
+    }
+    let assumed = interests::interests(tx, &app.keys, person.subject, now).await?;
     let until = person.expires_at.to_string();
     Ok(Centre {
+        rights,
+        objected: since(rights.objected_since, account.as_ref().and_then(|a| a.objected_at)),
+        restricted: since(rights.restricted_since, account.as_ref().and_then(|a| a.frozen_at)),
         token,
         form_token,
         lead: Words::fill(words.centre_lead, &title),
         erase_lead: Words::fill(words.erase_lead, &title),
         valid_until: Words::fill(words.valid_until, until.get(11..16).unwrap_or_default()),
-        living: living.into_iter().map(|grant| Living::new(grant, words)).collect(),
+        living: shown,
+        interests: assumed.into_iter().filter_map(|one| Assumed::new(one, words)).collect(),
         ended: ended.into_iter().rev().map(|grant| Ended::new(grant, words)).collect(),
         done,
         shell,
@@ -141,7 +171,7 @@ fn with(peer: Option<&AppId>, words: &Words) -> String {
 }
 
 impl Living {
-    fn new(grant: &Grant, words: &'static Words) -> Self {
+    fn new(grant: &Grant, effects: Effects, words: &'static Words) -> Self {
         let definition = grant.purpose.definition();
         let Grant { notice, notice_version: version, language, .. } = grant;
         let shown = Notices::builtin().get(notice, *version, language);
@@ -153,9 +183,20 @@ impl Living {
             covers: definition.covers(words.code),
             since: words.day(grant.given_at),
             until: words.day(grant.expires_at),
+            effects: happened(effects, words),
             notice: shown.map(|_| format!("/n/{notice}/{version}/{language}")),
             notice_title: shown.map(|notice| notice.title.as_str()).unwrap_or_default(),
         }
+    }
+}
+
+impl Assumed {
+    /// What counts for the person, or would without their word; disinterest is no interest to deny.
+    fn new(interest: Interest, words: &'static Words) -> Option<Self> {
+        let denied = interest.denied_since.is_some();
+        let shown = denied || interest.strength[2] > 0.0;
+        let title = interests::title(&interest.topic, words.code);
+        shown.then_some(Self { topic: interest.topic, title, denied })
     }
 }
 
@@ -211,15 +252,17 @@ async fn withdraw(
     let reply = app.consents.submit_patiently(Command::Withdraw(withdrawal)).await??;
     let (entry, effects) = match reply {
         Replies::Ended(decided, effects) => (decided.entry, effects),
-        Replies::Decided(_) => return Err(Problem::not_found()),
+        Replies::Decided(_) | Replies::Stopped { .. } => return Err(Problem::not_found()),
     };
     let words = Words::of(&person.language);
     let title =
         format!("{} {}", purpose.definition().title(words.code), with(peer.as_ref(), words));
     let done = Done {
         title: Words::fill(words.withdrawn, title.trim()),
+        text: words.withdrawn_text,
         entry: Words::fill(words.entry, &entry.to_string()),
         effects: happened(effects, words),
+        otherwise: words.nothing_else,
     };
     let mut tx = app.db.read().await?;
     let form_token = token_of(identified.as_ref());
@@ -227,7 +270,7 @@ async fn withdraw(
     Ok(Page(page).into_response())
 }
 
-fn happened(effects: Effects, words: &'static Words) -> Vec<(&'static str, u64)> {
+pub(super) fn happened(effects: Effects, words: &'static Words) -> Vec<(&'static str, u64)> {
     let Effects { links, scores, list_rows, followups } = effects;
     let all = [
         (words.links_cut, links),

@@ -53,6 +53,7 @@ const OFFICER: &[(&str, &str)] = &[
     ("/officer/person", "Person"),
     ("/officer/receipt", "Receipt"),
     ("/officer/lists", "Lists"),
+    ("/officer/requests", "Requests"),
     ("/officer/invariants", "Invariants"),
     ("/officer/notices", "Notices"),
 ];

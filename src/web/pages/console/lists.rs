@@ -3,8 +3,8 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
-use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::{get, post};
 use serde::Deserialize;
 
 use super::super::guard::AsBusiness;
@@ -12,6 +12,7 @@ use super::super::shell::{Page, Shell};
 use super::super::text;
 use crate::app::App;
 use crate::audience::export::Format;
+use crate::audience::recalls;
 use crate::audience::request::{self, ListState, Rules};
 use crate::audience::shelf::{self, Shelf};
 use crate::audience::{AudienceError, Campaign, Ground, List, PublishedWaterfall, Row, campaigns};
@@ -23,7 +24,9 @@ use crate::web::problem::ApiResult;
 const ROWS: u32 = 25;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/console/lists/{list}", get(list))
+    Router::new()
+        .route("/console/lists/{list}", get(list))
+        .route("/console/lists/{list}/recalls", post(acknowledge))
 }
 
 /// One line of the waterfall, with where its bar begins and how long it is, in thousandths.
@@ -55,6 +58,7 @@ struct ListPage {
     floor: u64,
     sealed: Option<Sealed>,
     expired: bool,
+    recalled: u64,
     after: u32,
 }
 
@@ -76,7 +80,13 @@ async fn list(
     let floor = Rules::from(&app.settings.lists).k;
     let bars = found.waterfall.as_ref().map(|w| bars(&w.published(floor))).unwrap_or_default();
     let opened = match Shelf::open(&mut tx, id, list, now).await {
-        Ok(shelf) => Some(shelf),
+        Ok(shelf) => {
+            drop(tx);
+            let down_to = query.after.saturating_add(ROWS);
+            recalls::note_served(&app.db, (id, list), down_to, now).await?;
+            tx = app.db.read().await?;
+            Some(shelf)
+        }
         Err(AudienceError::NotSealed(_) | AudienceError::Expired) => None,
         Err(error) => return Err(error.into()),
     };
@@ -91,8 +101,10 @@ async fn list(
             checkpoint: shelf.checkpoint.as_str().to_owned(),
         }),
     };
+    let recalled = recalls::open_of_list(&mut tx, (id, list)).await?;
     Ok(Page(ListPage {
         shell: Shell::of(&session, "/console"),
+        recalled,
         expired: found.state == ListState::Sealed && sealed.is_none(),
         campaign,
         list: found,
@@ -101,6 +113,19 @@ async fn list(
         sealed,
         after: query.after,
     }))
+}
+
+/// The business says that it writes to none of the recalled any more.
+async fn acknowledge(
+    AsBusiness { id, .. }: AsBusiness,
+    State(app): State<App>,
+    Path(list): Path<ListId>,
+) -> ApiResult<impl IntoResponse> {
+    let mut tx = app.db.begin().await?;
+    request::find(&mut tx, id, list).await?;
+    recalls::acknowledge_list(&mut tx, (id, list), app.now()).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&format!("/console/lists/{list}")))
 }
 
 /// From everybody in the app down to the rows of the list. A withheld step has no bar.

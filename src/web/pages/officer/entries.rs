@@ -105,11 +105,20 @@ impl Line {
 
 fn tone(kind: LeafKind) -> &'static str {
     match kind {
-        LeafKind::ConsentGiven => "good",
-        LeafKind::ConsentWithdrawn | LeafKind::ConsentRefused | LeafKind::AccountErased => "bad",
-        LeafKind::ConsentExpired | LeafKind::OfficerAccess => "warn",
+        LeafKind::ConsentGiven | LeafKind::ObjectionLifted | LeafKind::ProcessingResumed => "good",
+        LeafKind::ConsentWithdrawn
+        | LeafKind::ConsentRefused
+        | LeafKind::AccountErased
+        | LeafKind::ObjectionMade => "bad",
+        LeafKind::ConsentExpired | LeafKind::OfficerAccess | LeafKind::ProcessingRestricted => {
+            "warn"
+        }
         LeafKind::ListSealed | LeafKind::ModelTrained => "accent",
-        LeafKind::NoticePublished | LeafKind::KeyRotated | LeafKind::AuditRun => "",
+        LeafKind::NoticePublished
+        | LeafKind::KeyRotated
+        | LeafKind::AuditRun
+        | LeafKind::RequestReceived
+        | LeafKind::RequestClosed => "",
     }
 }
 

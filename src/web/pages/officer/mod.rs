@@ -6,6 +6,7 @@ mod lists;
 mod notices;
 mod person;
 mod receipt;
+mod requests;
 
 use askama::Template;
 use axum::Router;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Router<App> {
         .merge(notices::routes())
         .merge(person::routes())
         .merge(receipt::routes())
+        .merge(requests::routes())
 }
 
 /// The latest signed head.

@@ -1,0 +1,177 @@
+//! What a person can demand on their own page: an end to marketing, a pause, a correction. Each is one button, works
+//! without a script, and has taken effect when the page comes back.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_DISPOSITION;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use volens_privacy::topics::Topics;
+
+use super::privacy_centre::{Done, gone, happened, page};
+use super::rights_words::RightsWords;
+use super::shell::{Page, token_of};
+use super::words::Words;
+use crate::app::App;
+use crate::privacy_centre::{self, Person};
+use crate::rights::{self, AskedBy, RestrictionReason, access, interests, objection};
+use crate::web::callers::{Anyone, Identified};
+use crate::web::extract::{Form, Path};
+use crate::web::json::Json;
+use crate::web::problem::{ApiResult, Problem};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/p/{token}/object", post(object))
+        .route("/p/{token}/restrict", post(restrict))
+        .route("/p/{token}/resume", post(resume))
+        .route("/p/{token}/interests", post(correct))
+        .route("/p/{token}/data.json", get(data))
+}
+
+/// Whose page it is, for an hour longer than it can be opened.
+async fn person(app: &App, token: &str) -> ApiResult<Option<Person>> {
+    let mut tx = app.db.read().await?;
+    Ok(privacy_centre::open_to_withdraw(&mut tx, &app.keys, token, app.now()).await?)
+}
+
+/// The page again, with what was done on top.
+async fn again(
+    app: &App,
+    person: &Person,
+    (token, identified): (String, Option<Identified>),
+    done: Done,
+) -> ApiResult<Response> {
+    let mut tx = app.db.read().await?;
+    let form_token = token_of(identified.as_ref());
+    let page = page(app, &mut tx, person, (token, form_token), Some(done)).await?;
+    Ok(Page(page).into_response())
+}
+
+/// Objects to direct marketing.
+async fn object(
+    Anyone(identified): Anyone,
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
+    let who = (person.app.clone(), person.account);
+    let done = objection::object(&app.consents, who, app.now()).await?;
+    let words = Words::of(&person.language);
+    let done = Done {
+        title: RightsWords::of(words.code).objected.to_owned(),
+        text: words.withdrawn_text,
+        entry: Words::fill(words.entry, &done.entry.to_string()),
+        effects: happened(done.effects, words),
+        otherwise: words.nothing_else,
+    };
+    again(&app, &person, (token, identified), done).await
+}
+
+/// Pauses the use of everything about the person.
+async fn restrict(
+    Anyone(identified): Anyone,
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
+    let asked = (RestrictionReason::AccuracyContested, AskedBy::Person);
+    let mut tx = app.db.begin().await?;
+    let done = rights::restrict(&mut tx, &app.keys, person.subject, asked, app.now()).await?;
+    tx.commit().await?;
+    let words = Words::of(&person.language);
+    let removed = done.removed;
+    let effects = [
+        (words.links_cut, removed.links),
+        (words.scores_gone, removed.scores),
+        (words.rows_gone, removed.list_rows),
+    ];
+    let done = Done {
+        title: RightsWords::of(words.code).restricted.to_owned(),
+        text: words.withdrawn_text,
+        entry: Words::fill(words.entry, &done.entry.to_string()),
+        effects: effects.into_iter().filter(|(_, count)| *count > 0).collect(),
+        otherwise: words.nothing_else,
+    };
+    again(&app, &person, (token, identified), done).await
+}
+
+/// Ends the pause.
+async fn resume(
+    Anyone(identified): Anyone,
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
+    let mut tx = app.db.begin().await?;
+    let by = AskedBy::Person;
+    let entry = rights::resume(&mut tx, &app.keys, person.subject, by, app.now()).await?;
+    tx.commit().await?;
+    let words = Words::of(&person.language);
+    let rights = RightsWords::of(words.code);
+    let done = Done {
+        title: rights.resumed.to_owned(),
+        text: rights.resumed_text,
+        entry: Words::fill(words.entry, &entry.to_string()),
+        effects: Vec::new(),
+        otherwise: "",
+    };
+    again(&app, &person, (token, identified), done).await
+}
+
+#[derive(Deserialize)]
+struct CorrectForm {
+    topic: String,
+    /// Empty to let the topic count again.
+    #[serde(default)]
+    denied: String,
+}
+
+/// Denies an inferred interest, or lets it count again.
+async fn correct(
+    Anyone(identified): Anyone,
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<CorrectForm>,
+) -> ApiResult<Response> {
+    let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
+    let topic = Topics::builtin()
+        .check(&form.topic)
+        .map_err(|_| Problem::bad_request("form.invalid", "there is no such topic"))?;
+    let (denied, mut rng) = (!form.denied.is_empty(), app.rng());
+    let mut tx = app.db.begin().await?;
+    let change = (topic, denied);
+    interests::correct(&mut tx, &app.keys, person.subject, change, &mut rng, app.now()).await?;
+    tx.commit().await?;
+    let words = Words::of(&person.language);
+    let rights = RightsWords::of(words.code);
+    let title = if denied { rights.denied_done } else { rights.allowed_done };
+    let done = Done {
+        title: Words::fill(title, &interests::title(topic.as_str(), words.code)),
+        text: words.withdrawn_text,
+        entry: String::new(),
+        effects: Vec::new(),
+        otherwise: "",
+    };
+    again(&app, &person, (token, identified), done).await
+}
+
+/// Everything that is kept about the person, as one signed file.
+async fn data(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let mut tx = app.db.read().await?;
+    let person = privacy_centre::open(&mut tx, &app.keys, &token, app.now()).await?;
+    let Some(person) = person else { return Ok(gone(&headers)) };
+    let export = access::export(&mut tx, &app.keys, person.subject, app.now()).await?;
+    let name = [(CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\"")];
+    Ok((name, Json(export)).into_response())
+}

@@ -1,0 +1,174 @@
+//! People use their rights through the whole service: on their own page, through their app, at the
+//! officer's desk; and the business that had their id is told.
+
+use axum::http::StatusCode;
+use serde_json::{Value as Json, json};
+use volens::background;
+use volens_privacy::PurposeKind;
+
+use crate::support::town::{SMALL, Town};
+use crate::support::{Client, DAY, TestApp, on_both, on_both_with};
+
+async fn centre(test: &TestApp, app: &Client, person: &str) -> (Client, String) {
+    let link = app.post("/v1/privacy-centre-links", json!({"account": person})).await;
+    let url = link.expect(201)["url"].as_str().expect("an address").to_owned();
+    let (_, token) = url.split_once("/p/").expect("a privacy centre");
+    (test.anonymous(), format!("/p/{token}"))
+}
+
+fn shows(answer: &crate::support::Answer, text: &str) {
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert!(answer.text().contains(text), "{text}: {}", answer.text());
+}
+
+#[tokio::test]
+async fn a_person_sees_corrects_pauses_and_objects_without_a_script() {
+    on_both_with(&[SMALL], |test| async move {
+        let town = Town::new(test, 45).await;
+        let campaign = town.campaign().await;
+        let list = town.list(json!({"campaign": campaign["id"], "size": 12})).await;
+        let id = list["id"].as_str().expect("an id");
+        let rows = town.recipients(id).await;
+        let recipient = rows[0]["recipient"].clone();
+        let person = town.who(&recipient, 45).await;
+        let (browser, page) = centre(&town.test, &town.messenger, &person).await;
+
+        let seen = browser.get(&page).await;
+        shows(&seen, "Running");
+        shows(&seen, "<strong>1</strong>");
+        let corrected = browser
+            .form(&format!("{page}/interests"), &[("topic", "sport.running"), ("denied", "yes")])
+            .await;
+        shows(&corrected, "No interest of yours: Running");
+        let path = format!("/v1/accounts/{person}");
+        let interests = town.messenger.get(&format!("{path}/interests")).await.expect(200);
+        assert!(interests[0]["denied_since"].is_string(), "{interests}");
+
+        let data = browser.get(&format!("{page}/data.json")).await.expect(200);
+        assert_eq!(data["export"]["kind"], "volens/account-export/1");
+        assert_eq!(data["export"]["lists"][0]["row"]["recipient"], recipient);
+        let schema = browser.get("/v1/schemas/account-export").await.expect(200);
+        assert_eq!(schema["title"], data["export"]["kind"]);
+
+        let paused = browser.form(&format!("{page}/restrict"), &[]).await;
+        shows(&paused, "The use of your data is paused");
+        let track = json!({"type": "track", "userId": person, "event": "Viewed", "messageId": "m"});
+        let refused = town.messenger.post("/v1/track", track).await;
+        assert!(refused.text().contains("account.frozen"), "{}", refused.text());
+        shows(&browser.form(&format!("{page}/resume"), &[]).await, "The pause has ended");
+        let objected = browser.form(&format!("{page}/object"), &[]).await;
+        shows(&objected, "You have objected to marketing");
+        shows(&browser.get(&page).await, "You object to marketing since");
+
+        let account = town.messenger.get(&path).await.expect(200);
+        assert!(account["objected_at"].is_string(), "{account}");
+        assert!(town.recipients(id).await.iter().all(|row| row["recipient"] != recipient));
+        let officer = town.test.officer().await;
+        let replay = officer.get(&format!("/v1/audit/lists/{id}")).await.expect(200);
+        assert_eq!(replay["denied"], json!([]), "{replay}");
+        assert_eq!(replay["rows_restricted_since"], 1);
+
+        let recalls = town.shop.get("/v1/recalls").await.expect(200);
+        assert_eq!(recalls["data"].as_array().map(Vec::len), Some(1), "{recalls}");
+        assert_eq!(recalls["data"][0]["recipient"], recipient);
+        let done = json!({"recalls": [{"list": id, "recipient": recipient}]});
+        let acknowledged = town.shop.post("/v1/recalls/acknowledge", done).await.expect(200);
+        assert_eq!(acknowledged["acknowledged"], 1);
+        assert_eq!(town.shop.get("/v1/recalls").await.expect(200)["data"], json!([]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_objection_survives_the_erasure_and_the_next_registration() {
+    on_both_with(&[SMALL], |test| async move {
+        let town = Town::new(test, 3).await;
+        let path = "/v1/accounts/u1";
+        let said = town.messenger.post(&format!("{path}/objection"), json!({})).await.expect(200);
+        assert_eq!(said["receipts"].as_array().map(Vec::len), Some(3), "{said}");
+        town.messenger.delete(path).await.expect(200);
+        let back = town.messenger.put(path, json!({"language": "de"})).await.expect(201);
+        assert_eq!(back["objected_at"], said["objected_at"]);
+        let refused = town.report("u1", PurposeKind::BusinessMessages, None).await;
+        refused.problem(409, "consent.objected");
+        town.test.clock.advance(DAY);
+        let now = town.test.app.now();
+        town.report("u1", PurposeKind::BusinessMessages, Some(now)).await.expect(201);
+        let account = town.messenger.get(path).await.expect(200);
+        assert_eq!(account["objected_at"], Json::Null);
+    })
+    .await;
+}
+
+fn request(kind: &str, n: u8, person: &str) -> Json {
+    json!({
+        "subject_request_id": format!("1f0e8b5c-6a0e-4c57-9c0e-7b5f3d1a9a{n:02x}"),
+        "subject_request_type": kind,
+        "subject_identities": [
+            {"identity_type": "controller_customer_id", "identity_value": person},
+        ],
+    })
+}
+
+#[tokio::test]
+async fn requests_are_met_at_once_or_wait_for_the_officer_with_a_clock() {
+    on_both(|test| async move {
+        let messenger = test.new_app("messenger").await;
+        let photos = test.new_app("photos").await;
+        messenger.put("/v1/accounts/anna", json!({"country": "DE"})).await.expect(201);
+        messenger.put("/v1/accounts/bia", json!({"country": "BR"})).await.expect(201);
+        let access = messenger.post("/v1/dsr", request("access", 1, "anna")).await.expect(201);
+        assert_eq!(access["receipt"]["request_status"], "completed", "{access}");
+        let at = access["receipt"]["subject_request_id"].as_str().expect("an id").to_owned();
+        let results = format!("/v1/dsr/{at}/results");
+        assert!(access["results_url"].as_str().expect("an address").ends_with(&results));
+        let export = messenger.get(&results).await.expect(200);
+        assert_eq!(export["export"]["requests"][0]["receipt"]["subject_request_id"], at);
+        photos.get(&results).await.problem(404, "request.unknown");
+
+        let wrong = request("rectification", 2, "anna");
+        let waits = messenger.post("/v1/dsr", wrong.clone()).await.expect(202);
+        assert_eq!(waits["receipt"]["request_status"], "pending");
+        assert_eq!(messenger.post("/v1/dsr", wrong).await.expect(202), waits, "the same request");
+        let brazil = request("rectification", 3, "bia");
+        let brazil = messenger.post("/v1/dsr", brazil).await.expect(202);
+        assert_eq!(brazil["receipt"]["regulation"], "lgpd");
+
+        test.clock.advance(16 * DAY);
+        background::sweep(&test.app).await.expect("sweeps");
+        let officer = test.officer().await;
+        let bench = officer.get("/v1/subject-requests").await.expect(200);
+        assert_eq!(bench[0]["receipt"], brazil["receipt"], "the first that is due: {bench}");
+        assert!(bench[0]["escalated_at"].is_string() && bench[1]["escalated_at"].is_null());
+        let of = |receipt: &Json| {
+            let id = receipt["receipt"]["subject_request_id"].as_str().expect("an id").to_owned();
+            format!("/v1/subject-requests/messenger/{id}")
+        };
+        let longer = json!({"action": "extend", "reason": "complexity"});
+        let longer = officer.post(&of(&waits), longer).await.expect(200);
+        assert_eq!(longer["receipt"]["expected_completion_time"], "2026-04-15T12:00:00.000000Z");
+        let done = officer.post(&of(&brazil), json!({"action": "complete"})).await.expect(200);
+        assert_eq!(done["receipt"]["outcome"], "rectified");
+        officer
+            .post(&of(&brazil), json!({"action": "complete"}))
+            .await
+            .problem(409, "request.closed");
+
+        let gone = messenger.post("/v1/dsr", request("erasure", 4, "anna")).await.expect(201);
+        assert_eq!(gone["receipt"]["outcome"], "erased");
+        messenger.get("/v1/accounts/anna").await.problem(404, "account.unknown");
+        let again = messenger.post("/v1/dsr", request("erasure", 4, "anna")).await.expect(201);
+        assert_eq!(again["receipt"], gone["receipt"]);
+        messenger.get(&results).await.problem(404, "account.unknown");
+
+        let stranger = messenger.post("/v1/dsr", request("objection", 5, "clara")).await;
+        assert_eq!(stranger.expect(201)["receipt"]["request_status"], "completed");
+        let phone = json!({
+            "subject_request_id": "1f0e8b5c-6a0e-4c57-9c0e-7b5f3d1a9aff",
+            "subject_request_type": "access",
+            "subject_identities": [{"identity_type": "phone", "identity_value": "anna"}],
+        });
+        messenger.post("/v1/dsr", phone).await.problem(422, "request.identity");
+    })
+    .await;
+}
