@@ -172,3 +172,49 @@ async fn requests_are_met_at_once_or_wait_for_the_officer_with_a_clock() {
     })
     .await;
 }
+
+/// A privacy officer's browser, signed in, and the token of its forms.
+async fn desk(test: &TestApp) -> (Client, String) {
+    let user = json!({"email": "officer@volens.test", "password": "correct-horse-battery",
+                      "role": "officer"});
+    test.operator().await.post("/v1/users", user).await.expect(201);
+    let signed_in = [("email", "officer@volens.test"), ("password", "correct-horse-battery")];
+    let answer = test.anonymous().form("/console/sign-in", &signed_in).await;
+    let cookie = answer.header("set-cookie").split(';').next().expect("a pair").to_owned();
+    let browser = test.anonymous().with_cookie(&cookie);
+    let page = browser.get("/officer/requests").await.text();
+    let (_, rest) = page.split_once("name=\"form_token\" value=\"").expect("a form");
+    let token = rest.split('"').next().expect("a token").to_owned();
+    (browser, token)
+}
+
+#[tokio::test]
+async fn an_officer_enters_extends_and_refuses_at_the_desk() {
+    on_both(|test| async move {
+        let messenger = test.new_app("messenger").await;
+        messenger.put("/v1/accounts/anna", json!({"country": "DE"})).await.expect(201);
+        let (browser, token) = desk(&test).await;
+        let bench = "/officer/requests";
+        let form = [("form_token", token.as_str())];
+        let post = async |path: &str, fields: &[(&str, &str)]| {
+            let done = browser.form(path, &[&form, fields].concat()).await;
+            assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+            browser.get(bench).await
+        };
+        let letter = [("app", "messenger"), ("reference", "anna"), ("kind", "rectification")];
+        shows(&post(bench, &letter).await, "by the officer, for a user of messenger");
+        let all = test.officer().await.get("/v1/subject-requests").await.expect(200);
+        let id = all[0]["receipt"]["subject_request_id"].as_str().expect("an id").to_owned();
+        let path = format!("{bench}/messenger/{id}");
+        let longer = [("action", "extend"), ("reason", "complexity")];
+        shows(&post(&path, &longer).await, "extended on");
+        test.clock.advance(100 * DAY);
+        background::sweep(&test.app).await.expect("sweeps");
+        shows(&browser.get(bench).await, "escalated");
+        let no = [("action", "refuse"), ("reason", "data_accurate")];
+        shows(&post(&path, &no).await, "data_accurate");
+        let forged = browser.form(&path, &no).await;
+        forged.problem(403, "access.cross_site");
+    })
+    .await;
+}

@@ -218,6 +218,20 @@ fn tags_of_different_apps_share_nothing() {
 }
 
 #[test]
+fn an_objection_is_recognised_by_reference_and_by_account_and_by_nobody_else() {
+    let ring = ring(1);
+    let (here, there) = (app("messenger"), app("photos"));
+    let tag = ring.account_tag(&here, "u1");
+    let suppressed = ring.suppression_tag(&here, &tag).expect("its own tag");
+    assert_eq!(suppressed, ring.suppression_tag_of(&here, "u1"));
+    assert_ne!(suppressed, ring.suppression_tag_of(&here, "u2"));
+    assert_ne!(suppressed, ring.suppression_tag_of(&there, "u1"));
+    assert!(!tag.as_bytes().windows(8).any(|part| suppressed.as_bytes().starts_with(part)));
+    assert_eq!(ring.suppression_tag(&there, &tag), Err(KeyError::Unopenable));
+    assert_eq!(self::ring(2).suppression_tag(&here, &tag), Err(KeyError::Unopenable));
+}
+
+#[test]
 fn recipients_differ_by_business() {
     let (ring, mut rng) = (ring(1), rng(2));
     let subject = SubjectId::random(&mut rng);

@@ -239,9 +239,13 @@ impl LogVerifier {
         Ok(checkpoint)
     }
 
-    #[cfg(test)]
+    /// The text that a key signed which is not retired: a text that is no tree cannot show that it is
+    /// from before the retirement.
     pub(super) fn verify_text<'a>(&self, note: &'a str) -> Result<&'a str, CheckpointError> {
-        self.signed_text(note).map(|(text, _until_size)| text)
+        match self.signed_text(note)? {
+            (text, u64::MAX) => Ok(text),
+            _ => Err(CheckpointError::Unsigned),
+        }
     }
 
     /// The text that known keys signed, and the largest tree that any of them vouches for. Every

@@ -71,10 +71,10 @@ async fn a_denied_interest_counts_against_and_survives_signals_and_a_new_profile
             shown.iter().map(|i| (i.topic.as_str(), i.denied_since.is_some())).collect();
         assert_eq!(said, [("sport.cycling", false), ("sport.running", true)]);
 
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(Duration::from_mins(1));
         let relevance = PurposeKind::Relevance;
         world.withdraw("messenger", "anna", relevance, None).await.expect("ends");
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(Duration::from_mins(1));
         world.give("messenger", "anna", relevance).await;
         views(&world, 20).await;
         assert!((seen(&world, &columns, anna).await - DENIED).abs() < 1e-12, "a new profile");
