@@ -41,7 +41,7 @@ pub struct Decide {
     pub notice: NoticeRef,
     /// When the person chose.
     pub decided_at: Timestamp,
-    /// Whether the app told that time, and it was not taken for now.
+    /// Whether the app told that time; without it, the time of the report counts.
     pub time_told: bool,
     /// What the app adds as proof.
     pub evidence: Option<serde_json::Value>,

@@ -7,7 +7,7 @@ use volens::background;
 use volens_privacy::PurposeKind;
 
 use crate::support::town::{SMALL, Town};
-use crate::support::{Client, DAY, TestApp, on_both, on_both_with};
+use crate::support::{Answer, Client, DAY, TestApp, on_both, on_both_with};
 
 async fn centre(test: &TestApp, app: &Client, person: &str) -> (Client, String) {
     let link = app.post("/v1/privacy-centre-links", json!({"account": person})).await;
@@ -16,7 +16,7 @@ async fn centre(test: &TestApp, app: &Client, person: &str) -> (Client, String) 
     (test.anonymous(), format!("/p/{token}"))
 }
 
-fn shows(answer: &crate::support::Answer, text: &str) {
+fn shows(answer: &Answer, text: &str) {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     assert!(answer.text().contains(text), "{text}: {}", answer.text());
 }
@@ -175,9 +175,6 @@ async fn requests_are_met_at_once_or_wait_for_the_officer_with_a_clock() {
 
 /// A privacy officer's browser, signed in, and the token of its forms.
 async fn desk(test: &TestApp) -> (Client, String) {
-    let user = json!({"email": "officer@volens.test", "password": "correct-horse-battery",
-                      "role": "officer"});
-    test.operator().await.post("/v1/users", user).await.expect(201);
     let signed_in = [("email", "officer@volens.test"), ("password", "correct-horse-battery")];
     let answer = test.anonymous().form("/console/sign-in", &signed_in).await;
     let cookie = answer.header("set-cookie").split(';').next().expect("a pair").to_owned();
@@ -188,31 +185,40 @@ async fn desk(test: &TestApp) -> (Client, String) {
     (browser, token)
 }
 
+/// Posts a form of the workbench and opens it again.
+async fn post(desk: (&Client, &str), path: &str, fields: &[(&str, &str)]) -> Answer {
+    let (browser, token) = desk;
+    let mut form = vec![("form_token", token)];
+    form.extend_from_slice(fields);
+    let done = browser.form(path, &form).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    browser.get("/officer/requests").await
+}
+
 #[tokio::test]
 async fn an_officer_enters_extends_and_refuses_at_the_desk() {
     on_both(|test| async move {
         let messenger = test.new_app("messenger").await;
         messenger.put("/v1/accounts/anna", json!({"country": "DE"})).await.expect(201);
+        let user = json!({"email": "officer@volens.test", "password": "correct-horse-battery",
+                          "role": "officer"});
+        test.operator().await.post("/v1/users", user).await.expect(201);
         let (browser, token) = desk(&test).await;
         let bench = "/officer/requests";
-        let form = [("form_token", token.as_str())];
-        let post = async |path: &str, fields: &[(&str, &str)]| {
-            let done = browser.form(path, &[&form, fields].concat()).await;
-            assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
-            browser.get(bench).await
-        };
+        let officer = (&browser, token.as_str());
         let letter = [("app", "messenger"), ("reference", "anna"), ("kind", "rectification")];
-        shows(&post(bench, &letter).await, "by the officer, for a user of messenger");
+        shows(&post(officer, bench, &letter).await, "by the officer, for a user of messenger");
         let all = test.officer().await.get("/v1/subject-requests").await.expect(200);
         let id = all[0]["receipt"]["subject_request_id"].as_str().expect("an id").to_owned();
         let path = format!("{bench}/messenger/{id}");
         let longer = [("action", "extend"), ("reason", "complexity")];
-        shows(&post(&path, &longer).await, "extended on");
+        shows(&post(officer, &path, &longer).await, "extended on");
         test.clock.advance(100 * DAY);
         background::sweep(&test.app).await.expect("sweeps");
+        let (browser, token) = desk(&test).await;
         shows(&browser.get(bench).await, "escalated");
         let no = [("action", "refuse"), ("reason", "data_accurate")];
-        shows(&post(&path, &no).await, "data_accurate");
+        shows(&post((&browser, &token), &path, &no).await, "data_accurate");
         let forged = browser.form(&path, &no).await;
         forged.problem(403, "access.cross_site");
     })
