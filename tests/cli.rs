@@ -210,6 +210,16 @@ async fn measures(address: &str, engine: &str) {
 }
 
 #[test]
+fn the_bench_verifies_the_ledger_it_made() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let bench = ["bench", "ledger", "--json", "--entries", "40000", "--proofs", "1000"];
+    let measured = json(&run(directory.path(), &bench));
+    assert_eq!(measured["entries"], 40_000, "{measured}");
+    assert_eq!(measured["checkpoints"], 157, "{measured}");
+    assert!(measured["proof_microseconds"].as_f64() > Some(0.0), "{measured}");
+}
+
+#[test]
 fn looking_at_what_is_not_there_makes_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
     for look in [&["ledger", "verify"][..], &["ledger", "key"], &["train", "--help"]] {

@@ -12,5 +12,6 @@ mod rights;
 mod rotation;
 mod signals;
 mod support_chat;
+mod tiles;
 mod withdrawal;
 mod withdrawal_under_load;

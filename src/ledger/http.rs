@@ -1,4 +1,6 @@
-//! The log over HTTP: the head and its key for everyone, entries and proofs for officers.
+//! The log over HTTP: the head, its key and the hashes for everyone, entries and proofs for officers.
+
+mod tiles;
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -29,6 +31,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(entries))
         .routes(routes!(inclusion))
         .routes(routes!(consistency))
+        .merge(tiles::routes())
 }
 
 impl From<LedgerError> for Problem {

@@ -9,11 +9,13 @@ pub mod http;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tiles;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use store::STATEMENTS;
+pub use tiles::{bundle, tile};
 pub use verify::{Fault, Report, verify};
 use volens_privacy::Timestamp;
 use volens_privacy::ledger::{

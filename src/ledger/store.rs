@@ -25,6 +25,20 @@ statements! {
                    order by size limit $3";
     ENTRIES = "select idx, leaf from ledger_entries where log = $1 and idx >= $2 and idx < $3
                order by idx";
+    // A row costs more to hand over than its leaf to hash: a verification takes thousands as one.
+    // Canonical JSON has no line feed, so a leaf that has one is noticed by its count.
+    JOINED_ENTRIES = "select count(*) as found,
+                             group_concat(cast(leaf as text), char(10) order by idx) as joined
+                      from ledger_entries where log = $1 and idx >= $2 and idx < $3"
+        | postgres "select count(*) as found,
+                           string_agg(leaf, decode('0a', 'hex') order by idx) as joined
+                    from ledger_entries where log = $1 and idx >= $2 and idx < $3";
+    JOINED_NODES = "select group_concat(cast(hash as text), '' order by position) as joined
+                    from ledger_nodes
+                    where log = $1 and position >= $2 and position < $3 and length(hash) = 32"
+        | postgres "select string_agg(hash, ''::bytea order by position) as joined
+                    from ledger_nodes
+                    where log = $1 and position >= $2 and position < $3 and length(hash) = 32";
     SOME_ENTRIES = "select idx, leaf from ledger_entries where log = $1 and idx in ({list})";
     ALL_NODES = "select position, hash from ledger_nodes where log = $1 and position >= $2
                  order by position limit $3";
@@ -97,6 +111,13 @@ pub(super) async fn nodes(tx: &mut Tx, wanted: &[Node]) -> db::Result<BTreeMap<N
         .collect()
 }
 
+/// The hashes of these nodes as they are stored, whatever their length.
+pub(super) async fn raw_nodes(tx: &mut Tx, wanted: &[Node]) -> db::Result<BTreeMap<Node, Vec<u8>>> {
+    let list = wanted.iter().map(|node| position(*node).map(Value::from));
+    let rows = tx.fetch_list(NODES, values![LOG], list.collect::<db::Result<_>>()?).await?;
+    rows.iter().map(|row| Ok((node(row.get("position")?), row.get("hash")?))).collect()
+}
+
 /// Up to `limit` stored nodes from `from` on, in order of position.
 pub(super) async fn all_nodes(
     tx: &mut Tx,
@@ -134,6 +155,28 @@ pub(super) async fn entries(tx: &mut Tx, from: u64, to: u64) -> db::Result<Vec<(
     let values = vec![LOG.into(), Value::count(from)?, Value::count(to)?];
     let rows = tx.fetch(ENTRIES, values).await?;
     rows.iter().map(|row| Ok((row.get("idx")?, row.get("leaf")?))).collect()
+}
+
+/// The leaves `from..to` with a line feed between them; nothing if one of them is missing.
+pub(super) async fn joined_entries(tx: &mut Tx, from: u64, to: u64) -> db::Result<Option<Vec<u8>>> {
+    let values = vec![LOG.into(), Value::count(from)?, Value::count(to)?];
+    let row = tx.fetch_one(JOINED_ENTRIES, values).await?;
+    let found: u64 = row.get("found")?;
+    let joined: Option<Vec<u8>> = row.get("joined")?;
+    Ok(joined.filter(|_| found == to - from))
+}
+
+/// The hashes `from..to` of a level, one after the other; what is missing is left out.
+pub(super) async fn joined_nodes(
+    tx: &mut Tx,
+    level: u8,
+    from: u64,
+    to: u64,
+) -> db::Result<Vec<u8>> {
+    let (from, to) = (Node { level, index: from }, Node { level, index: to });
+    let values = values![LOG, position(from)?, position(to)?];
+    let joined: Option<Vec<u8>> = tx.fetch_one(JOINED_NODES, values).await?.get("joined")?;
+    Ok(joined.unwrap_or_default())
 }
 
 pub(super) async fn some_entries(

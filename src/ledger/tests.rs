@@ -108,14 +108,14 @@ async fn an_untouched_log_verifies_and_counts_what_it_looked_at() {
         let mut tx = db.read().await.unwrap();
         let before = size(&mut tx).await.unwrap();
         drop(tx);
-        grow(&db, &signer, 0..5000).await;
+        grow(&db, &signer, 0..20_000).await;
         let mut tx = db.read().await.unwrap();
         let mut told = Vec::new();
         let report =
             verify(&mut tx, &world.keys.log_verifier(), |done, _| told.push(done)).await.unwrap();
         assert_eq!(report.faults, []);
-        assert_eq!((report.entries, report.checkpoints), (before + 5000, 2));
-        assert_eq!(told, [4096, before + 5000]);
+        assert_eq!((report.entries, report.checkpoints), (before + 20_000, 2));
+        assert_eq!(told, [16_384, before + 20_000]);
     })
     .await;
 }

@@ -51,6 +51,7 @@ impl Modify for Credentials {
 }
 
 /// Adds to every operation what no handler has to repeat: that any error is a problem document.
+/// Names paths as the format does.
 pub(super) fn finish(document: &mut OpenApi) {
     let problem = Ref::from_schema_name(ProblemOut::name().to_string());
     let content = ContentBuilder::new().schema(Some(RefOr::Ref(problem))).build();
@@ -58,6 +59,10 @@ pub(super) fn finish(document: &mut OpenApi) {
         .description("Refused or failed; `code` says why.")
         .content("application/problem+json", content)
         .build();
+    // The router marks a parameter that takes the rest of the path; the document has no such mark.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths =
+        paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     for item in document.paths.paths.values_mut() {
         let operations =
             [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];

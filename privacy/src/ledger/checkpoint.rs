@@ -67,6 +67,28 @@ impl SignedCheckpoint {
         &self.0
     }
 
+    /// What is signed, without the signatures.
+    pub(super) fn text(&self) -> &str {
+        split_note(&self.0).map(|(text, _signatures)| text).expect("checked when it was made")
+    }
+
+    /// The same note with further signature lines, each without its line feed. Lines that it has
+    /// already are not repeated.
+    pub fn with<'a>(
+        &self,
+        lines: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, CheckpointError> {
+        let mut note = self.0.clone();
+        for line in lines {
+            SignatureLine::parse(line).ok_or(CheckpointError::NotANote)?;
+            if !self.0.split('\n').any(|known| known == line) {
+                note.push_str(line);
+                note.push('\n');
+            }
+        }
+        Self::parse(&note)
+    }
+
     /// What the note states, whoever signed it.
     pub fn unverified(&self) -> Checkpoint {
         split_note(&self.0)
@@ -100,7 +122,7 @@ pub enum CheckpointError {
 }
 
 /// Splits a note into its text and its signature lines.
-fn split_note(note: &str) -> Result<(&str, Vec<SignatureLine<'_>>), CheckpointError> {
+pub(super) fn split_note(note: &str) -> Result<(&str, Vec<SignatureLine<'_>>), CheckpointError> {
     let no_control = !note.chars().any(|c| c < ' ' && c != '\n');
     if note.len() > LONGEST_NOTE || !no_control {
         return Err(CheckpointError::NotANote);
@@ -112,14 +134,14 @@ fn split_note(note: &str) -> Result<(&str, Vec<SignatureLine<'_>>), CheckpointEr
     Ok((text, lines.ok_or(CheckpointError::NotANote)?))
 }
 
-struct SignatureLine<'a> {
-    name: &'a str,
-    key_id: [u8; KEY_ID],
-    signature: Vec<u8>,
+pub(super) struct SignatureLine<'a> {
+    pub(super) name: &'a str,
+    pub(super) key_id: [u8; KEY_ID],
+    pub(super) signature: Vec<u8>,
 }
 
 impl<'a> SignatureLine<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
+    pub(super) fn parse(line: &'a str) -> Option<Self> {
         let (name, encoded) = line.strip_prefix("— ")?.split_once(' ')?;
         let bytes = unbase64(encoded)?;
         let (key_id, signature) = bytes.split_first_chunk::<KEY_ID>()?;
@@ -134,14 +156,32 @@ pub(crate) fn is_log_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 255 && !name.contains(forbidden)
 }
 
-fn key_id(name: &str, key: &VerifyingKey) -> [u8; KEY_ID] {
+/// The first bytes of a hash over name, kind of signature and key (C2SP `signed-note`).
+pub(super) fn key_id(name: &str, kind: u8, key: &VerifyingKey) -> [u8; KEY_ID] {
     let hash: [u8; 32] = Sha256::new()
         .chain_update(name)
-        .chain_update([b'\n', ED25519])
+        .chain_update([b'\n', kind])
         .chain_update(key.as_bytes())
         .finalize()
         .into();
     *hash.first_chunk().expect("a SHA-256 has 32 bytes")
+}
+
+/// Reads a verifier key `name+hash+key` of one kind of signature.
+pub(super) fn read_vkey(vkey: &str, kind: u8) -> Option<(String, VerifyingKey)> {
+    let (name, rest) = vkey.trim().split_once('+')?;
+    let (id, encoded) = rest.split_once('+')?;
+    let bytes = unbase64(encoded)?;
+    let key: &[u8; 32] = bytes.strip_prefix(&[kind])?.try_into().ok()?;
+    let key = VerifyingKey::from_bytes(key).ok()?;
+    let valid = is_log_name(name) && !key.is_weak() && hex(&key_id(name, kind, &key)) == id;
+    valid.then(|| (name.to_owned(), key))
+}
+
+/// Writes what [`read_vkey`] reads.
+pub(super) fn write_vkey(name: &str, kind: u8, key: &VerifyingKey) -> String {
+    let bytes = [&[kind], &key.as_bytes()[..]].concat();
+    format!("{name}+{}+{}", hex(&key_id(name, kind, key)), base64(&bytes))
 }
 
 /// The key that signs checkpoints of one log. Its name is the log's origin.
@@ -167,7 +207,7 @@ impl LogSigner {
     }
 
     pub(super) fn sign_text(&self, text: &str) -> String {
-        let id = key_id(&self.name, &self.key.verifying_key());
+        let id = key_id(&self.name, ED25519, &self.key.verifying_key());
         let signature = self.key.sign(text.as_bytes()).to_bytes();
         format!("{text}\n— {} {}\n", self.name, base64(&[&id[..], &signature].concat()))
     }
@@ -190,23 +230,14 @@ pub struct LogVerifier {
 impl LogVerifier {
     /// Reads a verifier key `name+hash+key`, as in Go's `sumdb/note` and the C2SP formats.
     pub fn from_vkey(vkey: &str) -> Result<Self, CheckpointError> {
-        Self::read(vkey.trim()).ok_or(CheckpointError::BadVerifierKey)
-    }
-
-    fn read(vkey: &str) -> Option<Self> {
-        let (name, rest) = vkey.split_once('+')?;
-        let (id, encoded) = rest.split_once('+')?;
-        let bytes = unbase64(encoded)?;
-        let key: &[u8; 32] = bytes.strip_prefix(&[ED25519])?.try_into().ok()?;
-        let key = VerifyingKey::from_bytes(key).ok()?;
-        let valid = is_log_name(name) && !key.is_weak() && hex(&key_id(name, &key)) == id;
-        valid.then(|| Self { name: name.to_owned(), key, others: Vec::new() })
+        let (name, key) = read_vkey(vkey, ED25519).ok_or(CheckpointError::BadVerifierKey)?;
+        Ok(Self { name, key, others: Vec::new() })
     }
 
     /// Also accepts what another key of the same log signed, for trees of at most `until_size`
     /// entries: a key that was rotated away vouches for what was there in its time.
     #[must_use]
-    pub(crate) fn or(mut self, other: &Self, until_size: u64) -> Self {
+    pub fn or(mut self, other: &Self, until_size: u64) -> Self {
         if other.key != self.key {
             self.others.push((other.key, until_size));
         }
@@ -215,9 +246,7 @@ impl LogVerifier {
 
     /// The verifier key as text, to publish.
     pub fn vkey(&self) -> String {
-        let id = key_id(&self.name, &self.key);
-        let key = [&[ED25519], &self.key.as_bytes()[..]].concat();
-        format!("{}+{}+{}", self.name, hex(&id), base64(&key))
+        write_vkey(&self.name, ED25519, &self.key)
     }
 
     /// The name of the log.
@@ -256,7 +285,7 @@ impl LogVerifier {
         let own = [(&self.key, u64::MAX)];
         let keys = own.into_iter().chain(self.others.iter().map(|(key, until)| (key, *until)));
         for (key, until_size) in keys {
-            let id = key_id(&self.name, key);
+            let id = key_id(&self.name, ED25519, key);
             for line in signatures.iter().filter(|l| l.name == self.name && l.key_id == id) {
                 let signature = Signature::from_slice(&line.signature)
                     .map_err(|_error| CheckpointError::BadSignature)?;

@@ -148,21 +148,22 @@ pub struct LeafNotice {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leaf {
-    v: u32,
-    kind: LeafKind,
-    at: Timestamp,
+    // In the order of RFC 8785, so that what serde writes is canonical already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     app: Option<AppId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    purpose: Option<PurposeKind>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    peer: Option<AppId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    notice: Option<LeafNotice>,
+    at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_hex_bytes")]
     commitment: Option<[u8; 32]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     detail: Option<serde_json::Value>,
+    kind: LeafKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    notice: Option<LeafNotice>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    peer: Option<AppId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    purpose: Option<PurposeKind>,
+    v: u32,
 }
 
 impl Leaf {
@@ -259,7 +260,12 @@ impl Leaf {
 
     /// The bytes that are hashed into the tree: RFC 8785 canonical JSON.
     pub fn bytes(&self) -> Vec<u8> {
-        serde_jcs::to_vec(self).expect("a leaf is strings, numbers and JSON values")
+        // Numbers and names within the detail are anybody's; without it there is nothing to order.
+        let bytes = match self.detail {
+            Some(_) => serde_jcs::to_vec(self),
+            None => serde_json::to_vec(self),
+        };
+        bytes.expect("a leaf is strings, numbers and JSON values")
     }
 
     /// Its hash in the tree.

@@ -33,6 +33,41 @@ fn grow(size: u64) -> Pair {
     Pair { nodes, roots, other }
 }
 
+proptest! {
+    /// What serde writes in the order of the fields is what RFC 8785 demands.
+    #[test]
+    fn an_entry_is_in_canonical_form(
+        fields in any::<[bool; 6]>(), id in "\\PC{0,12}", version: u32, byte: u8, micros: u32,
+    ) {
+        let at = crate::Timestamp::from_micros(i64::from(micros) * 1_000_000_000);
+        let mut leaf = Leaf::new(LeafKind::ConsentGiven, at);
+        let app = crate::AppId::parse("facelook").unwrap();
+        if fields[0] { leaf = leaf.with_app(app.clone()); }
+        if fields[1] { leaf = leaf.with_purpose(crate::PurposeKind::Relevance); }
+        if fields[2] { leaf = leaf.with_peer(app); }
+        if fields[3] { leaf = leaf.with_notice(&id, version); }
+        if fields[4] { leaf = leaf.with_commitment([byte; 32]); }
+        if fields[5] { leaf = leaf.with_detail(serde_json::json!({ "b": 1.5, "a": id })); }
+        let bytes = leaf.bytes();
+        prop_assert_eq!(&bytes, &serde_jcs::to_vec(&leaf).unwrap());
+        prop_assert_eq!(Leaf::parse(&bytes), Ok(leaf));
+    }
+
+    #[test]
+    fn the_tree_in_memory_is_the_stored_one(size in 0_u64..300) {
+        let pair = grow(size);
+        let mut tree = MemoryTree::default();
+        for index in 0..size {
+            tree.append(leaf_hash(&leaf(index)));
+        }
+        prop_assert_eq!((tree.size(), tree.root()), (size, pair.root(size)));
+        for (node, hash) in pair.nodes {
+            prop_assert_eq!(tree.node(node), Some(hash));
+        }
+        prop_assert_eq!(tree.node(Node { level: 0, index: size }), None);
+    }
+}
+
 impl Pair {
     fn inclusion(&self, index: u64, size: u64) -> Vec<Hash> {
         prove_inclusion(index, size, &|node| self.nodes.get(&node).copied()).unwrap()

@@ -151,18 +151,24 @@ impl Frontier {
 
     /// Appends a leaf and returns what must be stored: the leaf and every subtree it completes.
     pub fn append(&mut self, leaf: Hash) -> Vec<(Node, Hash)> {
+        let mut stored = Vec::with_capacity(2);
+        self.append_into(leaf, &mut |node, hash| stored.push((node, hash)));
+        stored
+    }
+
+    /// Like [`Frontier::append`], handing over what must be stored piece by piece.
+    pub fn append_into(&mut self, leaf: Hash, store: &mut dyn FnMut(Node, Hash)) {
         let mut node = Node { level: 0, index: self.size };
         let mut hash = leaf;
-        let mut stored = vec![(node, hash)];
+        store(node, hash);
         while node.index % 2 == 1 {
             let left = self.hashes.pop().expect("an odd node has a left sibling on the edge");
             hash = node_hash(&left, &hash);
             node = Node { level: node.level + 1, index: node.index / 2 };
-            stored.push((node, hash));
+            store(node, hash);
         }
         self.hashes.push(hash);
         self.size += 1;
-        stored
     }
 
     /// The root of the tree.
@@ -173,5 +179,52 @@ impl Frontier {
     /// Number of leaves.
     pub fn size(&self) -> u64 {
         self.size
+    }
+}
+
+/// A whole tree in memory: every complete subtree, level by level. 64 bytes a leaf.
+///
+/// ```
+/// use volens_privacy::ledger::{MemoryTree, leaf_hash, prove_inclusion, verify_inclusion};
+/// let mut tree = MemoryTree::default();
+/// for leaf in [b"a", b"b", b"c"] {
+///     tree.append(leaf_hash(leaf));
+/// }
+/// let proof = prove_inclusion(1, tree.size(), &|node| tree.node(node)).expect("it is in there");
+/// assert!(verify_inclusion(&leaf_hash(b"b"), 1, 3, &proof, &tree.root()).is_ok());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemoryTree {
+    frontier: Frontier,
+    levels: Vec<Vec<Hash>>,
+}
+
+impl MemoryTree {
+    /// Appends a leaf.
+    pub fn append(&mut self, leaf: Hash) {
+        let levels = &mut self.levels;
+        self.frontier.append_into(leaf, &mut |node, hash| {
+            let level = usize::from(node.level);
+            if level == levels.len() {
+                levels.push(Vec::new());
+            }
+            levels[level].push(hash);
+        });
+    }
+
+    /// A complete subtree, if there is one there.
+    pub fn node(&self, node: Node) -> Option<Hash> {
+        let index = usize::try_from(node.index).ok()?;
+        self.levels.get(usize::from(node.level))?.get(index).copied()
+    }
+
+    /// Number of leaves.
+    pub fn size(&self) -> u64 {
+        self.frontier.size()
+    }
+
+    /// The root of the tree.
+    pub fn root(&self) -> Hash {
+        self.frontier.root()
     }
 }

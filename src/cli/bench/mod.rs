@@ -1,7 +1,9 @@
 //! `volens bench`: speed, measured as ratios within one run.
 
 mod client;
+mod cpu;
 mod floor;
+mod ledger;
 mod load;
 
 use anyhow::Result;
@@ -21,11 +23,14 @@ enum What {
     /// Durable consents over HTTP on loopback, against one transaction per request and against a
     /// bare group-commit server
     Load(load::Args),
+    /// Verifying a whole ledger, against hashing its bytes alone; and inclusion proofs from memory
+    Ledger(ledger::Args),
 }
 
 /// Runs `volens bench …`.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     match args.what {
         What::Load(args) => load::run(args, context).await,
+        What::Ledger(args) => ledger::run(args, context).await,
     }
 }
