@@ -22,6 +22,8 @@ use crate::db::group::{Group, Limits};
 use crate::db::{self, Db};
 use crate::keyring::file::RingFile;
 use crate::keyring::{self, Keeper, RotationError};
+use crate::ledger::witnesses::{Endpoint, Witnesses};
+use crate::ledger::{self, Kept, KeptError, Trust};
 use crate::limits::{Buckets, InFlight};
 use crate::metrics::Metrics;
 use crate::relevance::Columns;
@@ -55,6 +57,10 @@ pub struct Parts {
     pub ring_file: RingFile,
     /// Which accounts were erased, kept beside the keys.
     pub erasures: Journal,
+    /// A checkpoint of the ledger, kept beside the keys.
+    pub kept: Kept,
+    /// Who cosigns the ledger.
+    pub witnesses: Witnesses,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What was configured.
@@ -149,7 +155,10 @@ impl App {
         keyring::check_finished(&mut tx, &keys).await?;
         let notices = Notices::builtin();
         consent::publish_notices(&mut tx, &keys.log_signer(), notices, clock.now()).await?;
+        let witnesses = witnesses(&settings.witnesses);
+        ledger::witnesses::adopt(&mut tx, witnesses.quorum()).await.map_err(ConsentError::from)?;
         tx.commit().await?;
+        let kept = Kept::beside(&settings.key_file());
         let erasures = Journal::beside(&settings.key_file());
         rights::replay_erasures(&db, &keys, &erasures, clock.now()).await?;
         let keys = Arc::new(keys);
@@ -173,6 +182,8 @@ impl App {
             keys,
             ring_file,
             erasures,
+            kept,
+            witnesses,
             clock,
             stretch: stretch(&settings.stretch),
             metrics: Arc::new(Metrics::default()),
@@ -197,6 +208,12 @@ impl App {
         Keeper { db, keys, file, clock: &*self.clock, heed_nodes: true }
     }
 
+    /// What a verification of the ledger is held against.
+    pub fn trust(&self) -> Result<Trust, KeptError> {
+        let (log, quorum) = (self.keys.log_verifier(), self.witnesses.quorum().clone());
+        Ok(Trust { log, quorum, kept: self.kept.read()? })
+    }
+
     /// Now, by the service's clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -219,6 +236,14 @@ impl Rates {
             ),
         }
     }
+}
+
+/// The witnesses of the settings, which were checked when they were loaded.
+fn witnesses(settings: &config::Witnesses) -> Witnesses {
+    let quorum = settings.quorum().unwrap_or_default();
+    let endpoints = settings.endpoints().unwrap_or_default().into_iter();
+    let endpoints = endpoints.map(|(witness, url)| Endpoint { witness, url }).collect();
+    Witnesses::new(endpoints, quorum, Duration::from_secs(settings.answer_seconds.into()))
 }
 
 fn limits(queues: &config::Queues) -> Limits {

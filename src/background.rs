@@ -18,7 +18,7 @@ use crate::db;
 use crate::db::group::GroupError;
 use crate::jobs::{Failure, Handlers, Job, Worker};
 use crate::keyring::{self, Node, RotationError, TEND_JOB};
-use crate::ledger::LedgerError;
+use crate::ledger::{KeptError, LedgerError};
 use crate::relevance::RelevanceError;
 use crate::rights::{self, RightsError};
 use crate::signals::{self, SignalError};
@@ -44,6 +44,9 @@ pub enum SweepError {
     /// It is not certain that what was erased is gone.
     #[error("erasures could not be replayed")]
     Erasures(#[from] RightsError),
+    /// The ledger is not the one of the checkpoint that is kept, or that could not be kept.
+    #[error("the ledger's checkpoint could not be kept")]
+    Kept(#[from] KeptError),
     /// The recorder did not take the expiry.
     #[error("an expiry could not be recorded")]
     Recorder(#[from] GroupError),
@@ -77,7 +80,14 @@ fn handlers(app: &App) -> Handlers {
 
 /// Checks all invariants and keeps the report; what is violated is said aloud.
 async fn check_invariants(app: &App, job: &Job) -> Result<(), Failure> {
-    let made = runs::make(&app.db, &app.keys, job.id, app.now(), &|_, _, _| {}).await;
+    let trust = app.trust().map_err(|error| {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the kept checkpoint is unreadable"
+        );
+        Failure::Retry("audit.unfinished")
+    })?;
+    let made = runs::make(&app.db, &app.keys, &trust, job.id, app.now(), &|_, _, _| {}).await;
     let report = made.map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "invariants were not checked");
         Failure::Retry("audit.unfinished")
@@ -148,6 +158,11 @@ pub async fn run(app: &App, node: Node, stop: impl Future<Output = ()>) {
         // Either message or hang-up means stop.
         drop(stopped.await);
     });
+    let (halt, halted) = tokio::sync::oneshot::channel::<()>();
+    let witnessing = app.witnesses.run(&app.db, &*app.clock, async {
+        // Either message or hang-up means stop.
+        drop(halted.await);
+    });
     let sweeping = async {
         let mut every = tokio::time::interval(SWEEP_EVERY);
         let mut stop = std::pin::pin!(stop);
@@ -162,18 +177,18 @@ pub async fn run(app: &App, node: Node, stop: impl Future<Output = ()>) {
                 }
             }
         }
-        drop(stopping);
+        drop((stopping, halt));
     };
     let keeper = app.keeper();
     tokio::select! {
-        _ = async { tokio::join!(working, sweeping) } => {}
+        _ = async { tokio::join!(working, sweeping, witnessing) } => {}
         () = keyring::watch(node, &keeper) => {}
     }
 }
 
 /// Finishes erasures that broke off, ends consents whose time has run out, removes the rows of
-/// expired lists, and deletes old sessions, kept answers and marks of signals. The first sweep of a
-/// day orders the check of the invariants.
+/// expired lists, deletes old sessions, kept answers and marks of signals, and keeps the ledger's
+/// checkpoint outside the database. The first sweep of a day orders the check of the invariants.
 pub async fn sweep(app: &App) -> Result<(), SweepError> {
     let replayed = rights::replay_erasures(&app.db, &app.keys, &app.erasures, app.now()).await;
     // What cannot be read must not keep the rest from being cleaned.
@@ -196,8 +211,14 @@ pub async fn sweep(app: &App) -> Result<(), SweepError> {
         let rights::requests::Swept { reminded, escalated } = requests;
         tracing::warn!(reminded, escalated, "requests of people are due");
     }
+    let kept = app.kept.keep(&mut app.db.read().await?, &app.keys.log_verifier()).await;
+    if let Err(error) = &kept {
+        let error = error as &dyn std::error::Error;
+        tracing::error!(error, "the ledger does not continue what is known of it");
+    }
     replayed?;
-    expired.map(drop)
+    expired?;
+    kept.map(drop).map_err(SweepError::from)
 }
 
 /// Removes some rows of expired lists, in a transaction short enough for withdrawals to pass

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use toml::{Table, Value};
+use volens_privacy::ledger::{Quorum, Witness};
 
 const DEFAULTS: &str = include_str!("config.toml");
 
@@ -53,6 +54,8 @@ pub struct Settings {
     pub lists: Lists,
     /// Writes waiting for the group commit.
     pub queues: Queues,
+    /// Who cosigns the ledger.
+    pub witnesses: Witnesses,
 }
 
 #[derive(Clone, Deserialize)]
@@ -205,6 +208,35 @@ pub struct Queues {
     pub batch: u32,
 }
 
+/// Who cosigns the ledger. The meaning of each is in `config.toml`.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.toml documents every setting once")]
+pub struct Witnesses {
+    list: String,
+    pub needed: u32,
+    pub answer_seconds: u32,
+}
+
+impl Witnesses {
+    /// Each witness with the address where it answers; nothing if one cannot be read.
+    pub fn endpoints(&self) -> Option<Vec<(Witness, String)>> {
+        let each = self.list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        each.map(|entry| {
+            let (key, url) = entry.split_once(char::is_whitespace)?;
+            let host = url.trim().strip_prefix("http://").filter(|host| !host.is_empty())?;
+            Some((Witness::from_vkey(key).ok()?, format!("http://{host}")))
+        })
+        .collect()
+    }
+
+    /// The witnesses and how many are enough; nothing if they do not make sense together.
+    pub fn quorum(&self) -> Option<Quorum> {
+        let witnesses = self.endpoints()?.into_iter().map(|(witness, _)| witness).collect();
+        Quorum::new(witnesses, self.needed as usize).ok()
+    }
+}
+
 /// A text that is never printed.
 #[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]
@@ -353,6 +385,17 @@ impl Settings {
         }
         if self.web.page_default == 0 || self.web.page_default > self.web.page_limit {
             return refuse("web.page_default", "between 1 and web.page_limit");
+        }
+        if self.witnesses.endpoints().is_none() {
+            let reason = "`verifier-key http://address` of each witness, with commas between";
+            return refuse("witnesses.list", reason);
+        }
+        if self.witnesses.quorum().is_none() {
+            let reason = "between 1 and as many as there are different witnesses; 0 without any";
+            return refuse("witnesses.needed", reason);
+        }
+        if self.witnesses.answer_seconds == 0 {
+            return refuse("witnesses.answer_seconds", "at least 1");
         }
         if self.queues.waiting == 0 || self.queues.batch == 0 {
             return refuse("queues", "at least 1");

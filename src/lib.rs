@@ -12,6 +12,7 @@ pub mod limits;
 pub mod jobs;
 pub mod search;
 pub mod tabular;
+pub mod witness;
 pub mod access;
 pub mod ledger;
 pub mod accounts;

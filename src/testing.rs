@@ -21,6 +21,7 @@ use crate::consent::{
 };
 use crate::db::Db;
 use crate::db::group::{Group, Limits};
+use crate::ledger::Trust;
 
 /// Argon2id at its smallest, so that tests are quick. The service refuses such a cost.
 pub const QUICK: StretchCost = StretchCost { memory_kib: 8, passes: 1 };
@@ -45,6 +46,11 @@ pub fn app(name: &str) -> AppId {
 }
 
 impl World {
+    /// The log's key, and nothing kept outside.
+    pub fn trust(&self) -> Trust {
+        Trust::key_only(self.keys.log_verifier())
+    }
+
     /// A world over `db`.
     pub async fn new(db: Db) -> Self {
         let start = Timestamp::parse("2026-11-21T00:00:00Z").expect("a literal time");

@@ -210,6 +210,18 @@ async fn measures(address: &str, engine: &str) {
 }
 
 #[test]
+fn one_changed_character_of_the_history_is_found() {
+    // The demo makes an installation of its own.
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_volens"));
+    let told = json(&demo.args(["demo", "tamper", "--json"]).output().expect("it runs"));
+    assert_eq!(told["before"]["faults"].as_array().map(Vec::len), Some(0), "{told}");
+    assert_eq!(told["found"], true, "{told}");
+    let entry = &told["entry"];
+    let wrong = serde_json::json!({"fault": "wrong_node", "level": 0, "index": entry});
+    assert!(told["after"]["faults"].as_array().expect("a list").contains(&wrong), "{told}");
+}
+
+#[test]
 fn the_bench_verifies_the_ledger_it_made() {
     let directory = tempfile::tempdir().expect("a directory");
     let bench = ["bench", "ledger", "--json", "--entries", "40000", "--proofs", "1000"];

@@ -15,3 +15,4 @@ mod support_chat;
 mod tiles;
 mod withdrawal;
 mod withdrawal_under_load;
+mod witnesses;

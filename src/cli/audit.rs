@@ -159,7 +159,7 @@ async fn invariants(context: &Context) -> Result<Exit> {
         bar.set_position(done);
     };
     let mut tx = app.db.read().await?;
-    let report = invariants::check(&mut tx, &app.keys, app.now(), &progress).await?;
+    let report = invariants::check(&mut tx, &app.keys, &app.trust()?, app.now(), &progress).await?;
     bar.finish_and_clear();
     context.output.result(&report, table(&report))?;
     Ok(if report.holds { Exit::Ok } else { Exit::VerificationFailed })

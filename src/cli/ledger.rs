@@ -16,7 +16,8 @@ pub(super) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Action {
-    /// Recompute every leaf, node and checkpoint; exit code 3 if anything differs.
+    /// Recompute every leaf, node, checkpoint and cosignature, and compare with the checkpoint kept
+    /// beside the key ring; exit code 3 if anything differs.
     Verify,
     /// Print the latest signed checkpoint.
     Checkpoint,
@@ -52,27 +53,32 @@ struct Verified {
 }
 
 async fn verify(app: &crate::app::App, context: &Context) -> Result<Exit> {
+    let trust = app.trust()?;
     let mut tx = app.db.read().await?;
     let size = ledger::size(&mut tx).await?;
     let bar = context.output.progress(size, "entries");
-    let report =
-        ledger::verify(&mut tx, &app.keys.log_verifier(), |done, _| bar.set_position(done)).await?;
+    let report = ledger::verify(&mut tx, &trust, |done, _| bar.set_position(done)).await?;
     bar.finish_and_clear();
     let ok = report.faults.is_empty();
-    let mut text = format!(
-        "{} entries, {} nodes, {} checkpoints recomputed; root {}\n",
-        report.entries, report.nodes, report.checkpoints, report.root
-    );
-    if ok {
-        text.push_str("the ledger verifies");
-    } else {
-        for fault in &report.faults {
-            text += "FAULT ";
-            text += &serde_json::to_string(fault)?;
-            text.push('\n');
-        }
-        text.push_str("the ledger does NOT verify");
-    }
-    context.output.result(&Verified { ok, report }, text)?;
+    context.output.result(&Verified { ok, report: report.clone() }, text(&report, ok)?)?;
     Ok(if ok { Exit::Ok } else { Exit::VerificationFailed })
+}
+
+fn text(report: &ledger::Report, ok: bool) -> Result<String> {
+    let mut lines = vec![format!(
+        "{} entries, {} nodes, {} checkpoints, {} cosignatures recomputed; root {}",
+        report.entries, report.nodes, report.checkpoints, report.cosignatures, report.root
+    )];
+    lines.push(match report.kept {
+        Some(kept) => format!("compared with the checkpoint of {kept} entries kept outside"),
+        None => "no checkpoint is kept outside: a cut or older ledger cannot be told".to_owned(),
+    });
+    if let Some(confirmed) = report.confirmed {
+        lines.push(format!("{confirmed} entries are confirmed by witnesses"));
+    }
+    for fault in &report.faults {
+        lines.push(format!("FAULT {}", serde_json::to_string(fault)?));
+    }
+    lines.push(if ok { "the ledger verifies" } else { "the ledger does NOT verify" }.to_owned());
+    Ok(lines.join("\n"))
 }

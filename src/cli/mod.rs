@@ -36,6 +36,7 @@ mod scratch;
 mod serve;
 mod settings;
 mod train;
+mod witness;
 
 pub(crate) use self::bench::STATEMENTS;
 use self::output::Stop;
@@ -82,6 +83,8 @@ commands! {
     Audit => audit;
     /// Verify the ledger, or print its head or key.
     Ledger => ledger;
+    /// Watch the ledgers of others and cosign what extends what was seen.
+    Witness => witness;
     /// Check a receipt offline.
     Receipt => receipt;
     /// Check a person's export of their data offline.
@@ -233,7 +236,7 @@ pub fn main() -> ExitCode {
     };
     // What a service does is its log; a command's result is not to be drowned in it.
     let log = match cli.command {
-        Command::Serve(_) => context.settings.log.clone(),
+        Command::Serve(_) | Command::Witness(_) => context.settings.log.clone(),
         _ => context.settings.log.quiet(),
     };
     logging::start(&log);

@@ -7,11 +7,12 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 use volens_privacy::consent::Decision;
-use volens_privacy::ledger::LogVerifier;
+use volens_privacy::ledger::{Cosignature, LogVerifier, Quorum, Witness, parse_tlog_proof};
 use volens_privacy::purpose::PurposeKind;
-use volens_privacy::receipt::Receipt;
+use volens_privacy::receipt::{Receipt, ReceiptReport};
 
 use super::output::Stop;
+use super::witness::{text_or_file, verifier};
 use super::{Context, Exit};
 
 /// What `receipt` takes.
@@ -31,6 +32,12 @@ enum Action {
         /// The log's verifier key, or @FILE; `volens ledger key` prints it.
         #[arg(long, value_name = "KEY")]
         key: String,
+        /// Verifier key of a witness that must have cosigned, or @FILE. Repeat for more.
+        #[arg(long = "witness", value_name = "KEY")]
+        witnesses: Vec<String>,
+        /// How many of the witnesses are enough [default: all of them]
+        #[arg(long, value_name = "NUMBER", requires = "witnesses")]
+        needed: Option<usize>,
     },
 }
 
@@ -40,15 +47,9 @@ const RECEIPT_MAX: u64 = 1 << 20;
 /// Runs `volens receipt …`.
 #[expect(clippy::unused_async, reason = "every command has the same signature")]
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
-    let Action::Verify { file, key } = args.action;
-    let key = match key.strip_prefix('@') {
-        Some(path) => {
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?
-        }
-        None => key,
-    };
-    let log = LogVerifier::from_vkey(key.trim())
-        .map_err(|_| Stop::new(Exit::Usage, "--key is not a verifier key (name+hash+key)"))?;
+    let Action::Verify { file, key, witnesses, needed } = args.action;
+    let log = verifier(&key)?;
+    let quorum = quorum(&witnesses, needed)?;
     let all: Value = serde_json::from_slice(&read(&file)?)
         .map_err(|_| Stop::new(Exit::Usage, format!("{} is not JSON", file.display())))?;
     let receipts = receipts(all);
@@ -56,7 +57,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         let said = format!("{} holds no receipt", file.display());
         return Err(Stop::new(Exit::Usage, said).into());
     }
-    let verdicts: Vec<Verdict> = receipts.iter().map(|one| Verdict::of(one, &log)).collect();
+    let verdicts: Vec<Verdict> =
+        receipts.iter().map(|one| Verdict::of(one, &log, &quorum)).collect();
     let ok = verdicts.iter().all(|verdict| verdict.ok);
     let text: Vec<String> = verdicts.iter().map(Verdict::text).collect();
     match verdicts.as_slice() {
@@ -102,10 +104,9 @@ struct Proved {
 }
 
 impl Verdict {
-    fn of(receipt: &Value, log: &LogVerifier) -> Self {
-        let read = Receipt::from_json(receipt.to_string().as_bytes());
-        match read.and_then(|receipt| receipt.verify(log)) {
-            Ok(report) => Self {
+    fn of(receipt: &Value, log: &LogVerifier, quorum: &Quorum) -> Self {
+        match Self::check(receipt, log, quorum) {
+            Ok((report, cosigned)) => Self {
                 ok: true,
                 proved: Some(Proved {
                     entry: report.index(),
@@ -113,12 +114,31 @@ impl Verdict {
                     origin: report.checkpoint().origin.clone(),
                     decision: report.record().decision,
                     purpose: report.record().purpose,
-                    facts: report.facts(),
+                    facts: report.facts().into_iter().chain(cosigned).collect(),
                 }),
                 error: None,
             },
-            Err(error) => Self { ok: false, proved: None, error: Some(error.to_string()) },
+            Err(error) => Self { ok: false, proved: None, error: Some(error) },
         }
+    }
+
+    fn check(
+        receipt: &Value,
+        log: &LogVerifier,
+        quorum: &Quorum,
+    ) -> Result<(ReceiptReport, Option<String>), String> {
+        let receipt = Receipt::from_json(receipt.to_string().as_bytes()).map_err(said)?;
+        let report = receipt.verify(log).map_err(said)?;
+        if quorum.needed() == 0 {
+            return Ok((report, None));
+        }
+        let proof = parse_tlog_proof(receipt.proof()).map_err(said)?;
+        let found: Vec<String> =
+            quorum.on(&proof.checkpoint).iter().map(Cosignature::to_string).collect();
+        if found.len() < quorum.needed() {
+            return Err(format!("{} of {} witnesses cosigned", found.len(), quorum.needed()));
+        }
+        Ok((report, Some(format!("it is cosigned by {}", found.join(" and ")))))
     }
 
     fn text(&self) -> String {
@@ -129,6 +149,21 @@ impl Verdict {
             }
         }
     }
+}
+
+fn said(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn quorum(witnesses: &[String], needed: Option<usize>) -> Result<Quorum> {
+    let bad = |text: String| Stop::new(Exit::Usage, format!("--witness: {text}"));
+    let witness = |given: &String| -> Result<Witness> {
+        let text = text_or_file(given)?;
+        Ok(Witness::from_vkey(&text).map_err(|error| bad(error.to_string()))?)
+    };
+    let witnesses = witnesses.iter().map(witness).collect::<Result<Vec<_>>>()?;
+    let needed = needed.unwrap_or(witnesses.len());
+    Ok(Quorum::new(witnesses, needed).map_err(|error| bad(error.to_string()))?)
 }
 
 fn read(file: &std::path::Path) -> Result<Vec<u8>> {

@@ -58,7 +58,7 @@ pub(super) async fn until_stopped(app: &App, listener: TcpListener) -> Result<()
 }
 
 /// Resolves when the process is asked to stop.
-fn stop() -> Result<impl Future<Output = ()>> {
+pub(super) fn stop() -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

@@ -22,6 +22,7 @@ use crate::access::directory;
 use crate::accounts::http::reference;
 use crate::accounts::{self, AccountError};
 use crate::app::App;
+use crate::ledger;
 use crate::web::callers::{AppCaller, Officer};
 use crate::web::extract::Path;
 use crate::web::json::Json;
@@ -126,7 +127,8 @@ impl DecidedOut {
 /// Record what a person decided.
 ///
 /// The decisions of one call stand or fall together. The answer comes after they are durable and
-/// covered by a signed checkpoint, and carries receipts that verify offline. Nothing of the phone
+/// covered by a signed checkpoint, which witnesses have confirmed where there are some, and carries
+/// receipts that verify offline. Nothing of the phone
 /// number is kept unless a linking consent is given in the same call.
 #[utoipa::path(post, path = "/v1/consents", tag = "consent", security(("key" = [])),
     request_body = DecisionsRequest, responses((status = 201, body = DecisionsOut)))]
@@ -136,6 +138,16 @@ async fn decide(
     Json(body): Json<DecisionsRequest>,
 ) -> ApiResult<Response> {
     reference(&body.account)?;
+    let given = body.decisions.iter().filter(|item| item.decision == "given").count();
+    let waits = given > 0 && app.witnesses.are_needed();
+    // Whatever takes back is recorded also without witnesses, and what comes with it in one call.
+    if waits && given == body.decisions.len() && !app.witnesses.are_reachable() {
+        return Err(Problem::unavailable(
+            "consent.witnesses_unreachable",
+            "not enough witnesses of the ledger answer; nothing was recorded",
+        ));
+    }
+    let account = body.account.clone();
     let apps = phones(&app, &caller, &body).await?;
     let now = app.clock.now();
     let intake = Intake::check(body, &caller, &apps, &app.keys, Notices::builtin(), now)?;
@@ -152,8 +164,37 @@ async fn decide(
         Replies::Stopped { ended, .. } => ended,
     };
     let decisions = decided.iter().map(DecidedOut::new).collect();
-    let receipts = decided.into_iter().filter_map(|decided| decided.receipt).collect();
+    let receipts = if waits {
+        witnessed(&app, &caller, &account, &decided).await?
+    } else {
+        decided.into_iter().filter_map(|decided| decided.receipt).collect()
+    };
     Ok((StatusCode::CREATED, Json(DecisionsOut { decisions, receipts })).into_response())
+}
+
+/// Waits until enough witnesses confirmed the decisions; answers their receipts, cosigned. Also of
+/// decisions that were on record: the call that recorded them may have been told to come back.
+async fn witnessed(
+    app: &App,
+    caller: &AppId,
+    account: &str,
+    decided: &[Decided],
+) -> Result<Vec<Receipt>, Problem> {
+    let last = decided.iter().map(|decided| decided.entry).max().unwrap_or_default();
+    app.witnesses.confirm(last + 1).await.map_err(|_| {
+        Problem::unavailable(
+            "consent.unwitnessed",
+            "the decisions are on record, and consents among them take effect when enough witnesses \
+             have confirmed them; send the same again for their receipts",
+        )
+    })?;
+    let entries: Vec<u64> = decided.iter().map(|decided| decided.entry).collect();
+    let mut tx = app.db.read().await?;
+    let subject = accounts::subject_of(&mut tx, &app.keys, caller, account).await?;
+    let Some(subject) = subject else { return Ok(Vec::new()) };
+    let receipts = super::receipts_of(&mut tx, &app.keys, subject).await?;
+    let wanted = receipts.into_iter().filter(|(entry, _)| entries.contains(entry));
+    Ok(wanted.map(|(_, receipt)| receipt).collect())
 }
 
 /// How the caller and the peers it names present phone numbers; looked up only for linking.
@@ -246,7 +287,7 @@ struct GrantOut {
     /// `given`, `refused`, `withdrawn` or `expired`.
     #[schema(value_type = String)]
     state: Decision,
-    /// Whether it counts now.
+    /// Whether it counts now: given, not run out, and confirmed by the ledger's witnesses.
     live: bool,
     /// Notice it was decided under; empty for a withdrawal of nothing.
     notice: String,
@@ -268,8 +309,8 @@ struct GrantOut {
 }
 
 impl GrantOut {
-    fn new(grant: Grant, now: Timestamp) -> Self {
-        let live = grant.is_live(now);
+    fn new(grant: Grant, confirmed: u64, now: Timestamp) -> Self {
+        let live = grant.is_live(now) && grant.entry < confirmed;
         let Grant { purpose, peer, state, notice, notice_version, language, .. } = grant;
         let Grant { given_at, expires_at, ended_at, entry, .. } = grant;
         Self {
@@ -303,7 +344,8 @@ async fn state(
     let now = app.clock.now();
     let grants = super::grants_of(&mut tx, &[subject]).await?;
     let receipts = super::receipts_of(&mut tx, &app.keys, subject).await?;
-    let consents = grants.into_iter().map(|grant| GrantOut::new(grant, now)).collect();
+    let confirmed = ledger::confirmed(&mut tx).await?;
+    let consents = grants.into_iter().map(|grant| GrantOut::new(grant, confirmed, now)).collect();
     let receipts = receipts.into_iter().map(|(_, receipt)| receipt).collect();
     Ok(Json(StateOut { consents, receipts }))
 }

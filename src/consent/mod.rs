@@ -142,7 +142,8 @@ pub async fn due(tx: &mut Tx, now: Timestamp, limit: u32) -> db::Result<Vec<Gran
 /// The verified consents of these accounts: every record opened with the account's key and compared
 /// with its ledger entry.
 ///
-/// Fails closed: an account whose key is gone, whose records do not open or do not match their
+/// A consent that not enough witnesses have confirmed yet is not among them; a refusal or withdrawal
+/// is. Fails closed: an account whose key is gone, whose records do not open or do not match their
 /// entries, or whose processing is restricted is missing from the answer.
 pub async fn consents_of(
     tx: &mut Tx,
@@ -152,14 +153,17 @@ pub async fn consents_of(
     let accounts = accounts::find(tx, subjects).await?;
     let data_keys = accounts::data_keys(tx, keys, subjects).await?;
     let mut entries = entries_of(tx, &data_keys, subjects).await?;
+    let confirmed = ledger::confirmed(tx).await?;
     let mut verified = BTreeMap::new();
     let mut failed = 0_usize;
     for (subject, account) in accounts {
         let (Some(key), None) = (data_keys.get(&subject), account.frozen_at) else { continue };
-        let Some(Ok(entries)) = entries.remove(&subject) else {
+        let Some(Ok(mut entries)) = entries.remove(&subject) else {
             failed += 1;
             continue;
         };
+        // What gives waits for its witnesses; what takes back never does.
+        entries.retain(|entry| entry.index < confirmed || entry.record.decision != Decision::Given);
         match Consents::replay(subject, account.details.age_band, key, entries) {
             Ok(consents) => drop(verified.insert(subject, consents)),
             Err(_) => failed += 1,
@@ -265,7 +269,8 @@ fn open_record(
     serde_json::from_slice(&plain).ok()
 }
 
-/// Receipts of one account for all its decisions, against the latest checkpoint, oldest first.
+/// Receipts of one account for all its decisions, oldest first: against the latest checkpoint that
+/// enough witnesses confirmed, or against the latest of all for what is newer than that.
 pub async fn receipts_of(
     tx: &mut Tx,
     keys: &KeyRing,
@@ -277,9 +282,26 @@ pub async fn receipts_of(
     let Some(Ok(entries)) = entries.remove(&subject) else {
         return Err(ConsentError::Ledger(LedgerError::Damaged));
     };
-    let Some(checkpoint) = ledger::checkpoint(tx).await? else { return Ok(Vec::new()) };
-    let indices: Vec<u64> = entries.iter().map(|entry| entry.index).collect();
     let size = ledger::size(tx).await?;
+    let confirmed = ledger::confirmed(tx).await?.min(size);
+    let (below, above) = entries.into_iter().partition(|entry| entry.index < confirmed);
+    let mut receipts = receipts_at(tx, key, below, confirmed).await?;
+    receipts.extend(receipts_at(tx, key, above, size).await?);
+    Ok(receipts)
+}
+
+/// Receipts against the checkpoint of `size` entries.
+async fn receipts_at(
+    tx: &mut Tx,
+    key: &DataKey,
+    entries: Vec<Entry>,
+    size: u64,
+) -> Result<Vec<(u64, Receipt)>, ConsentError> {
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let checkpoint = ledger::checkpoint_at(tx, size).await?.ok_or(LedgerError::Damaged)?;
+    let indices: Vec<u64> = entries.iter().map(|entry| entry.index).collect();
     let proofs = ledger::proofs(tx, &indices, size).await?;
     let receipt = |(entry, proof): (Entry, Vec<_>)| {
         (entry.index, Receipt::new(entry.record.commit(key), entry.index, &proof, &checkpoint))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use volens_privacy::AgeBand;
 use volens_privacy::consent::{Decision, Refusal};
+use volens_privacy::ledger::{Cosigner, Quorum};
 use volens_privacy::purpose::{BusinessMessages, CrossAppLinking, PurposeKind, Relevance};
 
 use super::*;
@@ -21,13 +22,14 @@ statements! {
     FORGE_TOKEN = "insert into link_tokens (subject, peer, app, token, grant_id)
                    values ($1, 'photos', 'messenger', $2, $3)";
     REVIVE = "update grants set state = 'given' where subject = $1";
+    CONFIRM = "update ledger_heads set confirmed = size";
     OTHER_RECORD = "update consent_records set sealed = (select sealed from consent_records
                     where subject <> $1 limit 1) where subject = $1";
 }
 
 #[test]
 fn the_statements_of_these_tests_are_theirs_alone() {
-    assert_eq!(STATEMENTS.len(), 4);
+    assert_eq!(STATEMENTS.len(), 5);
 }
 
 #[tokio::test]
@@ -56,6 +58,41 @@ async fn a_consent_permits_until_it_is_withdrawn_and_the_receipts_prove_both() {
         let consents = world.consents_of(anna).await.unwrap();
         let refusal = consents.permit::<Relevance>((), world.clock.now()).err();
         assert_eq!(refusal, Some(Refusal::Withdrawn));
+    })
+    .await;
+}
+
+/// Of one that asks witnesses: what gives waits for them, what takes back does not.
+#[tokio::test]
+async fn a_consent_that_witnesses_have_not_confirmed_permits_nothing() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let anna = world.account("messenger", "anna").await;
+        world.give("messenger", "anna", PurposeKind::Relevance).await;
+        let witness = Cosigner::new("w.example", &[7; 32]).unwrap().verifier();
+        let mut tx = world.db.begin().await.unwrap();
+        let quorum = Quorum::new(vec![witness], 1).unwrap();
+        ledger::witnesses::adopt(&mut tx, &quorum).await.unwrap();
+        tx.commit().await.unwrap();
+        let now = world.clock.now();
+
+        world.give("messenger", "anna", PurposeKind::BusinessMessages).await;
+        let consents = world.consents_of(anna).await.unwrap();
+        assert!(consents.permit::<Relevance>((), now).is_ok(), "it was acknowledged before");
+        let waiting = consents.permit::<BusinessMessages>((), now).err();
+        assert_eq!(waiting, Some(Refusal::Absent));
+        world.withdraw("messenger", "anna", PurposeKind::Relevance, None).await.unwrap();
+        world.give("messenger", "anna", PurposeKind::Relevance).await;
+        let consents = world.consents_of(anna).await.unwrap();
+        let ended = consents.permit::<Relevance>((), now).err();
+        assert_eq!(ended, Some(Refusal::Withdrawn), "at once, and what is given anew waits");
+
+        let mut tx = world.db.begin().await.unwrap();
+        tx.execute(CONFIRM, values![]).await.unwrap();
+        tx.commit().await.unwrap();
+        let consents = world.consents_of(anna).await.unwrap();
+        assert!(consents.permit::<Relevance>((), now).is_ok());
+        assert!(consents.permit::<BusinessMessages>((), now).is_ok());
     })
     .await;
 }
@@ -314,7 +351,7 @@ async fn many_callers_share_a_batch_and_each_gets_its_own_receipt() {
             receipt.verify(&world.keys.log_verifier()).unwrap();
         }
         let mut tx = world.db.read().await.unwrap();
-        let report = ledger::verify(&mut tx, &world.keys.log_verifier(), |_, _| ()).await.unwrap();
+        let report = ledger::verify(&mut tx, &world.trust(), |_, _| ()).await.unwrap();
         assert_eq!(report.faults, []);
         assert!(report.checkpoints < 40, "one checkpoint covers a batch");
     })

@@ -41,6 +41,7 @@ const MIGRATIONS: &[Texts] = migrations![
     19 "0019_corrections",
     20 "0020_recalls",
     21 "0021_subject_requests",
+    22 "0022_witnesses",
 ];
 
 /// The newest migration this program knows.

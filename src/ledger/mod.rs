@@ -5,15 +5,19 @@
 //! covers, and answers proofs from the stored nodes. An entry is acknowledged only after the
 //! commit that holds both.
 
+mod checkpoints;
 pub mod http;
+mod kept;
 mod store;
 #[cfg(test)]
 mod tests;
 mod tiles;
 mod verify;
+pub mod witnesses;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use kept::{Kept, KeptError, Trust};
 pub(crate) use store::STATEMENTS;
 pub use tiles::{bundle, tile};
 pub use verify::{Fault, Report, verify};
@@ -114,21 +118,45 @@ pub async fn size(tx: &mut Tx) -> Result<u64, LedgerError> {
     Ok(store::size(tx).await?)
 }
 
-/// The latest signed checkpoint; none while the log is empty.
+/// The latest signed checkpoint, with the cosignatures it has; none while the log is empty.
 pub async fn checkpoint(tx: &mut Tx) -> Result<Option<SignedCheckpoint>, LedgerError> {
-    store::latest_checkpoint(tx).await?.map(|note| parsed(&note)).transpose()
+    match store::latest_checkpoint(tx).await? {
+        Some((size, note)) => cosigned(tx, size, &note).await.map(Some),
+        None => Ok(None),
+    }
 }
 
-/// The signed checkpoint of exactly `size` entries.
+/// The signed checkpoint of exactly `size` entries, with the cosignatures it has.
 pub async fn checkpoint_at(
     tx: &mut Tx,
     size: u64,
 ) -> Result<Option<SignedCheckpoint>, LedgerError> {
-    store::checkpoint_at(tx, size).await?.map(|note| parsed(&note)).transpose()
+    match store::checkpoint_at(tx, size).await? {
+        Some(note) => cosigned(tx, size, &note).await.map(Some),
+        None => Ok(None),
+    }
 }
 
-fn parsed(note: &str) -> Result<SignedCheckpoint, LedgerError> {
-    SignedCheckpoint::parse(note).map_err(|_| LedgerError::Damaged)
+async fn cosigned(tx: &mut Tx, size: u64, note: &str) -> Result<SignedCheckpoint, LedgerError> {
+    let damaged = |_| LedgerError::Damaged;
+    let note = SignedCheckpoint::parse(note).map_err(damaged)?;
+    let Some(before) = size.checked_sub(1) else { return Ok(note) };
+    let cosignatures = store::cosignatures(tx, before, size).await?;
+    note.with(cosignatures.iter().map(|stored| stored.line.as_str())).map_err(damaged)
+}
+
+/// How many entries enough witnesses have confirmed; all there can be when nobody is asked.
+pub async fn confirmed(tx: &mut Tx) -> Result<u64, LedgerError> {
+    Ok(store::confirmed(tx).await?.unwrap_or(u64::MAX))
+}
+
+/// The root over the first `size` entries, from stored nodes.
+pub async fn root_at(tx: &mut Tx, size: u64) -> Result<Hash, LedgerError> {
+    if size > store::size(tx).await? {
+        return Err(LedgerError::OutOfRange);
+    }
+    let edge = store::nodes(tx, &Frontier::nodes_for(size)).await?;
+    Ok(frontier(size, &edge)?.root())
 }
 
 /// Inclusion proofs of several entries in the tree of `size` entries, in the order asked

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use volens_privacy::Timestamp;
-use volens_privacy::ledger::{Hash, Node, SignedCheckpoint};
+use volens_privacy::ledger::{Cosignature, Hash, Node, SignedCheckpoint};
 
-use crate::db::{self, Tx, Value, statements, values};
+use crate::db::{self, Row, Tx, Value, statements, values};
 
 statements! {
     // Whoever appends holds the head until the commit, so that leaves are numbered without gaps.
@@ -15,13 +15,27 @@ statements! {
     GROW = "update ledger_heads set size = $2 where log = $1";
     ADD_ENTRIES = "insert into ledger_entries (log, idx, leaf) values {rows}";
     ADD_NODES = "insert into ledger_nodes (log, position, hash) values {rows}";
+    CONFIRMED = "select confirmed from ledger_heads where log = $1";
+    CONFIRMED_FROM = "select confirmed_from from ledger_heads where log = $1";
+    BEGIN_CONFIRMING = "update ledger_heads set confirmed = size, confirmed_from = size
+                        where log = $1";
+    END_CONFIRMING = "update ledger_heads set confirmed = null, confirmed_from = null
+                      where log = $1";
+    CONFIRM = "update ledger_heads set confirmed = $2 where log = $1 and confirmed < $2";
+    ADD_COSIGNATURE = "insert into ledger_cosignatures
+                           (log, size, witness, line, cosigned_at, created_at)
+                       values ($1, $2, $3, $4, $5, $6) on conflict do nothing";
+    COSIGNATURES = "select size, witness, line, cosigned_at from ledger_cosignatures
+                    where log = $1 and size > $2 and size <= $3 order by size, witness";
+    LAST_COSIGNED = "select coalesce(max(size), 0) as size from ledger_cosignatures
+                     where log = $1 and witness = $2";
     ADD_CHECKPOINT = "insert into ledger_checkpoints (log, size, note, created_at)
                       values ($1, $2, $3, $4)";
     NODES = "select position, hash from ledger_nodes where log = $1 and position in ({list})";
     CHECKPOINT = "select note from ledger_checkpoints where log = $1 and size = $2";
-    LATEST_CHECKPOINT = "select note from ledger_checkpoints where log = $1
+    LATEST_CHECKPOINT = "select size, note from ledger_checkpoints where log = $1
                          order by size desc limit 1";
-    CHECKPOINTS = "select size, note from ledger_checkpoints where log = $1 and size > $2
+    CHECKPOINTS = "select size, note, created_at from ledger_checkpoints where log = $1 and size > $2
                    order by size limit $3";
     ENTRIES = "select idx, leaf from ledger_entries where log = $1 and idx >= $2 and idx < $3
                order by idx";
@@ -135,9 +149,16 @@ pub(super) async fn checkpoint_at(tx: &mut Tx, size: u64) -> db::Result<Option<S
     row.map(|row| row.get("note")).transpose()
 }
 
-pub(super) async fn latest_checkpoint(tx: &mut Tx) -> db::Result<Option<String>> {
+pub(super) async fn latest_checkpoint(tx: &mut Tx) -> db::Result<Option<(u64, String)>> {
     let row = tx.fetch_optional(LATEST_CHECKPOINT, values![LOG]).await?;
-    row.map(|row| row.get("note")).transpose()
+    row.map(|row| Ok((row.get("size")?, row.get("note")?))).transpose()
+}
+
+/// A checkpoint as it is stored.
+pub(super) struct StoredCheckpoint {
+    pub(super) size: u64,
+    pub(super) note: String,
+    pub(super) created_at: Timestamp,
 }
 
 /// Up to `limit` checkpoints of more than `size` entries, smallest first.
@@ -145,10 +166,80 @@ pub(super) async fn checkpoints_after(
     tx: &mut Tx,
     size: u64,
     limit: i64,
-) -> db::Result<Vec<(u64, String)>> {
+) -> db::Result<Vec<StoredCheckpoint>> {
     let values = vec![LOG.into(), Value::count(size)?, limit.into()];
     let rows = tx.fetch(CHECKPOINTS, values).await?;
-    rows.iter().map(|row| Ok((row.get("size")?, row.get("note")?))).collect()
+    let read = |row: &Row| {
+        let (size, note) = (row.get("size")?, row.get("note")?);
+        Ok(StoredCheckpoint { size, note, created_at: row.get("created_at")? })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Entries that enough witnesses confirmed; nothing when nobody is asked.
+pub(super) async fn confirmed(tx: &mut Tx) -> db::Result<Option<u64>> {
+    tx.fetch_one(CONFIRMED, values![LOG]).await?.get("confirmed")
+}
+
+/// Entries from before witnesses were asked.
+pub(super) async fn confirmed_from(tx: &mut Tx) -> db::Result<Option<u64>> {
+    tx.fetch_one(CONFIRMED_FROM, values![LOG]).await?.get("confirmed_from")
+}
+
+/// From now on entries have to be confirmed.
+pub(super) async fn begin_confirming(tx: &mut Tx) -> db::Result<()> {
+    tx.execute(BEGIN_CONFIRMING, values![LOG]).await.map(drop)
+}
+
+/// From now on nobody is asked.
+pub(super) async fn end_confirming(tx: &mut Tx) -> db::Result<()> {
+    tx.execute(END_CONFIRMING, values![LOG]).await.map(drop)
+}
+
+/// The first `size` entries are confirmed.
+pub(super) async fn confirm(tx: &mut Tx, size: u64) -> db::Result<()> {
+    tx.execute(CONFIRM, vec![LOG.into(), Value::count(size)?]).await.map(drop)
+}
+
+/// A cosignature as it is stored.
+pub(super) struct StoredCosignature {
+    pub(super) size: u64,
+    pub(super) witness: String,
+    pub(super) line: String,
+    pub(super) cosigned_at: Timestamp,
+}
+
+/// Keeps a witness's first cosignature on a checkpoint.
+pub(super) async fn add_cosignature(
+    tx: &mut Tx,
+    size: u64,
+    line: &str,
+    cosignature: &Cosignature,
+    now: Timestamp,
+) -> db::Result<()> {
+    let mut values = vec![LOG.into(), Value::count(size)?];
+    values.extend(values![cosignature.witness.as_str(), line, cosignature.at, now]);
+    tx.execute(ADD_COSIGNATURE, values).await.map(drop)
+}
+
+/// The cosignatures on checkpoints of more than `after` and up to `upto` entries.
+pub(super) async fn cosignatures(
+    tx: &mut Tx,
+    after: u64,
+    upto: u64,
+) -> db::Result<Vec<StoredCosignature>> {
+    let values = vec![LOG.into(), Value::count(after)?, Value::count(upto)?];
+    let rows = tx.fetch(COSIGNATURES, values).await?;
+    let read = |row: &Row| {
+        let (size, witness, line) = (row.get("size")?, row.get("witness")?, row.get("line")?);
+        Ok(StoredCosignature { size, witness, line, cosigned_at: row.get("cosigned_at")? })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Entries of the largest checkpoint that a witness cosigned; 0 if none.
+pub(super) async fn last_cosigned(tx: &mut Tx, witness: &str) -> db::Result<u64> {
+    tx.fetch_one(LAST_COSIGNED, values![LOG, witness]).await?.get("size")
 }
 
 pub(super) async fn entries(tx: &mut Tx, from: u64, to: u64) -> db::Result<Vec<(u64, Vec<u8>)>> {

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use volens_privacy::ledger::{Frontier, Hash, Leaf, LogVerifier, Node, leaf_hash};
+use volens_privacy::ledger::{Checkpoint, Frontier, Hash, Leaf, Node, leaf_hash};
 
-use super::{LedgerError, store};
+use super::checkpoints::Checkpoints;
+use super::{LedgerError, Trust, store};
 use crate::db::Tx;
 
 /// Leaves read at a time.
@@ -52,6 +53,47 @@ pub enum Fault {
         /// Entries in the log.
         size: u64,
     },
+    /// A checkpoint is said to be older than one before it, or than a witness's word on one before
+    /// it.
+    TimeReversed {
+        /// Entries it covers.
+        size: u64,
+    },
+    /// An entry is dated after the checkpoint that covers it.
+    Postdated {
+        /// Its index.
+        entry: u64,
+    },
+    /// The log is shorter than it is known to have been.
+    Shrunk {
+        /// Entries in the log.
+        size: u64,
+        /// Entries it had.
+        known: u64,
+        /// Who knows.
+        known_by: String,
+    },
+    /// The log is not the one that is known: its first `size` entries are others.
+    OtherHistory {
+        /// Entries of the known checkpoint.
+        size: u64,
+        /// Who knows.
+        known_by: String,
+    },
+    /// The checkpoint from outside is not one that this log's key signed.
+    BadKept,
+    /// A stored cosignature is not the witness's on the checkpoint of this size.
+    BadCosignature {
+        /// Entries of the checkpoint.
+        size: u64,
+        /// Who is said to have cosigned.
+        witness: String,
+    },
+    /// The log is said to be confirmed up to here, and not enough witnesses confirm it.
+    Unconfirmed {
+        /// Entries that are said to be confirmed.
+        size: u64,
+    },
 }
 
 /// What was looked at and what was found.
@@ -63,39 +105,48 @@ pub struct Report {
     pub nodes: u64,
     /// Checkpoints verified.
     pub checkpoints: u64,
+    /// Cosignatures verified.
+    pub cosignatures: u64,
+    /// Entries that enough witnesses confirmed; absent when nobody is asked.
+    pub confirmed: Option<u64>,
+    /// Entries of the checkpoint kept outside that was compared; absent when none is kept.
+    pub kept: Option<u64>,
     /// The recomputed root, lower-case hexadecimal.
     pub root: String,
     /// Everything that is wrong; empty is good.
     pub faults: Vec<Fault>,
 }
 
-/// Recomputes the log from its leaves and compares everything stored with it. `progress` is told
-/// the number of entries done.
+/// Recomputes the log from its leaves and compares everything stored with it, and what is stored
+/// with what is known outside. `progress` is told the number of entries done.
 ///
 /// Memory is bounded by one page of leaves. At most 100 faults are reported.
 pub async fn verify(
     tx: &mut Tx,
-    verifier: &LogVerifier,
+    trust: &Trust,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Report, LedgerError> {
     let size = store::size(tx).await?;
     let mut walk = Walk::new(size);
-    let mut checkpoints = Checkpoints::new(verifier);
+    let mut outside = Outside::new(trust, &mut walk);
+    let mut checkpoints = Checkpoints::new(tx, trust).await?;
     let mut from = 0;
     while from < size {
         let to = size.min(from + PAGE);
         let page = Page::read(tx, from, to).await?;
         let mut computed = Computed::after(from);
         for (index, leaf) in (from..).zip(page.leaves()) {
-            if Leaf::parse(leaf).is_err() {
-                walk.fault(Fault::UnreadableEntry { entry: index });
+            match Leaf::parse(leaf) {
+                Ok(leaf) => checkpoints.date(index, leaf.at()),
+                Err(_) => walk.fault(Fault::UnreadableEntry { entry: index }),
             }
             walk.frontier.append_into(leaf_hash(leaf), &mut |node, hash| computed.add(node, hash));
+            outside.check(&mut walk);
             checkpoints.check(tx, &mut walk).await?;
         }
         if let Some(entry) = page.missing {
             walk.fault(Fault::MissingEntry { entry });
-            return Ok(walk.report(checkpoints.seen));
+            return Ok(walk.report(&outside, &checkpoints));
         }
         walk.compare(tx, &computed).await?;
         from = to;
@@ -105,7 +156,43 @@ pub async fn verify(
         walk.fault(Fault::Uncovered { size });
     }
     walk.look_beyond(tx).await?;
-    Ok(walk.report(checkpoints.seen))
+    outside.end(&mut walk);
+    checkpoints.end(tx, &mut walk).await?;
+    Ok(walk.report(&outside, &checkpoints))
+}
+
+/// The checkpoint that is kept where the database does not reach.
+struct Outside {
+    kept: Option<Checkpoint>,
+    size: Option<u64>,
+}
+
+impl Outside {
+    const NAME: &str = "kept checkpoint";
+
+    fn new(trust: &Trust, walk: &mut Walk) -> Self {
+        let kept = trust.kept.as_ref().and_then(|note| {
+            let read = trust.log.verify(note.as_str());
+            read.inspect_err(|_| walk.fault(Fault::BadKept)).ok()
+        });
+        let kept = kept.filter(|kept| kept.size > 0);
+        Self { size: kept.as_ref().map(|kept| kept.size), kept }
+    }
+
+    fn check(&mut self, walk: &mut Walk) {
+        if let Some(kept) = self.kept.take_if(|kept| kept.size == walk.frontier.size())
+            && kept.root != walk.frontier.root()
+        {
+            walk.fault(Fault::OtherHistory { size: kept.size, known_by: Self::NAME.to_owned() });
+        }
+    }
+
+    fn end(&mut self, walk: &mut Walk) {
+        if let Some(kept) = self.kept.take() {
+            let (size, known_by) = (walk.size, Self::NAME.to_owned());
+            walk.fault(Fault::Shrunk { size, known: kept.size, known_by });
+        }
+    }
 }
 
 /// Some leaves, one after the other.
@@ -182,9 +269,10 @@ impl Computed {
     }
 }
 
-struct Walk {
+/// The log as it is recomputed.
+pub(super) struct Walk {
     size: u64,
-    frontier: Frontier,
+    pub(super) frontier: Frontier,
     nodes: u64,
     faults: Vec<Fault>,
 }
@@ -194,7 +282,7 @@ impl Walk {
         Self { size, frontier: Frontier::default(), nodes: 0, faults: Vec::new() }
     }
 
-    fn fault(&mut self, fault: Fault) {
+    pub(super) fn fault(&mut self, fault: Fault) {
         if self.faults.len() < FAULTS_MAX {
             self.faults.push(fault);
         }
@@ -237,51 +325,16 @@ impl Walk {
         Ok(())
     }
 
-    fn report(self, checkpoints: u64) -> Report {
-        let root = crate::ids::hex(self.frontier.root().as_bytes());
-        let entries = self.frontier.size();
-        Report { entries, nodes: self.nodes, checkpoints, root, faults: self.faults }
-    }
-}
-
-/// Walks the stored checkpoints in step with the leaves.
-struct Checkpoints<'v> {
-    verifier: &'v LogVerifier,
-    pending: std::collections::VecDeque<(u64, String)>,
-    read_to: u64,
-    exhausted: bool,
-    last: u64,
-    seen: u64,
-}
-
-impl<'v> Checkpoints<'v> {
-    fn new(verifier: &'v LogVerifier) -> Self {
-        let pending = std::collections::VecDeque::new();
-        Self { verifier, pending, read_to: 0, exhausted: false, last: 0, seen: 0 }
-    }
-
-    async fn check(&mut self, tx: &mut Tx, walk: &mut Walk) -> Result<(), LedgerError> {
-        if self.pending.is_empty() && !self.exhausted {
-            self.pending = store::checkpoints_after(tx, self.read_to, 1000).await?.into();
-            self.exhausted = self.pending.is_empty();
+    fn report(self, outside: &Outside, checkpoints: &Checkpoints<'_>) -> Report {
+        Report {
+            entries: self.frontier.size(),
+            nodes: self.nodes,
+            checkpoints: checkpoints.seen,
+            cosignatures: checkpoints.cosignatures_seen,
+            confirmed: checkpoints.confirmed,
+            kept: outside.size,
+            root: crate::ids::hex(self.frontier.root().as_bytes()),
+            faults: self.faults,
         }
-        let size = walk.frontier.size();
-        while self.pending.front().is_some_and(|(at, _)| *at <= size) {
-            let Some((at, note)) = self.pending.pop_front() else { break };
-            self.read_to = at;
-            self.seen += 1;
-            self.last = at;
-            match self.verifier.verify(&note) {
-                Ok(checkpoint) if checkpoint.size != at => {
-                    walk.fault(Fault::BadCheckpoint { size: at });
-                }
-                Ok(checkpoint) if checkpoint.root != walk.frontier.root() => {
-                    walk.fault(Fault::WrongRoot { size: at });
-                }
-                Ok(_) => {}
-                Err(_) => walk.fault(Fault::BadCheckpoint { size: at }),
-            }
-        }
-        Ok(())
     }
 }

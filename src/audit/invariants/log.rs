@@ -4,12 +4,13 @@ use super::{Finding, Look};
 use crate::audit::AuditError;
 use crate::ledger::{self, Fault};
 
-/// Recomputes every hash and compares every checkpoint (RFC 6962 §2.1).
+/// Recomputes every hash and compares every checkpoint (RFC 6962 §2.1), every cosignature, and what
+/// is kept outside the database.
 pub(super) async fn recomputes(look: &mut Look<'_>) -> Result<(), AuditError> {
     let (progress, invariant) = (look.progress, look.invariant);
     let told = |done, of| progress(invariant, done, of);
-    let report = ledger::verify(look.tx, &look.keys.log_verifier(), told).await?;
-    look.looked(report.entries + report.nodes + report.checkpoints);
+    let report = ledger::verify(look.tx, look.trust, told).await?;
+    look.looked(report.entries + report.nodes + report.checkpoints + report.cosignatures);
     for fault in report.faults {
         look.found(finding(&fault));
     }
@@ -31,5 +32,22 @@ fn finding(fault: &Fault) -> Finding {
             Finding::new("ledger.root_wrong").at(format!("checkpoint of {size}"))
         }
         Fault::Uncovered { size } => Finding::new("ledger.uncovered").at(format!("{size} entries")),
+        Fault::TimeReversed { size } => {
+            Finding::new("ledger.time_reversed").at(format!("checkpoint of {size}"))
+        }
+        Fault::Postdated { entry } => Finding::new("ledger.entry_postdated").entry(*entry),
+        Fault::Shrunk { size, known, known_by } => {
+            Finding::new("ledger.shrunk").at(format!("{size} entries, {known} by the {known_by}"))
+        }
+        Fault::OtherHistory { size, known_by } => {
+            Finding::new("ledger.other_history").at(format!("{size} entries, by the {known_by}"))
+        }
+        Fault::BadKept => Finding::new("ledger.kept_bad"),
+        Fault::BadCosignature { size, witness } => {
+            Finding::new("ledger.cosignature_bad").at(format!("checkpoint of {size}, {witness}"))
+        }
+        Fault::Unconfirmed { size } => {
+            Finding::new("ledger.unconfirmed").at(format!("{size} entries"))
+        }
     }
 }

@@ -27,7 +27,7 @@ use volens_privacy::{KeyRing, SubjectId, Timestamp};
 
 use super::AuditError;
 use crate::db::{self, Row, Statement, Tx, Value};
-use crate::ledger;
+use crate::ledger::{self, Trust};
 pub use registry::Invariant;
 
 /// Every statement of the invariants.
@@ -143,13 +143,15 @@ impl Report {
 pub async fn check(
     tx: &mut Tx,
     keys: &KeyRing,
+    trust: &Trust,
     now: Timestamp,
     progress: Progress<'_>,
 ) -> Result<Report, AuditError> {
     let ledger_size = ledger::size(tx).await?;
     let mut invariants = Vec::with_capacity(Invariant::ALL.len());
     for invariant in Invariant::ALL {
-        let look = Look { tx: &mut *tx, keys, now, invariant, progress, seen: Seen::default() };
+        let seen = Seen::default();
+        let look = Look { tx: &mut *tx, keys, trust, now, invariant, progress, seen };
         invariants.push(look.judge().await?);
     }
     let holds = invariants.iter().all(|checked| checked.verdict != Verdict::Violated);
@@ -168,6 +170,7 @@ struct Seen {
 struct Look<'a> {
     tx: &'a mut Tx,
     keys: &'a KeyRing,
+    trust: &'a Trust,
     now: Timestamp,
     invariant: Invariant,
     progress: Progress<'a>,

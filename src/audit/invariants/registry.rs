@@ -75,7 +75,7 @@ const DEFINITIONS: [Definition; 14] = [
         "I-5",
         "The ledger is what its checkpoints say, and only ever grew",
         "GDPR Art. 5(2), 7(1)",
-        "every entry, every stored hash and every checkpoint, recomputed",
+        "every entry, stored hash, checkpoint and cosignature, recomputed; the checkpoint kept outside",
     ),
     applies(
         "I-6",

@@ -13,7 +13,8 @@ use super::{Progress, Report, check, store};
 use crate::audit::AuditError;
 use crate::db::{self, Db, Tx};
 use crate::ids::{JobId, hex};
-use crate::{jobs, ledger};
+use crate::jobs;
+use crate::ledger::{self, Trust};
 
 /// The kind of job that checks all invariants.
 pub const RUN_JOB: &str = "audit.invariants";
@@ -57,12 +58,13 @@ pub async fn order_nightly(
 pub async fn make(
     db: &Db,
     keys: &KeyRing,
+    trust: &Trust,
     job: JobId,
     now: Timestamp,
     progress: Progress<'_>,
 ) -> Result<Report, AuditError> {
     let mut tx = db.read().await?;
-    let report = check(&mut tx, keys, now, progress).await?;
+    let report = check(&mut tx, keys, trust, now, progress).await?;
     drop(tx);
     let json = serde_jcs::to_vec(&report).map_err(|_| db::Error::Range)?;
     let sha256: [u8; 32] = Sha256::digest(&json).into();

@@ -3,6 +3,7 @@
 mod api;
 mod seed;
 mod story;
+mod tamper;
 mod world;
 
 use std::io::IsTerminal as _;
@@ -20,7 +21,10 @@ use crate::web::router;
 
 /// What `demo` takes.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
     /// End after the story, also on a terminal
     #[arg(long, conflicts_with = "serve")]
     once: bool,
@@ -32,11 +36,20 @@ pub(super) struct Args {
     people: u32,
 }
 
+#[derive(clap::Subcommand)]
+enum What {
+    /// Change one character of the history in a copy of the demo's database, and verify it
+    Tamper,
+}
+
 /// Ports that are tried for the pages.
 const PORTS: std::ops::RangeInclusive<u16> = 8080..=8089;
 
 /// Seeds, tells, serves.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
+    if let Some(What::Tamper) = args.what {
+        return tamper::run(context).await;
+    }
     let output = context.output;
     let scratch = Scratch::create("demo")?;
     let listener = listener().await?;

@@ -159,7 +159,7 @@ async fn prove(app: &App, rows: &[Json], told: &mut Told, output: Output) -> Res
         told.proofs_verified += 1;
     }
     let mut tx = app.db.read().await?;
-    let report = ledger::verify(&mut tx, &log, |_, _| ()).await?;
+    let report = ledger::verify(&mut tx, &app.trust()?, |_, _| ()).await?;
     ensure!(report.faults.is_empty(), "the ledger does not verify");
     told.ledger_entries = report.entries;
     output.line(format_args!(

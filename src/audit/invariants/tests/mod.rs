@@ -48,7 +48,9 @@ async fn bind_keys(world: &World) {
 async fn look(world: &World) -> Report {
     let mut tx = world.db.read().await.expect("begins");
     let now = world.clock.now();
-    check(&mut tx, &world.keys, now, &|_, _, _| {}).await.expect("the invariants are checked")
+    check(&mut tx, &world.keys, &world.trust(), now, &|_, _, _| {})
+        .await
+        .expect("the invariants are checked")
 }
 
 /// The numbers of the violated invariants.

@@ -26,7 +26,7 @@ async fn a_run_is_kept_once_and_its_hash_is_in_the_ledger() {
         let job = order(&mut tx, &mut world.rng(5), now).await.expect("ordered");
         tx.commit().await.expect("commits");
         for _ in 0..2 {
-            let made = make(&world.db, &world.keys, job, now, &|_, _, _| {}).await;
+            let made = make(&world.db, &world.keys, &world.trust(), job, now, &|_, _, _| {}).await;
             assert!(made.expect("a report").holds);
         }
         let mut tx = world.db.read().await.expect("begins");
@@ -46,7 +46,9 @@ async fn a_run_is_kept_once_and_its_hash_is_in_the_ledger() {
         let mut tx = world.db.begin().await.expect("begins");
         let job = order(&mut tx, &mut world.rng(6), now).await.expect("ordered");
         tx.commit().await.expect("commits");
-        make(&world.db, &world.keys, job, now, &|_, _, _| {}).await.expect("a report");
+        make(&world.db, &world.keys, &world.trust(), job, now, &|_, _, _| {})
+            .await
+            .expect("a report");
         let mut tx = world.db.read().await.expect("begins");
         let run = last(&mut tx).await.expect("reads").expect("a run");
         assert_eq!(run.report.with(Verdict::Violated).count(), 1);

@@ -20,7 +20,7 @@ use super::shell::{Page, Shell};
 use super::text;
 use crate::app::App;
 use crate::ledger::{self, Fault, Report};
-use crate::web::problem::ApiResult;
+use crate::web::problem::{ApiResult, Problem};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -80,8 +80,9 @@ async fn verify(
     AsOfficer(session): AsOfficer,
     State(app): State<App>,
 ) -> ApiResult<impl IntoResponse> {
+    let trust = app.trust().map_err(|error| Problem::internal(&error))?;
     let mut tx = app.db.read().await?;
-    let report = ledger::verify(&mut tx, &app.keys.log_verifier(), |_, _| {}).await?;
+    let report = ledger::verify(&mut tx, &trust, |_, _| {}).await?;
     drop(tx);
     let faults = report.faults.iter().map(in_words).collect();
     let verdict = Verdict { report, faults };
@@ -105,5 +106,26 @@ fn in_words(fault: &Fault) -> String {
             format!("The first {size} entries are not those that were signed: history was changed.")
         }
         Fault::Uncovered { size } => format!("No checkpoint covers all {size} entries."),
+        Fault::TimeReversed { size } => {
+            format!("The checkpoint over {size} entries is dated before what came before it.")
+        }
+        Fault::Postdated { entry } => {
+            format!("Entry {entry} is dated after the checkpoint that covers it.")
+        }
+        Fault::Shrunk { size, known, known_by } => {
+            format!("The ledger has {size} entries; the {known_by} shows that it had {known}.")
+        }
+        Fault::OtherHistory { size, known_by } => {
+            format!(
+                "The first {size} entries are not those of the {known_by}: history was replaced."
+            )
+        }
+        Fault::BadKept => "The checkpoint kept outside is not of this ledger.".to_owned(),
+        Fault::BadCosignature { size, witness } => {
+            format!("The cosignature of {witness} over {size} entries does not hold.")
+        }
+        Fault::Unconfirmed { size } => {
+            format!("Too few witnesses confirm the {size} entries that are said to be confirmed.")
+        }
     }
 }

@@ -1,0 +1,164 @@
+//! The stored checkpoints and cosignatures, checked in step with the leaves.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use volens_privacy::Timestamp;
+use volens_privacy::ledger::SignedCheckpoint;
+
+use super::store::{StoredCheckpoint, StoredCosignature};
+use super::verify::{Fault, Walk};
+use super::{LedgerError, Trust, store};
+use crate::db::Tx;
+
+/// Checkpoints read at a time.
+const BATCH: i64 = 1000;
+/// Clocks of nodes and witnesses may differ by so much.
+const SKEW: Duration = Duration::from_mins(10);
+
+/// Walks the stored checkpoints in step with the leaves.
+pub(super) struct Checkpoints<'t> {
+    trust: &'t Trust,
+    pending: VecDeque<StoredCheckpoint>,
+    cosignatures: BTreeMap<u64, Vec<StoredCosignature>>,
+    read_to: u64,
+    exhausted: bool,
+    /// The latest dated entry since the last checkpoint.
+    dated: Option<(Timestamp, u64)>,
+    /// No later checkpoint may claim to be older.
+    earliest: Timestamp,
+    /// Entries that a checkpoint with enough cosignatures covers.
+    met: Option<u64>,
+    /// Entries that the head says are confirmed.
+    pub(super) confirmed: Option<u64>,
+    /// Entries of the last checkpoint.
+    pub(super) last: u64,
+    /// Checkpoints checked.
+    pub(super) seen: u64,
+    /// Cosignatures checked.
+    pub(super) cosignatures_seen: u64,
+}
+
+impl<'t> Checkpoints<'t> {
+    pub(super) async fn new(tx: &mut Tx, trust: &'t Trust) -> Result<Self, LedgerError> {
+        Ok(Self {
+            trust,
+            pending: VecDeque::new(),
+            cosignatures: BTreeMap::new(),
+            read_to: 0,
+            exhausted: false,
+            dated: None,
+            earliest: Timestamp::from_micros(i64::MIN),
+            met: None,
+            confirmed: store::confirmed(tx).await?,
+            last: 0,
+            seen: 0,
+            cosignatures_seen: 0,
+        })
+    }
+
+    /// Notes when an entry is said to have happened.
+    pub(super) fn date(&mut self, index: u64, at: Timestamp) {
+        if self.dated.is_none_or(|(latest, _)| latest < at) {
+            self.dated = Some((at, index));
+        }
+    }
+
+    /// Checks those that cover the leaves so far.
+    pub(super) async fn check(&mut self, tx: &mut Tx, walk: &mut Walk) -> Result<(), LedgerError> {
+        if self.pending.is_empty() && !self.exhausted {
+            self.read(tx).await?;
+        }
+        let size = walk.frontier.size();
+        while let Some(next) = self.pending.pop_front_if(|next| next.size <= size) {
+            self.seen += 1;
+            self.last = next.size;
+            match self.trust.log.verify(&next.note) {
+                Ok(stated) if stated.size != next.size => {
+                    walk.fault(Fault::BadCheckpoint { size: next.size });
+                }
+                Ok(stated) if stated.root != walk.frontier.root() => {
+                    walk.fault(Fault::WrongRoot { size: next.size });
+                }
+                Ok(_) => {}
+                Err(_) => walk.fault(Fault::BadCheckpoint { size: next.size }),
+            }
+            self.times(&next, walk);
+            self.witnesses(&next, walk);
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self, tx: &mut Tx) -> Result<(), LedgerError> {
+        self.pending = store::checkpoints_after(tx, self.read_to, BATCH).await?.into();
+        let Some(last) = self.pending.back() else {
+            self.exhausted = true;
+            return Ok(());
+        };
+        let upto = last.size;
+        for stored in store::cosignatures(tx, self.read_to, upto).await? {
+            self.cosignatures.entry(stored.size).or_default().push(stored);
+        }
+        self.read_to = upto;
+        Ok(())
+    }
+
+    fn times(&mut self, next: &StoredCheckpoint, walk: &mut Walk) {
+        let latest_allowed = next.created_at.plus(SKEW);
+        if latest_allowed < self.earliest {
+            walk.fault(Fault::TimeReversed { size: next.size });
+        }
+        if let Some((at, entry)) = self.dated.take()
+            && latest_allowed < at
+        {
+            walk.fault(Fault::Postdated { entry });
+        }
+        self.earliest = self.earliest.max(next.created_at);
+    }
+
+    fn witnesses(&mut self, next: &StoredCheckpoint, walk: &mut Walk) {
+        let size = next.size;
+        let stored = self.cosignatures.remove(&size).unwrap_or_default();
+        let Ok(note) = SignedCheckpoint::parse(&next.note) else { return };
+        let quorum = &self.trust.quorum;
+        let mut cosigned = 0;
+        for StoredCosignature { witness, line, cosigned_at, .. } in stored {
+            // Of witnesses that are not asked any more nobody has the key.
+            let known = quorum.witnesses().iter().find(|known| known.name() == witness);
+            let Some(known) = known else { continue };
+            self.cosignatures_seen += 1;
+            match known.line_in(&note, &line) {
+                Some((_, found)) if found.at == cosigned_at => {
+                    cosigned += 1;
+                    // What comes after the witness's word is not older than it.
+                    self.earliest = self.earliest.max(found.at);
+                }
+                _ => walk.fault(Fault::BadCosignature { size, witness }),
+            }
+        }
+        if quorum.needed() > 0 && cosigned >= quorum.needed() {
+            self.met = Some(size);
+        }
+    }
+
+    /// What can only be said at the end: cosignatures on nothing, and a confirmation by nobody.
+    pub(super) async fn end(&mut self, tx: &mut Tx, walk: &mut Walk) -> Result<(), LedgerError> {
+        let size = walk.frontier.size();
+        for stored in store::cosignatures(tx, self.last, i64::MAX as u64).await? {
+            self.cosignatures.entry(stored.size).or_default().push(stored);
+        }
+        for StoredCosignature { size, witness, .. } in
+            std::mem::take(&mut self.cosignatures).into_values().flatten()
+        {
+            walk.fault(Fault::BadCosignature { size, witness });
+        }
+        let from = store::confirmed_from(tx).await?;
+        if self.trust.quorum.needed() > 0
+            && let Some(confirmed) = self.confirmed
+            && (confirmed > size || (self.confirmed > from && self.met < self.confirmed))
+        {
+            walk.fault(Fault::Unconfirmed { size: confirmed });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! What is kept outside, and how far the log is confirmed.
+
+use volens_privacy::ledger::{Cosigner, Quorum};
+
+use super::*;
+use crate::db::testing::on_both;
+use crate::ledger::{Kept, KeptError, store, witnesses};
+
+#[tokio::test]
+async fn a_kept_checkpoint_grows_with_the_log_and_is_never_given_up() {
+    on_both(|db| async move {
+        let (signer, keys) = signer();
+        let log = keys.log_verifier();
+        let directory = tempfile::tempdir().unwrap();
+        let kept = Kept::beside(&directory.path().join("keyring.json"));
+        let keep = async || kept.keep(&mut db.read().await.unwrap(), &log).await;
+        assert_eq!(keep().await.unwrap(), 0);
+        assert!(kept.read().unwrap().is_none());
+        grow(&db, &signer, 0..3).await;
+        assert_eq!(keep().await.unwrap(), 3);
+        grow(&db, &signer, 3..7).await;
+        assert_eq!(keep().await.unwrap(), 7);
+        let note = kept.read().unwrap().unwrap();
+        assert_eq!(log.verify(note.as_str()).unwrap().size, 7);
+
+        // Another history, and one of another key, do not get in.
+        let path = directory.path().join("keyring.checkpoint");
+        let other = volens_privacy::ledger::Checkpoint { size: 5, ..note.unverified() };
+        std::fs::write(&path, signer.sign(&other).as_str()).unwrap();
+        assert!(matches!(keep().await, Err(KeptError::Forgotten { kept: 5, .. })));
+        let other = volens_privacy::ledger::Checkpoint { size: 9, ..note.unverified() };
+        std::fs::write(&path, signer.sign(&other).as_str()).unwrap();
+        assert!(matches!(keep().await, Err(KeptError::Forgotten { kept: 9, .. })));
+        assert_eq!(kept.read().unwrap().unwrap().unverified().size, 9, "it is the evidence");
+        std::fs::write(&path, note.as_str().replace("— ", "— x")).unwrap();
+        assert!(matches!(keep().await, Err(KeptError::Foreign(_))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn asking_witnesses_begins_with_what_is_acknowledged_already() {
+    on_both(|db| async move {
+        let (signer, _) = signer();
+        grow(&db, &signer, 0..3).await;
+        let witness = Cosigner::new("w.example", &[7; 32]).unwrap().verifier();
+        let quorum = Quorum::new(vec![witness], 1).unwrap();
+        let adopted = async |quorum: &Quorum| {
+            let mut tx = db.begin().await.unwrap();
+            witnesses::adopt(&mut tx, quorum).await.unwrap();
+            tx.commit().await.unwrap();
+            confirmed(&mut db.read().await.unwrap()).await.unwrap()
+        };
+        assert_eq!(adopted(&Quorum::default()).await, u64::MAX, "nobody is asked");
+        assert_eq!(adopted(&quorum).await, 3);
+        grow(&db, &signer, 3..5).await;
+        assert_eq!(adopted(&quorum).await, 3, "a restart confirms nothing");
+        let mut tx = db.begin().await.unwrap();
+        store::confirm(&mut tx, 5).await.unwrap();
+        store::confirm(&mut tx, 4).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(adopted(&quorum).await, 5, "and nothing is taken back");
+        assert_eq!(adopted(&Quorum::default()).await, u64::MAX);
+    })
+    .await;
+}

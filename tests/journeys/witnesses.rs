@@ -1,0 +1,249 @@
+//! Consents under witnesses: two real processes, one of them goes away and comes back, a third that
+//! lies; and a log that shows them another history.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use volens::clock::{Clock as _, SystemClock};
+use volens::db::testing::{FreshPostgres, FreshSqlite, required};
+use volens::ledger;
+use volens_privacy::ledger::{Quorum, Witness, parse_tlog_proof};
+use volens_privacy::{Notices, PurposeKind};
+
+use crate::support::{Answer, Client, TestApp};
+
+/// Nothing here takes longer.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// `volens witness` in a process of its own.
+struct Process {
+    child: Child,
+    address: SocketAddr,
+    key: String,
+}
+
+impl Process {
+    async fn start(state: &Path, name: &str, listen: &str, log: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_volens"))
+            .args(["witness", "--json", "--name", name, "--listen", listen, "--log", log])
+            .arg("--state")
+            .arg(state)
+            .kill_on_drop(true)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let first = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("in time");
+        let said: Json =
+            serde_json::from_str(&first.expect("read").expect("a line")).expect("JSON");
+        let address = said["listening"].as_str().expect("an address").parse().expect("an address");
+        Self { child, address, key: said["key"].as_str().expect("a key").to_owned() }
+    }
+
+    async fn kill(mut self) {
+        self.child.kill().await.expect("it is killed");
+    }
+}
+
+/// Answers every request with a cosignature that somebody else made for something else.
+async fn liar() -> (SocketAddr, String, JoinHandle<()>) {
+    const KEY: &str =
+        "witness.example.com/vector+416f103d+BK/QmJFVP3SKJOqAMhFxBQPtylo3sjwWibyFDAlZKK8B";
+    const LINE: &str = "— witness.example.com/vector QW8QPQAAAABqwLUbDdj7sDNRIVjmjYgqFI6y4UJhPg/UAA8J8wAdqSd3q4PedRhkgXA4xFN/Jg5uWn7ZkBA+H/UHQs5d9hITdXmQAA==\n";
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let lying = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut heard = [0; 16 * 1024];
+            // Whatever was asked, the answer is the same.
+            drop(stream.read(&mut heard).await);
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", LINE.len());
+            drop(stream.write_all(format!("{head}{LINE}").as_bytes()).await);
+        }
+    });
+    (address, KEY.to_owned(), lying)
+}
+
+/// A service that asks witnesses, with an app and its people.
+struct Service {
+    test: TestApp,
+    network: Client,
+    asking: JoinHandle<()>,
+}
+
+impl Service {
+    async fn start(directory: &Path, database: &str, list: &str) -> Self {
+        let flags = [
+            ("witnesses.list", list),
+            ("witnesses.needed", "2"),
+            ("witnesses.answer_seconds", "1"),
+        ];
+        let test = TestApp::open_in(directory, database, &flags).await;
+        // Witnesses go by the real time.
+        test.clock.set(SystemClock.now());
+        let app = test.app.clone();
+        let asking = tokio::spawn(async move {
+            app.witnesses.run(&app.db, &*app.clock, std::future::pending()).await;
+        });
+        let network = test.new_app("facelook").await;
+        for person in ["anna", "ben", "cleo"] {
+            let details = json!({"language": "en", "country": "IE", "age_band": "25_34"});
+            let answer = network.put(&format!("/v1/accounts/{person}"), details).await;
+            assert!(answer.status.is_success(), "{}", answer.text());
+        }
+        Self { test, network, asking }
+    }
+
+    async fn decide(&self, person: &str, decisions: &[(PurposeKind, &str)]) -> Answer {
+        let notice = Notices::builtin().latest_for(PurposeKind::Relevance, "en").expect("a notice");
+        let hex: String = notice.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let decisions: Vec<Json> = decisions
+            .iter()
+            .map(|(purpose, decision)| json!({"purpose": purpose, "decision": decision}))
+            .collect();
+        let body = json!({
+            "account": person,
+            "notice": {"id": notice.id, "version": notice.version, "language": "en",
+                       "rendered_sha256": hex},
+            "decisions": decisions,
+            "decided_at": self.test.app.now(),
+        });
+        self.network.post("/v1/consents", body).await
+    }
+
+    async fn give(&self, person: &str) -> Answer {
+        self.decide(person, &[(PurposeKind::Relevance, "given")]).await
+    }
+
+    async fn withdraw(&self, person: &str) -> Json {
+        let body = json!({"account": person, "purpose": "relevance"});
+        self.network.post("/v1/consents/withdraw", body).await.expect(200)
+    }
+
+    /// Whether the person's consent counts.
+    async fn is_live(&self, person: &str) -> bool {
+        let state = self.network.get(&format!("/v1/accounts/{person}/consents")).await.expect(200);
+        state["consents"].as_array().expect("a list").iter().any(|consent| consent["live"] == true)
+    }
+
+    async fn size(&self) -> u64 {
+        let mut tx = self.test.app.db.read().await.expect("a transaction");
+        ledger::size(&mut tx).await.expect("a size")
+    }
+
+    async fn verifies(&self) -> ledger::Report {
+        let app = &self.test.app;
+        let mut tx = app.db.read().await.expect("a transaction");
+        let trust = app.trust().expect("what is known");
+        ledger::verify(&mut tx, &trust, |_, _| ()).await.expect("verified")
+    }
+
+    async fn stop(self) {
+        self.asking.abort();
+        self.test.app.db.close().await;
+    }
+}
+
+async fn log_key(directory: &Path, database: &str) -> String {
+    let test = TestApp::open_in(directory, database, &[]).await;
+    let key = test.app.keys.log_verifier().vkey();
+    test.app.db.close().await;
+    key
+}
+
+async fn story(database: &str) {
+    let home = tempfile::tempdir().expect("a directory");
+    let log = log_key(home.path(), database).await;
+    let states = tempfile::tempdir().expect("a directory");
+    let state = |name: &str| states.path().join(name);
+    let first = Process::start(&state("1"), "w1.example", "127.0.0.1:0", &log).await;
+    let second = Process::start(&state("2"), "w2.example", "127.0.0.1:0", &log).await;
+    let (liar, liar_key, lying) = liar().await;
+    let list = format!(
+        "{} http://{}, {} http://{}, {liar_key} http://{liar}",
+        first.key, first.address, second.key, second.address
+    );
+    let service = Service::start(home.path(), database, &list).await;
+    let quorum: Vec<Witness> =
+        [&first.key, &second.key].map(|key| Witness::from_vkey(key).expect("a key")).into();
+    let quorum = Quorum::new(quorum, 2).expect("two of two");
+
+    // Both are there: a consent is answered with a receipt that both cosigned.
+    let given = service.give("anna").await.expect(201);
+    let proof = parse_tlog_proof(given["receipts"][0]["proof"].as_str().expect("a proof"));
+    assert!(quorum.is_met(&proof.expect("it is one").checkpoint));
+    assert!(service.is_live("anna").await);
+    let (port, key) = (second.address.to_string(), second.key.clone());
+
+    // One is gone, and the liar does not count: a consent is on record and does not count either.
+    second.kill().await;
+    service.give("ben").await.problem(503, "consent.unwitnessed");
+    assert!(!service.is_live("ben").await, "nothing was confirmed");
+    assert!(service.is_live("anna").await, "what was confirmed stays");
+    // From now on nothing is begun that would have to wait …
+    let before = service.size().await;
+    service.give("cleo").await.problem(503, "consent.witnesses_unreachable");
+    assert_eq!(service.size().await, before, "nothing was recorded");
+    // … but whoever takes back is not kept waiting.
+    service.withdraw("anna").await;
+    assert!(!service.is_live("anna").await);
+    let both = [(PurposeKind::Relevance, "refused"), (PurposeKind::BusinessMessages, "given")];
+    let mixed = service.decide("cleo", &both).await;
+    assert_eq!(mixed.status, 503, "{}", mixed.text());
+    assert_eq!(service.size().await, before + 3, "a refusal is recorded with what came with it");
+
+    // It comes back: what waited counts, and its receipt can be had.
+    let second = Process::start(&state("2"), "w2.example", &port, &log).await;
+    assert_eq!(second.key, key);
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while !service.is_live("ben").await {
+        assert!(tokio::time::Instant::now() < end, "nobody confirms");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let again = service.give("ben").await.expect(201);
+    assert_eq!(again["decisions"][0]["recorded"], false);
+    assert_eq!(again["receipts"].as_array().map(Vec::len), Some(1));
+    assert!(!service.is_live("anna").await, "a withdrawal is never undone by waiting");
+    let head = service.test.anonymous().get("/log/checkpoint").await.text();
+    assert!(head.contains("— w1.example ") && head.contains("— w2.example "), "{head}");
+    let report = service.verifies().await;
+    assert_eq!(report.faults, []);
+    assert!(report.cosignatures >= 4, "{report:?}");
+    let confirmed = report.confirmed.expect("witnesses are asked");
+    service.stop().await;
+
+    // The same key over another history: nobody cosigns it, and no consent in it counts.
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let ring = "keyring.json";
+    std::fs::copy(home.path().join(ring), elsewhere.path().join(ring)).expect("copied");
+    let fork = FreshSqlite::create();
+    let forked = Service::start(elsewhere.path(), &fork.address(), &list).await;
+    forked.give("anna").await.problem(503, "consent.unwitnessed");
+    assert!(!forked.is_live("anna").await);
+    assert!(forked.size().await < confirmed, "it is shorter than what was cosigned");
+    forked.stop().await;
+    lying.abort();
+    first.kill().await;
+    second.kill().await;
+}
+
+#[tokio::test]
+async fn grants_wait_for_witnesses_and_withdrawals_do_not() {
+    story(&FreshSqlite::create().address()).await;
+    match FreshPostgres::create().await {
+        Some(fresh) => {
+            story(&fresh.address()).await;
+            fresh.drop_database().await;
+        }
+        None => assert!(!required("postgres"), "PostgreSQL is required"),
+    }
+}
