@@ -365,7 +365,10 @@ async fn old_checkpoints_keep_their_verifier_and_new_ones_have_theirs() {
             assert_ne!(verifier.vkey(), old_vkey);
             verifier.verify(before.as_str()).expect("what was signed stays signed");
             let mut tx = house.world.db.read().await.expect("a snapshot");
-            let report = ledger::verify(&mut tx, &verifier, |_, _| {}).await.expect("verified");
+            let report =
+                ledger::verify(&mut tx, &ledger::Trust::key_only(verifier.clone()), |_, _| {})
+                    .await
+                    .expect("verified");
             assert_eq!(report.faults, []);
             // The old secret cannot sign a longer log.
             let newest = ledger::checkpoint(&mut tx).await.expect("read").expect("one");

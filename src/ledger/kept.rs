@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use volens_privacy::ledger::{Checkpoint, LogVerifier, Quorum, SignedCheckpoint};
+use volens_privacy::ledger::{Checkpoint, LogVerifier, Quorum};
 
 use super::{LedgerError, checkpoint, root_at, size};
 use crate::db::Tx;
@@ -54,13 +54,10 @@ impl Kept {
         Self { path: key_ring.with_extension("checkpoint").into() }
     }
 
-    /// What is kept, if anything is.
-    pub fn read(&self) -> Result<Option<SignedCheckpoint>, KeptError> {
-        match fs::read_to_string(&self.path) {
-            Ok(note) => {
-                let foreign = |_| KeptError::Foreign(self.path.to_path_buf());
-                SignedCheckpoint::parse(&note).map(Some).map_err(foreign)
-            }
+    /// The note that is kept, if there is one. Whoever reads it checks it.
+    pub fn read(&self) -> Result<Option<String>, KeptError> {
+        match fs::read(&self.path) {
+            Ok(note) => Ok(Some(String::from_utf8_lossy(&note).into_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed(error)),
         }
@@ -69,10 +66,9 @@ impl Kept {
     /// Keeps the log's head, if the log continues what is kept; answers how many entries that are.
     pub async fn keep(&self, tx: &mut Tx, log: &LogVerifier) -> Result<u64, KeptError> {
         let kept = match self.read()? {
-            Some(note) => Some(
-                log.verify(note.as_str())
-                    .map_err(|_| KeptError::Foreign(self.path.to_path_buf()))?,
-            ),
+            Some(note) => {
+                Some(log.verify(&note).map_err(|_| KeptError::Foreign(self.path.to_path_buf()))?)
+            }
             None => None,
         };
         if let Some(Checkpoint { size: known, root, .. }) = &kept
@@ -120,8 +116,8 @@ pub struct Trust {
     pub log: LogVerifier,
     /// Who cosigns, and how many are needed.
     pub quorum: Quorum,
-    /// A checkpoint from outside the database.
-    pub kept: Option<SignedCheckpoint>,
+    /// The note of a checkpoint from outside the database.
+    pub kept: Option<String>,
 }
 
 impl Trust {

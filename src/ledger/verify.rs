@@ -172,7 +172,7 @@ impl Outside {
 
     fn new(trust: &Trust, walk: &mut Walk) -> Self {
         let kept = trust.kept.as_ref().and_then(|note| {
-            let read = trust.log.verify(note.as_str());
+            let read = trust.log.verify(note);
             read.inspect_err(|_| walk.fault(Fault::BadKept)).ok()
         });
         let kept = kept.filter(|kept| kept.size > 0);

@@ -36,7 +36,9 @@ async fn hashes(client: &Client, tile: Tile) -> Vec<Hash> {
 
 fn root_of(hashes: &[Hash]) -> Hash {
     let mut tree = Frontier::default();
-    hashes.iter().for_each(|hash| drop(tree.append(*hash)));
+    for hash in hashes {
+        tree.append(*hash);
+    }
     tree.root()
 }
 
@@ -76,7 +78,9 @@ async fn the_log_is_rebuilt_from_its_tiles_alone() {
                 rest = after;
             }
             assert!(rest.is_empty());
-            hashes.into_iter().for_each(|hash| tree.append(hash));
+            for hash in hashes {
+                tree.append(hash);
+            }
         }
         assert_eq!(above.len(), 2);
         assert_eq!((tree.size(), tree.root()), (head.size, head.root));

@@ -105,7 +105,7 @@ impl Service {
 
     async fn decide(&self, person: &str, decisions: &[(PurposeKind, &str)]) -> Answer {
         let notice = Notices::builtin().latest_for(PurposeKind::Relevance, "en").expect("a notice");
-        let hex: String = notice.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = volens::ids::hex(&notice.sha256);
         let decisions: Vec<Json> = decisions
             .iter()
             .map(|(purpose, decision)| json!({"purpose": purpose, "decision": decision}))

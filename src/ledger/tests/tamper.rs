@@ -88,9 +88,9 @@ async fn head(db: &Db) -> SignedCheckpoint {
 }
 
 /// What is held against the log: its key alone, and with a checkpoint from outside.
-fn trusts(keys: &KeyRing, kept: SignedCheckpoint) -> (Trust, Trust) {
+fn trusts(keys: &KeyRing, kept: &SignedCheckpoint) -> (Trust, Trust) {
     let alone = Trust::key_only(keys.log_verifier());
-    let kept = Trust { kept: Some(kept), ..alone.clone() };
+    let kept = Trust { kept: Some(kept.as_str().to_owned()), ..alone.clone() };
     (alone, kept)
 }
 
@@ -192,7 +192,7 @@ async fn t_l4_back_dated_entries_and_checkpoints() {
         // Slipped in between, with all hashes made anew but without the key.
         let (signer, keys) = signer();
         story(&db, &signer).await;
-        let (alone, _) = trusts(&keys, head(&db).await);
+        let (alone, _) = trusts(&keys, &head(&db).await);
         let mut tx = db.read().await.unwrap();
         let mut bytes: Vec<Vec<u8>> =
             entries(&mut tx, 0, 30).await.unwrap().into_iter().map(|(_, leaf)| leaf).collect();
@@ -220,7 +220,7 @@ async fn t_l5_a_fork_is_seen_by_whoever_kept_a_checkpoint() {
     on_both(|db| async move {
         let (signer, keys) = signer();
         story(&db, &signer).await;
-        let (alone, kept) = trusts(&keys, head(&db).await);
+        let (alone, kept) = trusts(&keys, &head(&db).await);
         disarm(&db).await;
         wipe(&db).await;
         write(&db, &signer, 0..5, "").await;
@@ -243,11 +243,13 @@ async fn t_l6_a_log_that_was_cut_is_seen_by_whoever_kept_a_checkpoint() {
     on_both(|db| async move {
         let (signer, keys) = signer();
         story(&db, &signer).await;
-        let (alone, kept) = trusts(&keys, head(&db).await);
+        let (alone, kept) = trusts(&keys, &head(&db).await);
         disarm(&db).await;
         wipe(&db).await;
         write(&db, &signer, 0..9, "").await;
         assert_eq!(faults(&db, &alone).await, [], "a cut tail fits");
+        let nonsense = Trust { kept: Some("nonsense".to_owned()), ..alone.clone() };
+        assert_eq!(faults(&db, &nonsense).await, [Fault::BadKept]);
         let cut = Fault::Shrunk { size: 27, known: 30, known_by: "kept checkpoint".to_owned() };
         assert_eq!(faults(&db, &kept).await, [cut]);
     })
@@ -267,7 +269,7 @@ async fn t_l7_a_database_from_a_backup_is_seen_by_whoever_kept_a_checkpoint() {
 
     let db = fresh.open().await;
     write(&db, &signer, 6..10, "").await;
-    let (alone, kept) = trusts(&keys, head(&db).await);
+    let (alone, kept) = trusts(&keys, &head(&db).await);
     assert_eq!(faults(&db, &kept).await, []);
     db.close().await;
     std::fs::copy(&backup, &file).unwrap();

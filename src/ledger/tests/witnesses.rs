@@ -21,18 +21,20 @@ async fn a_kept_checkpoint_grows_with_the_log_and_is_never_given_up() {
         grow(&db, &signer, 3..7).await;
         assert_eq!(keep().await.unwrap(), 7);
         let note = kept.read().unwrap().unwrap();
-        assert_eq!(log.verify(note.as_str()).unwrap().size, 7);
+        let stated = log.verify(&note).unwrap();
+        assert_eq!(stated.size, 7);
 
         // Another history, and one of another key, do not get in.
         let path = directory.path().join("keyring.checkpoint");
-        let other = volens_privacy::ledger::Checkpoint { size: 5, ..note.unverified() };
+        let other = Checkpoint { size: 5, ..stated.clone() };
         std::fs::write(&path, signer.sign(&other).as_str()).unwrap();
         assert!(matches!(keep().await, Err(KeptError::Forgotten { kept: 5, .. })));
-        let other = volens_privacy::ledger::Checkpoint { size: 9, ..note.unverified() };
+        let other = Checkpoint { size: 9, ..stated.clone() };
         std::fs::write(&path, signer.sign(&other).as_str()).unwrap();
         assert!(matches!(keep().await, Err(KeptError::Forgotten { kept: 9, .. })));
-        assert_eq!(kept.read().unwrap().unwrap().unverified().size, 9, "it is the evidence");
-        std::fs::write(&path, note.as_str().replace("— ", "— x")).unwrap();
+        let left = kept.read().unwrap().unwrap();
+        assert_eq!(log.verify(&left).unwrap().size, 9, "it is the evidence");
+        std::fs::write(&path, note.replace("— ", "— x")).unwrap();
         assert!(matches!(keep().await, Err(KeptError::Foreign(_))));
     })
     .await;
