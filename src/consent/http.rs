@@ -128,8 +128,8 @@ impl DecidedOut {
 ///
 /// The decisions of one call stand or fall together. The answer comes after they are durable and
 /// covered by a signed checkpoint, which witnesses have confirmed where there are some, and carries
-/// receipts that verify offline. Nothing of the phone
-/// number is kept unless a linking consent is given in the same call.
+/// receipts that verify offline. Nothing of the phone number is kept unless a linking consent is
+/// given in the same call.
 #[utoipa::path(post, path = "/v1/consents", tag = "consent", security(("key" = [])),
     request_body = DecisionsRequest, responses((status = 201, body = DecisionsOut)))]
 async fn decide(
