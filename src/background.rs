@@ -19,7 +19,9 @@ use crate::db::group::GroupError;
 use crate::jobs::{Failure, Handlers, Job, Worker};
 use crate::keyring::{self, Node, RotationError, TEND_JOB};
 use crate::ledger::LedgerError;
-use crate::relevance::RelevanceError;
+use crate::readings::openings;
+use crate::relevance::members::{RETRAIN_JOB, Retraining};
+use crate::relevance::{self, RelevanceError};
 use crate::rights::{self, RightsError};
 use crate::signals::{self, SignalError};
 use crate::web::idempotency;
@@ -44,6 +46,9 @@ pub enum SweepError {
     /// It is not certain that what was erased is gone.
     #[error("erasures could not be replayed")]
     Erasures(#[from] RightsError),
+    /// Models could not be ordered to be trained again.
+    #[error("models could not be ordered to be trained again")]
+    Models(#[from] RelevanceError),
     /// The recorder did not take the expiry.
     #[error("an expiry could not be recorded")]
     Recorder(#[from] GroupError),
@@ -60,6 +65,7 @@ pub fn worker(app: &App) -> Worker {
 /// Every kind of job and what runs it.
 fn handlers(app: &App) -> Handlers {
     let (lists, audits, keys) = (app.clone(), app.clone(), app.clone());
+    let models = app.clone();
     Handlers::default()
         .with(TEND_JOB, move |_| {
             let app = keys.clone();
@@ -68,6 +74,10 @@ fn handlers(app: &App) -> Handlers {
         .with(BUILD_JOB, move |job| {
             let app = lists.clone();
             async move { build_list(&app, &job).await }
+        })
+        .with(RETRAIN_JOB, move |job| {
+            let app = models.clone();
+            async move { retrain(&app, &job).await }
         })
         .with(RUN_JOB, move |job| {
             let app = audits.clone();
@@ -116,6 +126,33 @@ async fn tend_keys(app: &App) -> Result<(), Failure> {
             Err(Failure::Final(code))
         }
     }
+}
+
+/// Trains a model again, without those who left it.
+async fn retrain(app: &App, job: &Job) -> Result<(), Failure> {
+    let order: Retraining =
+        serde_json::from_value(job.payload.clone()).map_err(|_| Failure::Final("job.payload"))?;
+    let failed = |error: RelevanceError| {
+        tracing::error!(error = &error as &dyn std::error::Error, "a model was not trained again");
+        // Until there is more to learn from, the stale model is not used.
+        if error.is_too_little() {
+            Failure::Final("model.too_little")
+        } else {
+            Failure::Retry("model.untrained")
+        }
+    };
+    let now = app.now();
+    let mut tx = app.db.read().await?;
+    let set = relevance::gather(&mut tx, &app.keys, order.into(), now, &|_, _| {}).await;
+    drop(tx);
+    let set = set.map_err(failed)?;
+    let learned = tokio::task::spawn_blocking(move || relevance::learn(set, now)).await;
+    let learned = learned.map_err(|_| Failure::Retry("model.interrupted"))?.map_err(failed)?;
+    let (signer, mut rng) = (app.keys.log_signer(), app.rng());
+    let mut tx = app.db.begin().await?;
+    relevance::keep(&mut tx, &signer, learned, app.now(), &mut rng).await.map_err(failed)?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// Builds the list that a request asked for.
@@ -198,7 +235,9 @@ pub async fn sweep(app: &App) -> Result<(), SweepError> {
     signals::forget_old(&mut tx, app.now()).await?;
     let overdue = recalls::sweep(&mut tx, app.now()).await?;
     let requests = rights::requests::sweep(&mut tx, app.now()).await?;
-    runs::order_nightly(&mut tx, &mut app.rng(), app.now()).await?;
+    relevance::members::order_retraining(&mut tx, &mut app.rng(), app.now()).await?;
+    openings::forget_old(&mut tx, app.now()).await?;
+    let night = runs::order_nightly(&mut tx, &mut app.rng(), app.now()).await?;
     keyring::order(&mut tx, &mut app.rng(), app.now()).await?;
     tx.commit().await?;
     if overdue > 0 {
@@ -213,6 +252,9 @@ pub async fn sweep(app: &App) -> Result<(), SweepError> {
     if let Err(error) = &kept {
         let error = error as &dyn std::error::Error;
         tracing::error!(error, "the ledger's head cannot be kept outside the database");
+    }
+    if night.is_some() {
+        relevance::forget_order(&app.db).await?;
     }
     replayed?;
     expired.map(drop)

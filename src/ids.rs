@@ -130,6 +130,10 @@ id!(/// A trained model.
     ModelId, "mdl");
 id!(/// An exposure of an account to a message.
     ExposureId, "exp");
+id!(/// A request to open a person's record.
+    OpeningId, "opn");
+id!(/// A breach that became known.
+    IncidentId, "inc");
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,8 @@ pub mod witness;
 pub mod access;
 pub mod ledger;
 pub mod accounts;
+pub mod readings;
+pub mod assessments;
 pub mod consent;
 pub mod identity;
 pub mod privacy_centre;
@@ -41,6 +43,8 @@ pub fn statements() -> Vec<db::Statement> {
         access::STATEMENTS,
         ledger::STATEMENTS,
         accounts::STATEMENTS,
+        readings::STATEMENTS,
+        assessments::STATEMENTS,
         consent::STATEMENTS,
         identity::STATEMENTS,
         privacy_centre::STATEMENTS,
@@ -51,6 +55,7 @@ pub fn statements() -> Vec<db::Statement> {
         &rights::statements(),
         keyring::STATEMENTS,
         &audit::invariants::statements(),
+        audit::records::STATEMENTS,
         web::idempotency::STATEMENTS,
         cli::import_statements(),
         cli::STATEMENTS,

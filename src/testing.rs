@@ -14,6 +14,7 @@ use volens_privacy::purpose::PurposeKind;
 use volens_privacy::{AgeBand, Timestamp};
 
 use crate::accounts::{Details, Registration};
+use crate::assessments;
 use crate::clock::{Clock, ManualClock};
 use crate::consent::{
     self, AppPhones, Command, Decided, DecisionRequest, DecisionsRequest, Effects, Intake,
@@ -147,8 +148,33 @@ impl World {
         }
     }
 
-    /// Sends a report through intake and recorder.
+    /// Attaches the impact assessments that are missing, as an officer does before going live.
+    pub async fn assess(&self) {
+        let mut tx = self.db.begin().await.expect("a transaction");
+        for purpose in assessments::missing(&mut tx).await.expect("they are known") {
+            let document = ("tests/1", [7; 32]);
+            assessments::attach(&mut tx, &self.keys, purpose, document, self.clock.now())
+                .await
+                .expect("an assessment is attached");
+        }
+        tx.commit().await.expect("a commit");
+    }
+
+    /// Sends a report through intake and recorder; linking is live.
     pub async fn decide(
+        &self,
+        name: &str,
+        request: DecisionsRequest,
+    ) -> Result<Vec<Decided>, Refused> {
+        let linking = PurposeKind::CrossAppLinking.as_str();
+        if request.decisions.iter().any(|decision| decision.purpose == linking) {
+            self.assess().await;
+        }
+        self.report(name, request).await
+    }
+
+    /// Sends a report through intake and recorder, as things are.
+    pub async fn report(
         &self,
         name: &str,
         request: DecisionsRequest,

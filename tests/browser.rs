@@ -38,15 +38,21 @@ impl Site {
         format!("http://{}{path}", self.server.address)
     }
 
-    /// A one-time sign-in link for a new user.
+    /// A one-time sign-in link for a user, who is made if there is none of this address.
     async fn sign_in_link(&self, email: &str, caller: Caller) -> String {
         let (app, mut rng, now) = (&self.test.app, self.test.app.rng(), self.test.app.now());
         let stretch = (&app.stretch, &app.settings.stretch);
         let new = directory::prepare_user(stretch, &mut rng, email, None, caller).await;
         let mut tx = app.db.begin().await.expect("a transaction");
-        let user = directory::create_user(&mut tx, &mut rng, new.expect("a valid user"), now).await;
+        let known = directory::user_by_email(&mut tx, email).await.expect("it answers");
+        let id = match known {
+            Some(id) => id,
+            None => {
+                let new = new.expect("a valid user");
+                directory::create_user(&mut tx, &mut rng, new, now).await.expect("a user").id
+            }
+        };
         let times = (now, now.plus(std::time::Duration::from_mins(15)));
-        let id = user.expect("a user is made").id;
         let link = sessions::link(&mut tx, &app.keys, &mut rng, id, times).await.expect("a link");
         tx.commit().await.expect("it is kept");
         self.url(&format!("/sign-in?link={}", link.expose()))

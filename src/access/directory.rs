@@ -170,6 +170,12 @@ pub async fn users(tx: &mut Tx, after: &[u8], rows: i64) -> Result<Vec<User>, Ac
     Ok(rows.iter().map(read_user).collect::<db::Result<_>>()?)
 }
 
+/// How many users of a role are not disabled.
+pub async fn count(tx: &mut Tx, role: Role) -> Result<u64, AccessError> {
+    let row = tx.fetch_one(store::COUNT_USERS, values![role.as_str()]).await?;
+    Ok(row.get("n")?)
+}
+
 /// Disables a user and ends its sessions.
 pub async fn disable_user(tx: &mut Tx, id: UserId, now: Timestamp) -> Result<(), AccessError> {
     if tx.execute(store::DISABLE_USER, values![id, now]).await? != 1 {

@@ -24,7 +24,7 @@ use super::{AudienceError, Result};
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::ledger;
-use crate::relevance::{self, Columns, Table};
+use crate::relevance::{self, Columns, RelevanceError, Table};
 
 /// Accounts scored, and rows written, at a time.
 const BATCH: usize = 512;
@@ -107,6 +107,7 @@ impl AudienceError {
             self,
             Self::TooSmall(_)
                 | Self::NoModel
+                | Self::StaleModel
                 | Self::Topic { .. }
                 | Self::Underage
                 | Self::Invalid { .. }
@@ -148,9 +149,12 @@ async fn build_begun(
     let mut tx = workshop.db.read().await.map_err(|error| early(error.into()))?;
     let campaign = campaigns::find(&mut tx, list.business, list.campaign).await.map_err(early)?;
     let filter = Filter::check(&list.filter).map_err(early)?;
-    let active = relevance::active(&mut tx, list.business, campaign.goal)
-        .await
-        .map_err(|error| early(error.into()))?;
+    let now = workshop.clock.now();
+    let active = relevance::active(&mut tx, list.business, campaign.goal, now).await;
+    let active = active.map_err(|error| match error {
+        RelevanceError::Stale => early(AudienceError::StaleModel),
+        error => early(error.into()),
+    })?;
     let active = active.ok_or((AudienceError::NoModel, None))?;
     let judge = Arc::new(Judge::new(active, &campaign).map_err(early)?);
     let stops = store::stops(&mut tx, list.business).await.map_err(|error| early(error.into()))?;

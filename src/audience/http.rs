@@ -24,7 +24,8 @@ use super::summary::{DryRun, ListSummary};
 use crate::app::App;
 use crate::db::Tx;
 use crate::ids::{CampaignId, ListId};
-use crate::web::callers::Business;
+use crate::readings::{self, Subject};
+use crate::web::callers::{Business, Known};
 use crate::web::extract::{Path, Query};
 use crate::web::idempotency::Repeat;
 use crate::web::json::Json;
@@ -63,7 +64,9 @@ impl From<AudienceError> for Problem {
                 Self::refused(code, said).field("/delivery_app", code, "an app that takes part")
             }
             AudienceError::NoCampaign | AudienceError::NoList => Self::not_found(),
-            AudienceError::NotSealed(_) | AudienceError::NoModel => Self::conflict(code, said),
+            AudienceError::NotSealed(_) | AudienceError::NoModel | AudienceError::StaleModel => {
+                Self::conflict(code, said)
+            }
             AudienceError::Expired => Self::new(StatusCode::GONE, code, said),
             AudienceError::Overtaken => Self::unavailable(code, said),
             AudienceError::Db(error) => error.into(),
@@ -203,12 +206,13 @@ async fn show_list(
 /// The recipients, best first.
 ///
 /// Each is verified once more before it leaves; `dropped` counts those on the page that are not
-/// permitted any more.
+/// permitted any more. That they were read is recorded in the ledger as `officer.access`.
 #[utoipa::path(get, path = "/v1/lists/{id}/recipients", tag = "audience",
     security(("key" = []), ("session" = [])), params(("id" = String, Path), PageQuery),
     responses((status = 200, body = RecipientsOut)))]
 async fn recipients(
     Business { id: business }: Business,
+    Known(caller): Known,
     State(app): State<App>,
     Path(id): Path<ListId>,
     Query(page): Query<PageQuery>,
@@ -221,6 +225,8 @@ async fn recipients(
     note_served(&app.db, (business, id), down_to, app.now()).await?;
     let (mut tx, shelf) = open(&app, business, id).await?;
     let page = shelf.page(&mut tx, &app.keys, after, asked.limit, app.now()).await?;
+    drop(tx);
+    readings::http::note(&app, &caller, Subject::Rows(id), page.rows.len() as u64).await?;
     Ok(Json(RecipientsOut {
         has_more: page.next.is_some(),
         next_cursor: page.next.map(|rank| URL_SAFE_NO_PAD.encode(rank.to_be_bytes())),

@@ -92,6 +92,9 @@ pub enum AudienceError {
     /// No model has been trained yet.
     #[error("no model has been trained yet")]
     NoModel,
+    /// The model there is learned from people who took that back; it is being trained again.
+    #[error("the model learned from people who took that back; it has to be trained again")]
+    StaleModel,
     /// Another run of the same job is ahead.
     #[error("another run builds this list")]
     Overtaken,
@@ -159,6 +162,7 @@ impl AudienceError {
             Self::Expired => "list.expired",
             Self::TooSmall(_) => "audience.too_small",
             Self::NoModel => "model.absent",
+            Self::StaleModel => "model.stale",
             Self::Overtaken => "list.overtaken",
             _ => "internal",
         }

@@ -15,7 +15,8 @@ use crate::app::App;
 use crate::audience::replay::{Replay, replay};
 use crate::audience::request;
 use crate::ids::{JobId, ListId, hex};
-use crate::web::callers::Officer;
+use crate::readings::Reader;
+use crate::web::callers::{Known, Officer};
 use crate::web::extract::Path;
 use crate::web::idempotency::Repeat;
 use crate::web::json::Json;
@@ -42,23 +43,30 @@ impl From<AuditError> for Problem {
             AuditError::Consent(error) => error.into(),
             AuditError::Ledger(error) => error.into(),
             AuditError::Audience(error) => error.into(),
+            AuditError::Opening(error) => error.into(),
+            AuditError::Access(error) => error.into(),
+            AuditError::Relevance(_) => Self::internal(&error),
         }
     }
 }
 
 /// The history of one account.
 ///
-/// The reading itself is recorded in the ledger as `officer.access`.
+/// A second officer must have approved a request for it (`POST
+/// /v1/audit/accounts/{subject}/openings`). The reading itself is recorded in the ledger as
+/// `officer.access`.
 #[utoipa::path(get, path = "/v1/audit/accounts/{subject}/timeline", tag = "audit",
     security(("key" = []), ("session" = [])), params(("subject" = String, Path)),
     responses((status = 200, body = Timeline)))]
 async fn show_timeline(
     Officer: Officer,
+    Known(caller): Known,
     State(app): State<App>,
     Path(subject): Path<SubjectId>,
 ) -> ApiResult<Json<Timeline>> {
-    let mut tx = app.db.begin().await?;
-    let found = timeline(&mut tx, &app.keys, subject, app.now()).await?;
+    let (mut rng, mut tx) = (app.rng(), app.db.begin().await?);
+    let who = (Reader::from(&caller), subject);
+    let found = timeline(&mut tx, &app.keys, &mut rng, who, app.now()).await?;
     tx.commit().await?;
     Ok(Json(found))
 }

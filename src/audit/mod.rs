@@ -1,23 +1,29 @@
 //! What a privacy officer reads: the history of one account, and lists replayed.
 //!
-//! Whoever reads about a person leaves a mark that cannot be removed: an `officer.access` entry in
-//! the ledger, written in the transaction that reads.
+//! Nobody opens a record alone, and whoever reads leaves a mark that cannot be removed: an
+//! `officer.access` entry in the ledger, written in the transaction that reads (see
+//! [`crate::readings`]).
 
 pub mod http;
 pub mod invariants;
+pub mod records;
 #[cfg(test)]
 mod tests;
 
+use rand::Rng;
 use serde::Serialize;
 use volens_privacy::consent::Decision;
-use volens_privacy::ledger::{Leaf, LeafKind};
 use volens_privacy::purpose::PurposeKind;
 use volens_privacy::{AgeBand, AppId, KeyRing, SubjectId, Timestamp};
 
+use crate::access::AccessError;
 use crate::audience::{self, AudienceError, Membership};
 use crate::db::{self, Tx};
 use crate::ledger::LedgerError;
-use crate::{accounts, consent, ledger};
+use crate::readings::openings::{self, OpeningError};
+use crate::readings::{self, Reader, Subject};
+use crate::relevance::RelevanceError;
+use crate::{accounts, consent};
 
 /// Why a reading did not take place.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +46,15 @@ pub enum AuditError {
     /// The lists could not be read.
     #[error(transparent)]
     Audience(#[from] AudienceError),
+    /// The models could not be read.
+    #[error(transparent)]
+    Relevance(#[from] RelevanceError),
+    /// Callers could not be read.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// No second officer has approved, or nobody was asked.
+    #[error(transparent)]
+    Opening(#[from] OpeningError),
 }
 
 /// Everything on record about one account's consents and their use.
@@ -92,19 +107,22 @@ pub struct DecisionMade {
     pub ends_at: Option<Timestamp>,
 }
 
-/// Reads the history of an account and records that it was read.
+/// Reads the history of an account, if a second officer approved that this one does, and records
+/// that it was read.
 ///
 /// # Errors
-/// [`AuditError::NoAccount`]; [`AuditError::Unverifiable`] when a record does not open or does not
-/// match its entry, or the account's key is destroyed.
+/// [`AuditError::NoAccount`]; [`OpeningError::Closed`]; [`AuditError::Unverifiable`] when a record
+/// does not open or does not match its entry, or the account's key is destroyed.
 pub async fn timeline(
     tx: &mut Tx,
     keys: &KeyRing,
-    subject: SubjectId,
+    rng: &mut (dyn Rng + Send),
+    (reader, subject): (Reader, SubjectId),
     now: Timestamp,
 ) -> Result<Timeline, AuditError> {
     let account =
         accounts::find(tx, &[subject]).await?.remove(&subject).ok_or(AuditError::NoAccount)?;
+    let opening = openings::demand(tx, subject, reader.credential, now).await?;
     let entries = consent::history_of(tx, keys, subject).await?.ok_or(AuditError::Unverifiable)?;
     let decisions = entries.iter().map(|entry| {
         let record = &entry.record;
@@ -125,8 +143,8 @@ pub async fn timeline(
     });
     let decisions = decisions.collect();
     let lists = audience::memberships(tx, subject).await?;
-    let leaf = access_leaf(keys, subject, now);
-    let appended = ledger::append(tx, &keys.log_signer(), &[leaf], now).await?;
+    let record = (Subject::Record(subject, opening), 1);
+    let access_entry = readings::note(tx, keys, rng, reader, record, now).await?;
     Ok(Timeline {
         subject,
         app: account.app,
@@ -134,15 +152,6 @@ pub async fn timeline(
         frozen_at: account.frozen_at,
         decisions,
         lists,
-        access_entry: appended.first,
+        access_entry,
     })
-}
-
-/// That a timeline was read; of whom, only the holder of the key ring can tell.
-fn access_leaf(keys: &KeyRing, subject: SubjectId, now: Timestamp) -> Leaf {
-    let mut of = subject.as_bytes().to_vec();
-    of.extend_from_slice(&now.minute().micros().to_be_bytes());
-    Leaf::new(LeafKind::OfficerAccess, now)
-        .with_commitment(keys.caller_hash("audit/access", &of))
-        .with_detail(serde_json::json!({ "what": "timeline" }))
 }

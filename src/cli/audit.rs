@@ -1,5 +1,7 @@
 //! `volens audit`.
 
+mod records;
+
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -46,6 +48,14 @@ enum Action {
         #[arg(long, value_name = "VKEY")]
         key: Option<String>,
     },
+    /// Print the register of processing activities (GDPR Art. 30)
+    Register,
+    /// Impact assessments (GDPR Art. 35): a template, and attaching a finished one
+    #[command(subcommand)]
+    Dpia(records::Dpia),
+    /// What somebody holds who took the database between two moments, and the clock of 72 hours
+    /// (GDPR Art. 33)
+    Breach(records::BreachArgs),
     /// Look for what is left of an erased account: in every table, and in every byte of an SQLite
     /// file. The reference is read from standard input.
     Erasure {
@@ -64,6 +74,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         Action::List { id } => list(id, context).await,
         Action::Invariants => invariants(context).await,
         Action::Export { file, format, key } => export(file, format, key, context).await,
+        Action::Register => records::register(context).await,
+        Action::Dpia(action) => records::dpia(action, context).await,
+        Action::Breach(args) => records::breach(args, context).await,
         Action::Erasure { app, subject } => erasure(&app, subject, context).await,
     }
 }

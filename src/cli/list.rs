@@ -93,6 +93,7 @@ fn with_exit(error: anyhow::Error) -> anyhow::Error {
             | AudienceError::Underage
             | AudienceError::CampaignOver
             | AudienceError::NoModel
+            | AudienceError::StaleModel
             | AudienceError::Expired,
         ) => Exit::Refused,
         Some(AudienceError::Invalid { .. }) => Exit::Usage,

@@ -12,7 +12,7 @@ use volens_privacy::consent::{CommittedRecord, Decision, NoticeRef, PhoneEvidenc
 use volens_privacy::identity::{AccountTag, AppId, SubjectId};
 use volens_privacy::keys::{DataKey, KeyRing};
 use volens_privacy::ledger::{Leaf, LogSigner};
-use volens_privacy::{AgeBand, ConsentRecord, Timestamp};
+use volens_privacy::{AgeBand, ConsentRecord, PurposeKind, Timestamp};
 
 use super::grants::{About, Grants, ended};
 use super::objections::Objections;
@@ -23,6 +23,7 @@ use super::written::Written;
 use super::{Grant, seal_record};
 use crate::accounts::suppression::MARKETING;
 use crate::accounts::{self, AccountError, Opened};
+use crate::assessments;
 use crate::db::{self, Tx};
 use crate::ids::GrantId;
 use crate::ledger::{self, LedgerError};
@@ -59,6 +60,19 @@ pub(super) async fn record(
     batch.write(tx, keys, signer, rng).await?.replies(outcomes)
 }
 
+/// What the database is asked only when somebody gives a consent that needs an assessment.
+async fn unassessed(tx: &mut Tx, commands: &[Command]) -> db::Result<BTreeSet<PurposeKind>> {
+    let gives = |command: &Command| match command {
+        Command::Decide(decide) => decide.items.iter().any(|item| {
+            item.decision == Decision::Given && assessments::NEEDED.contains(&item.purpose)
+        }),
+        Command::Withdraw(_) | Command::Object(_) | Command::Outgrow(_) | Command::Expire(_) => {
+            false
+        }
+    };
+    if commands.iter().any(gives) { assessments::missing(tx).await } else { Ok(BTreeSet::new()) }
+}
+
 /// Everything that the commands touch.
 pub(super) struct Batch {
     pub(super) now: Timestamp,
@@ -67,6 +81,8 @@ pub(super) struct Batch {
     frozen: BTreeSet<SubjectId>,
     pub(super) objections: Objections,
     pub(super) data_keys: BTreeMap<SubjectId, DataKey>,
+    /// Purposes that nobody can consent to, for want of an impact assessment.
+    unassessed: BTreeSet<PurposeKind>,
     pub(super) grants: Grants,
     /// Decisions that become ledger entries, in their order.
     pending: Vec<CommittedRecord>,
@@ -104,8 +120,20 @@ impl Batch {
         }
         let ids: Vec<SubjectId> = ids.into_iter().collect();
         let grants = Grants::new(store::grants(tx, &ids).await?);
+        let unassessed = unassessed(tx, commands).await?;
         let (pending, tokens) = (Vec::new(), BTreeMap::new());
-        Ok(Self { now, subjects, ages, frozen, objections, data_keys, grants, pending, tokens })
+        Ok(Self {
+            now,
+            subjects,
+            ages,
+            frozen,
+            objections,
+            data_keys,
+            unassessed,
+            grants,
+            pending,
+            tokens,
+        })
     }
 
     async fn decide(
@@ -195,6 +223,9 @@ impl Batch {
         }
         if MARKETING.contains(&item.purpose) && !self.outlives_objection(decide) {
             return Err(Refused::Objected);
+        }
+        if self.unassessed.contains(&item.purpose) {
+            return Err(Refused::Unassessed);
         }
         let ended = self.grants.last_end(subject, &(item.purpose, item.peer.clone()));
         if ended.is_some_and(|ended| ended > decide.decided_at.min(self.now)) {

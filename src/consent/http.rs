@@ -68,6 +68,10 @@ impl From<Refused> for Problem {
                 refused.code(),
                 "the account is of somebody too young to consent to this",
             ),
+            Refused::Unassessed => Self::refused(
+                refused.code(),
+                "nobody can consent to this before its impact assessment is attached",
+            ),
             Refused::Superseded => {
                 Self::conflict(refused.code(), "a later withdrawal or refusal is on record")
             }

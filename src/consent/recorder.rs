@@ -105,6 +105,9 @@ pub enum Refused {
     /// The account is known to be of somebody too young to consent to this.
     #[error("the account is of somebody too young to consent to this")]
     Underage,
+    /// No impact assessment is attached for this purpose (GDPR Art. 35).
+    #[error("nobody can consent to this before its impact assessment is attached")]
+    Unassessed,
     /// The person took this consent back after the decision that is reported now.
     #[error("a later withdrawal or refusal is on record")]
     Superseded,
@@ -122,6 +125,7 @@ impl Refused {
         match self {
             Self::AccountUnknown => "account.unknown",
             Self::Underage => "account.underage",
+            Self::Unassessed => "purpose.unassessed",
             Self::Superseded => "consent.superseded",
             Self::Objected => "consent.objected",
             Self::Restricted => "account.restricted",

@@ -42,6 +42,9 @@ const MIGRATIONS: &[Texts] = migrations![
     20 "0020_recalls",
     21 "0021_subject_requests",
     22 "0022_witnesses",
+    23 "0023_readings",
+    24 "0024_records",
+    25 "0025_model_members",
 ];
 
 /// The newest migration this program knows.

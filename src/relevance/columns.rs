@@ -72,6 +72,24 @@ pub async fn forget_removed(tx: &mut Tx) -> Result<u64> {
     store::forget_removed(tx, latest).await
 }
 
+/// Forgets in which order profiles changed: all get the same number, in short transactions. Whose
+/// profiles change in the same hours of the day, in two apps, may be one person; a copy of the database
+/// tells that for the hours since the last night only. Every table reads all profiles again at its next
+/// refresh.
+pub async fn forget_order(db: &Db) -> Result<()> {
+    let mut tx = db.begin().await?;
+    let latest = db::changes::next(&mut tx).await?;
+    tx.commit().await?;
+    loop {
+        let mut tx = db.begin().await?;
+        let leveled = store::level(&mut tx, latest).await?;
+        tx.commit().await?;
+        if leveled == 0 {
+            return Ok(());
+        }
+    }
+}
+
 /// What is known about these accounts now; those that are gone are left out. This is the slow path:
 /// what it says is what the table must say.
 pub async fn known(

@@ -14,7 +14,10 @@ use crate::db::Tx;
 use crate::ids::{CampaignId, ExposureId, ListId};
 
 /// What a message is meant to bring about; what a model predicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Goal {
     /// The recipient opens what the message points to.
     Click,

@@ -15,6 +15,7 @@
 pub mod columns;
 mod exposures;
 pub mod features;
+pub mod members;
 mod registry;
 mod standing;
 mod store;
@@ -23,7 +24,7 @@ mod table;
 mod tests;
 pub mod training;
 
-pub use columns::{Columns, forget_removed, known};
+pub use columns::{Columns, forget_order, forget_removed, known};
 pub use exposures::{
     Exposure, Goal, Noted, Occasion, Outcome, OutcomeKind, forget_list, opened_features,
     record_exposures, record_met, record_outcomes,
@@ -72,6 +73,10 @@ pub enum RelevanceError {
     /// No such version of the model.
     #[error("there is no such version of the model")]
     NoVersion,
+    /// The model learned from somebody who took that back more than a day ago, or nobody knows any
+    /// more from whom it learned: it is not used until it is trained again.
+    #[error("the model learned from people who took that back more than a day ago")]
+    Stale,
 }
 
 /// Result of this slice.

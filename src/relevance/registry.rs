@@ -7,7 +7,7 @@ use volens_models::artifact::Artifact;
 use volens_privacy::{BusinessId, Timestamp};
 
 use super::exposures::Goal;
-use super::{RelevanceError, Result, store};
+use super::{RelevanceError, Result, members, store};
 use crate::db::Tx;
 use crate::ids::ModelId;
 
@@ -59,20 +59,33 @@ pub async fn versions(
 }
 
 /// The model in use for a business and a goal: its own, or the one learned from all businesses.
-pub async fn active(tx: &mut Tx, business: BusinessId, goal: Goal) -> Result<Option<Active>> {
-    let own = store::active(tx, Some(business), goal).await?;
-    let found = match own {
-        Some(own) => Some(own),
-        None => store::active(tx, None, goal).await?,
-    };
-    let Some((id, version, artifact)) = found else { return Ok(None) };
-    Ok(Some(Active { id, version, artifact: Arc::new(Artifact::from_bytes(&artifact)?) }))
+///
+/// # Errors
+/// [`RelevanceError::Stale`] when there is one, and it may not be used now; see [`members`].
+pub async fn active(
+    tx: &mut Tx,
+    business: BusinessId,
+    goal: Goal,
+    now: Timestamp,
+) -> Result<Option<Active>> {
+    let mut stale = false;
+    for owner in [Some(business), None] {
+        let Some((id, version, artifact)) = store::active(tx, owner, goal).await? else { continue };
+        if members::is_stale(tx, id, now).await? {
+            stale = true;
+            continue;
+        }
+        let artifact = Arc::new(Artifact::from_bytes(&artifact)?);
+        return Ok(Some(Active { id, version, artifact }));
+    }
+    if stale { Err(RelevanceError::Stale) } else { Ok(None) }
 }
 
 /// Puts a version in use.
 ///
 /// # Errors
-/// [`RelevanceError::NoVersion`] when there is no such version; nothing changes then.
+/// [`RelevanceError::NoVersion`] when there is no such version, [`RelevanceError::Stale`] when it may
+/// not be used; nothing changes then.
 pub async fn activate(
     tx: &mut Tx,
     business: Option<BusinessId>,
@@ -81,8 +94,9 @@ pub async fn activate(
     now: Timestamp,
 ) -> Result<()> {
     let all = store::versions(tx, business, goal).await?;
-    if !all.iter().any(|held| held.version == version) {
-        return Err(RelevanceError::NoVersion);
+    let wanted = all.iter().find(|held| held.version == version);
+    if members::is_stale(tx, wanted.ok_or(RelevanceError::NoVersion)?.id, now).await? {
+        return Err(RelevanceError::Stale);
     }
     store::activate(tx, business, goal, version, now).await
 }
@@ -90,7 +104,8 @@ pub async fn activate(
 /// Puts the version before the one in use back in use; answers which that is.
 ///
 /// # Errors
-/// [`RelevanceError::NoVersion`] when there is none before it.
+/// [`RelevanceError::NoVersion`] when there is none before it, [`RelevanceError::Stale`] when it may
+/// not be used.
 pub async fn roll_back(
     tx: &mut Tx,
     business: Option<BusinessId>,
@@ -100,6 +115,9 @@ pub async fn roll_back(
     let all = store::versions(tx, business, goal).await?;
     let used = all.iter().position(|version| version.active).ok_or(RelevanceError::NoVersion)?;
     let before = used.checked_sub(1).ok_or(RelevanceError::NoVersion)?;
+    if members::is_stale(tx, all[before].id, now).await? {
+        return Err(RelevanceError::Stale);
+    }
     store::activate(tx, business, goal, all[before].version, now).await?;
     Ok(all[before].version)
 }

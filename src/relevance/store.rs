@@ -6,6 +6,7 @@ use volens_models::features::Features;
 use volens_privacy::{BusinessId, PurposeKind, SubjectId, Timestamp};
 
 use super::exposures::{Goal, OutcomeKind};
+use super::members::{Retraining, Standing};
 use super::registry::Version;
 use super::{RelevanceError, Result};
 use crate::db::{Row, Tx, Value, statements, values};
@@ -41,6 +42,22 @@ statements! {
         where business = $1 and goal = $2 and activated_at is not null";
     ACTIVATE = "update models set activated_at = $4
         where business = $1 and goal = $2 and version = $3";
+    CHANGED_BEFORE = "select subject from profiles where changed < $1 limit 5000";
+    LEVEL = "update profiles set changed = $1 where subject in ({list})";
+    MEMBERS = "select subject, id, purpose from grants
+        where state = 'given' and purpose in ('relevance', 'model_training') and subject in ({list})";
+    ADD_MEMBERS = "insert into model_members (subject, model, relevance_grant, training_grant)
+        values {rows}";
+    COUNT_PEOPLE = "update models set people = $2, departed = $3, departed_since = $4 where id = $1";
+    FORGET_MEMBERS = "delete from model_members where model in (
+        select id from models where business = $1 and goal = $2 and version < $3)";
+    STANDING = "select people, departed, departed_since,
+            (select count(*) from model_members m where m.model = models.id) as members
+        from models where id = $1";
+    DUE = "select business, goal, id from models
+        where activated_at is not null and departed_since <= $1
+          and (retrain_at is null or retrain_at <= $2) order by business, goal limit 100";
+    ORDERED = "update models set retrain_at = $2 where id = $1";
     ACTIVE = "select id, version, artifact from models
         where business = $1 and goal = $2 and activated_at is not null";
 }
@@ -282,4 +299,98 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Features> {
 
 pub(super) async fn forget_list(tx: &mut Tx, list: ListId) -> Result<u64> {
     Ok(tx.execute(FORGET_LIST, values![list]).await?)
+}
+
+/// The live grants that members of a model rest on.
+pub(super) async fn member_grants(
+    tx: &mut Tx,
+    subjects: &[SubjectId],
+) -> Result<Vec<(SubjectId, [u8; 16], PurposeKind)>> {
+    let rows = tx.fetch_list(MEMBERS, values![], list(subjects)).await?;
+    let grant = |row: &Row| {
+        let purpose: String = row.get("purpose")?;
+        let purpose = purpose.parse().map_err(|_| RelevanceError::Unreadable("purpose"))?;
+        Ok((row.get("subject")?, row.get("id")?, purpose))
+    };
+    rows.iter().map(grant).collect()
+}
+
+pub(super) async fn add_members(
+    tx: &mut Tx,
+    model: ModelId,
+    rows: Vec<(SubjectId, [u8; 16], [u8; 16])>,
+) -> Result<u64> {
+    let rows = rows
+        .into_iter()
+        .map(|(subject, relevance, training)| values![subject, model, relevance, training]);
+    Ok(tx.execute_rows(ADD_MEMBERS, rows.collect()).await?)
+}
+
+pub(super) async fn count_people(
+    tx: &mut Tx,
+    model: ModelId,
+    people: u64,
+    (departed, since): (u64, Option<Timestamp>),
+) -> Result<()> {
+    let row = vec![model.into(), Value::count(people)?, Value::count(departed)?, since.into()];
+    tx.execute(COUNT_PEOPLE, row).await?;
+    Ok(())
+}
+
+/// Forgets who was behind versions before `oldest`; they cannot be used any more.
+pub(super) async fn forget_members(
+    tx: &mut Tx,
+    (business, goal): (Option<BusinessId>, Goal),
+    oldest: u32,
+) -> Result<()> {
+    tx.execute(FORGET_MEMBERS, values![owner(business), goal.as_str(), oldest]).await?;
+    Ok(())
+}
+
+pub(super) async fn standing(tx: &mut Tx, model: ModelId) -> Result<Option<Standing>> {
+    let Some(row) = tx.fetch_optional(STANDING, values![model]).await? else { return Ok(None) };
+    let people: Option<i64> = row.get("people")?;
+    Ok(Some(Standing {
+        people: people.map(i64::unsigned_abs),
+        members: row.get("members")?,
+        departed: row.get("departed")?,
+        departed_since: row.get("departed_since")?,
+    }))
+}
+
+/// Models in use that somebody left before `left`, and that nobody ordered to be trained after
+/// `ordered`.
+pub(super) async fn due(
+    tx: &mut Tx,
+    left: Timestamp,
+    ordered: Timestamp,
+) -> Result<Vec<(ModelId, Retraining)>> {
+    let due = |row: &Row| {
+        let business: Vec<u8> = row.get("business")?;
+        let business = match business.as_slice() {
+            [] => None,
+            bytes => Some(BusinessId::from_bytes(
+                bytes.try_into().map_err(|_| RelevanceError::Unreadable("business"))?,
+            )),
+        };
+        let goal: String = row.get("goal")?;
+        let goal = Goal::parse(&goal).ok_or(RelevanceError::Unreadable("goal"))?;
+        Ok((row.get("id")?, Retraining { business, goal }))
+    };
+    tx.fetch(DUE, values![left, ordered]).await?.iter().map(due).collect()
+}
+
+pub(super) async fn ordered(tx: &mut Tx, model: ModelId, now: Timestamp) -> Result<()> {
+    tx.execute(ORDERED, values![model, now]).await?;
+    Ok(())
+}
+
+/// Gives some of the profiles that changed before `latest` that number; answers how many.
+pub(super) async fn level(tx: &mut Tx, latest: i64) -> Result<usize> {
+    let rows = tx.fetch(CHANGED_BEFORE, values![latest]).await?;
+    let subjects = rows.iter().map(|row| row.get("subject")).collect::<Result<Vec<_>, _>>()?;
+    if !subjects.is_empty() {
+        tx.execute_list(LEVEL, values![latest], list(&subjects)).await?;
+    }
+    Ok(subjects.len())
 }

@@ -24,7 +24,10 @@ const COUNTS: Statement = same(
     "COUNTS",
     "select (select count(*) from exposures) as exposures, (select count(*) from outcomes) as outcomes",
 );
+const NUMBERS: Statement = same("NUMBERS", "select count(distinct changed) as n from profiles");
 const ERASE: Statement = same("ERASE", "delete from accounts where subject = $1");
+
+static SEED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(6);
 
 const MAKER: BusinessId = BusinessId::from_bytes([7; 16]);
 
@@ -37,6 +40,7 @@ enum Step {
     View(u8, u8, u32),
     Erase(u8),
     Refresh,
+    Night,
 }
 
 const PURPOSES: [PurposeKind; 3] =
@@ -51,6 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (who.clone(), 0..3_u8, any::<u32>()).prop_map(|(who, topic, id)| Step::View(who, topic, id)),
         1 => who.prop_map(Step::Erase),
         2 => Just(Step::Refresh),
+        1 => Just(Step::Night),
     ]
 }
 
@@ -90,8 +95,32 @@ async fn take(
                 tx.commit().await.expect("commits");
             }
         }
+        Step::Night => forget_order(&world.db).await.expect("the order is forgotten"),
         Step::Refresh => drop(columns.refresh(&world.db, &world.keys).await.expect("refreshes")),
     }
+}
+
+#[tokio::test]
+async fn after_a_night_nothing_says_whose_profile_changed_last() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        for name in ["u1", "u2", "u3"] {
+            world.account("messenger", name).await;
+            world.give("messenger", name, PurposeKind::Relevance).await;
+            let track = json!({"type": "track", "userId": name, "event": "Viewed",
+                "messageId": name, "properties": {"topics": ["fashion"]}});
+            send(&world, "messenger", &json!({"batch": [track]})).await;
+        }
+        let numbers = async || -> i64 {
+            let mut tx = world.db.read().await.expect("begins");
+            let row = tx.fetch_one(NUMBERS, values![]).await.expect("counts");
+            row.get("n").expect("a number")
+        };
+        assert_eq!(numbers().await, 3);
+        forget_order(&world.db).await.expect("the night comes");
+        assert_eq!(numbers().await, 1);
+    })
+    .await;
 }
 
 /// Everything the table says, by account.
@@ -239,7 +268,9 @@ async fn trained(world: &World, set: TrainingSet) -> Report {
     let now = world.clock.now();
     let learned = learn(set, now).expect("learns");
     let mut tx = world.db.begin().await.expect("begins");
-    let report = keep(&mut tx, &world.keys.log_signer(), learned, now, &mut world.rng(6)).await;
+    // Every model has an id of its own.
+    let mut rng = world.rng(SEED.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    let report = keep(&mut tx, &world.keys.log_signer(), learned, now, &mut rng).await;
     tx.commit().await.expect("commits");
     report.expect("kept")
 }
@@ -303,7 +334,7 @@ async fn the_model_learns_and_the_registry_goes_back() {
         trained(&world, set(&world, now).await).await;
         let second = trained(&world, set(&world, now).await).await;
         let mut tx = world.db.begin().await.expect("begins");
-        let used = active(&mut tx, MAKER, Goal::Click).await.expect("reads").expect("a model");
+        let used = active(&mut tx, MAKER, Goal::Click, now).await.expect("reads").expect("a model");
         assert_eq!((used.version, used.id), (2, second.version.id));
         let score = |likes: f64| {
             let mut features = Features::default();
@@ -311,9 +342,9 @@ async fn the_model_learns_and_the_registry_goes_back() {
             used.artifact.model.score_values(&features).probability
         };
         assert!(score(3.0) > score(0.0) + 0.2, "{} {}", score(3.0), score(0.0));
-        assert!(active(&mut tx, MAKER, Goal::Buy).await.expect("reads").is_none());
+        assert!(active(&mut tx, MAKER, Goal::Buy, now).await.expect("reads").is_none());
         let other = BusinessId::from_bytes([8; 16]);
-        assert!(active(&mut tx, other, Goal::Click).await.expect("reads").is_none());
+        assert!(active(&mut tx, other, Goal::Click, now).await.expect("reads").is_none());
         let business = Some(MAKER);
         assert_eq!(roll_back(&mut tx, business, Goal::Click, now).await.expect("goes back"), 1);
         assert!(matches!(

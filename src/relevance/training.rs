@@ -3,7 +3,7 @@
 //! Three steps, so that nobody waits for the learner: [`gather`] reads under a read transaction and
 //! verifies every permit, [`learn`] is pure, [`keep`] writes the ledger entry and the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
 use serde::Serialize;
@@ -21,10 +21,10 @@ use volens_privacy::{
     BusinessId, Consents, KeyRing, Leaf, LeafKind, LogSigner, PurposeKind, SubjectId, Timestamp,
 };
 
-use super::Result;
 use super::exposures::{Goal, context};
 use super::registry::Version;
 use super::store::{self, Closed};
+use super::{Result, members};
 use crate::db::Tx;
 use crate::ids::{ModelId, hex};
 use crate::{accounts, consent, ledger};
@@ -50,6 +50,8 @@ pub type Progress<'p> = &'p (dyn Fn(u64, u64) + Send + Sync);
 pub struct TrainingSet {
     order: Order,
     rows: Vec<Row>,
+    /// From whom.
+    members: BTreeSet<SubjectId>,
     excluded: BTreeMap<&'static str, u64>,
     /// Entries of the ledger when the permits were verified.
     ledger_size: u64,
@@ -184,6 +186,7 @@ impl Gathering {
         self.rows.sort_by_key(|(subject, row)| (row.at, *subject));
         TrainingSet {
             order,
+            members: self.rows.iter().map(|(subject, _)| *subject).collect(),
             rows: self.rows.into_iter().map(|(_, row)| row).collect(),
             excluded: self.excluded,
             ledger_size,
@@ -267,6 +270,7 @@ pub async fn keep(
         "business": business,
         "version": version,
         "rows": set.rows.len(),
+        "people": set.members.len(),
         "ledger_size": set.ledger_size,
         "training_set": hex(&set.manifest),
     });
@@ -292,6 +296,7 @@ pub async fn keep(
         active: true,
     };
     store::add_model(tx, &version, artifact.to_bytes()).await?;
+    members::keep(tx, &version, &set.members, now).await?;
     store::activate(tx, business, goal, version.version, now).await?;
     Ok(Report { version, rows: set.rows.len(), excluded: set.excluded })
 }

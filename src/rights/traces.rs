@@ -11,7 +11,7 @@ use crate::relevance;
 
 /// Every table that holds something of an account, or of an answer about one. A test compares it with
 /// the schema.
-pub(super) const TABLES: &[&str] = &[
+pub(crate) const TABLES: &[&str] = &[
     "account_keys",
     "account_references",
     "accounts",
@@ -24,6 +24,8 @@ pub(super) const TABLES: &[&str] = &[
     "list_loans",
     "list_rows",
     "list_stops",
+    "model_members",
+    "openings",
     "outcomes",
     "privacy_links",
     "profiles",

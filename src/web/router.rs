@@ -18,8 +18,8 @@ use super::problem::Problem;
 use super::{callers, headers, health, idempotency, observe, openapi, pages};
 use crate::app::App;
 use crate::{
-    access, accounts, assistant, audience, audit, consent, identity, ledger, privacy_centre,
-    rights, signals,
+    access, accounts, assessments, assistant, audience, audit, consent, identity, ledger,
+    privacy_centre, readings, rights, signals,
 };
 
 /// What programs call. Each line is a file whose `routes()` lists its operations.
@@ -36,6 +36,9 @@ fn api() -> OpenApiRouter<App> {
         .merge(privacy_centre::http::routes())
         .merge(audience::http::routes())
         .merge(rights::http::routes())
+        .merge(readings::http::routes())
+        .merge(assessments::http::routes())
+        .merge(audit::records::http::routes())
         .merge(audit::http::routes())
 }
 

@@ -35,6 +35,8 @@ async fn an_officer_verifies_the_ledger_a_receipt_and_a_history() {
     let receipts = consents(&site.test.new_app("messenger").await, "user-1", "en").await;
     browser.open(&site.url("/")).await;
     check(&browser, "home").await;
+    // There is a second officer, who will have to approve.
+    site.sign_in_link("second@volens.test", Caller::Officer).await;
     sign_in(&browser, &site, "officer@volens.test", Caller::Officer).await;
     check(&browser, "ledger").await;
     browser.press("Verify the whole ledger").await;
@@ -64,6 +66,21 @@ async fn an_officer_verifies_the_ledger_a_receipt_and_a_history() {
     browser.fill("App", "messenger").await;
     browser.fill("The app's reference", "user-1").await;
     browser.press("Look up").await;
+    browser.sees("This record is closed").await;
+    check(&browser, "closed record").await;
+    browser.fill("Reason", "asked by the person").await;
+    browser.press("Ask").await;
+    browser.sees("waits for a second officer").await;
+    check(&browser, "requests").await;
+    browser.press("Sign out").await;
+    sign_in(&browser, &site, "second@volens.test", Caller::Officer).await;
+    browser.press("Requests").await;
+    browser.press("Approve").await;
+    browser.sees("approved").await;
+    browser.press("Sign out").await;
+    sign_in(&browser, &site, "officer@volens.test", Caller::Officer).await;
+    browser.press("Requests").await;
+    browser.press("Open the record").await;
     browser.sees("every record opens to its entry").await;
     check(&browser, "history").await;
     browser.press("Notices").await;

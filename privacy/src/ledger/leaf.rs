@@ -50,11 +50,19 @@ pub enum LeafKind {
     RequestReceived,
     /// Such a request was answered.
     RequestClosed,
+    /// An officer asked to open a person's record.
+    AccessAsked,
+    /// A second officer decided about that.
+    AccessDecided,
+    /// An impact assessment was attached (GDPR Art. 35).
+    ImpactAssessed,
+    /// A breach of personal data became known, or its authority was told (GDPR Art. 33).
+    IncidentNoted,
 }
 
 impl LeafKind {
     /// All kinds.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::ConsentGiven,
         Self::ConsentRefused,
         Self::ConsentWithdrawn,
@@ -72,6 +80,10 @@ impl LeafKind {
         Self::ProcessingResumed,
         Self::RequestReceived,
         Self::RequestClosed,
+        Self::AccessAsked,
+        Self::AccessDecided,
+        Self::ImpactAssessed,
+        Self::IncidentNoted,
     ];
 
     /// The name in the leaf.
@@ -94,6 +106,10 @@ impl LeafKind {
             Self::ProcessingResumed => "processing.resumed",
             Self::RequestReceived => "request.received",
             Self::RequestClosed => "request.closed",
+            Self::AccessAsked => "access.asked",
+            Self::AccessDecided => "access.decided",
+            Self::ImpactAssessed => "impact.assessed",
+            Self::IncidentNoted => "incident.noted",
         }
     }
 }

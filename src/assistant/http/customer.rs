@@ -18,8 +18,9 @@ use crate::assistant::conversation::{self, Token};
 use crate::assistant::respond::{self, Desk};
 use crate::assistant::{Reply, label, transcript};
 use crate::ids::{BotId, ConversationId};
+use crate::readings::{self, Subject};
 use crate::search::Language;
-use crate::web::callers::Agent;
+use crate::web::callers::{Agent, Known};
 use crate::web::extract::{Path, Query};
 use crate::web::json::Json;
 use crate::web::paging::{Page, PageQuery};
@@ -166,6 +167,7 @@ async fn rate(
     params(PageQuery), responses((status = 200, body = Page<WaitingOut>)))]
 async fn inbox(
     agent: Agent,
+    Known(caller): Known,
     State(app): State<App>,
     Query(query): Query<PageQuery>,
 ) -> ApiResult<Json<Page<WaitingOut>>> {
@@ -173,6 +175,8 @@ async fn inbox(
     let after = place(&asked.after)?;
     let mut tx = app.db.read().await?;
     let rows = conversation::waiting(&mut tx, agent.business, after, asked.limit + 1).await?;
+    drop(tx);
+    readings::http::note(&app, &caller, Subject::Inbox, rows.len() as u64).await?;
     let key = |row: &conversation::Waiting| {
         [&row.waiting_since.micros().to_be_bytes()[..], row.conversation.as_bytes()].concat()
     };

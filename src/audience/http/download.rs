@@ -18,7 +18,8 @@ use crate::audience::export::{ExportError, Exporter, Format};
 use crate::audience::shelf::Shelf;
 use crate::audience::{AudienceError, recalls};
 use crate::ids::ListId;
-use crate::web::callers::Business;
+use crate::readings::{self, Subject};
+use crate::web::callers::{Business, Known};
 use crate::web::extract::{Path, Query};
 use crate::web::problem::ApiResult;
 
@@ -30,12 +31,14 @@ const WAITING: usize = 2;
 /// The list as a file, with a manifest at its end.
 ///
 /// Every batch of rows is verified right before it is sent. A file without its manifest was cut off.
+/// That it was taken is recorded in the ledger as `officer.access` before the first row leaves.
 #[utoipa::path(get, path = "/v1/lists/{id}/export", tag = "audience",
     security(("key" = []), ("session" = [])), params(("id" = String, Path), ExportQuery),
     responses((status = 200, description = "The file", body = Vec<u8>,
         content_type = "application/octet-stream")))]
 pub(super) async fn export(
     Business { id: business }: Business,
+    Known(caller): Known,
     State(app): State<App>,
     Path(id): Path<ListId>,
     Query(query): Query<ExportQuery>,
@@ -44,6 +47,7 @@ pub(super) async fn export(
     let (tx, shelf) = open(&app, business, id).await?;
     drop(tx);
     recalls::note_served(&app.db, (business, id), recalls::ALL_RANKS, app.now()).await?;
+    readings::http::note(&app, &caller, Subject::Export(id), shelf.sealing.rows).await?;
     let (to, chunks) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         if let Err(error) = produce(&app, business, &shelf, format, &to).await {

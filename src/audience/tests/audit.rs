@@ -147,7 +147,7 @@ const FORGERIES: [Forgery; 12] = [
     Forgery {
         what: same(
             "NOTE",
-            "update ledger_checkpoints set note = replace(note, 'A', 'B')
+            "update ledger_checkpoints set note = replace(replace(replace(note, 'B', 'C'), 'D', 'F'), 'G', 'H')
               where size = (select checkpoint_size from lists where state = 'sealed')",
         ),
         says: "ledger.root",

@@ -11,6 +11,8 @@ mod keys;
 mod lifetimes;
 mod links;
 mod log;
+mod models;
+mod readings;
 mod records;
 mod registry;
 mod retention;

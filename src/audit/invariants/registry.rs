@@ -1,7 +1,8 @@
 //! Which invariants there are, whom they serve, and which check belongs to each.
 
 use super::{
-    Look, conversations, derived, keys, lifetimes, links, log, records, retention, texts, topics,
+    Look, conversations, derived, keys, lifetimes, links, log, models, readings, records,
+    retention, texts, topics,
 };
 use crate::audit::AuditError;
 
@@ -28,6 +29,8 @@ pub enum Invariant {
     NobodyIsPressed,
     /// I-14.
     MachinesSaySo,
+    /// I-15.
+    ModelsForget,
     /// I-17.
     KeysAreThose,
     /// I-18.
@@ -58,7 +61,7 @@ const fn applies(
 }
 
 /// In the order of [`Invariant`].
-const DEFINITIONS: [Definition; 14] = [
+const DEFINITIONS: [Definition; 15] = [
     applies(
         "I-1",
         "No link without two live grants for the same pair of apps",
@@ -126,6 +129,12 @@ const DEFINITIONS: [Definition; 14] = [
         "the first message of every conversation, opened",
     ),
     applies(
+        "I-15",
+        "No model in use learned from somebody who took that back more than a day ago",
+        "GDPR Art. 7(3), 17",
+        "models in use with the people they learned from, compared with the ledger",
+    ),
+    applies(
         "I-17",
         "One active key per use, and every key that anything was written with is there",
         "GDPR Art. 32(1)(a)",
@@ -143,22 +152,17 @@ const DEFINITIONS: [Definition; 14] = [
         "GDPR Art. 5(1)(c), 25",
         "every column of texts but those of a business's own words",
     ),
-    Definition {
-        absent: Some(
-            "readings are counted nowhere but in the ledger, so there is nothing to compare",
-        ),
-        ..applies(
-            "I-20",
-            "Whoever reads about a person leaves a mark",
-            "GDPR Art. 5(2), 32",
-            "readings of officers and their entries",
-        )
-    },
+    applies(
+        "I-20",
+        "Whoever reads about a person leaves a mark, and nobody opens a record alone",
+        "GDPR Art. 5(2), 32",
+        "readings and requests to open a record, with their entries",
+    ),
 ];
 
 impl Invariant {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::LinksHaveTwoGrants,
         Self::DerivedHasConsent,
         Self::LedgerRecomputes,
@@ -169,6 +173,7 @@ impl Invariant {
         Self::NothingTooOld,
         Self::NobodyIsPressed,
         Self::MachinesSaySo,
+        Self::ModelsForget,
         Self::KeysAreThose,
         Self::TimeRunsForward,
         Self::NoPhoneNumbers,
@@ -201,12 +206,12 @@ impl Look<'_> {
             Invariant::MinorsAreNotProfiled => derived::adult(self).await,
             Invariant::NothingTooOld => retention::check(self).await,
             Invariant::MachinesSaySo => conversations::check(self).await,
+            Invariant::ModelsForget => models::check(self).await,
             Invariant::KeysAreThose => keys::check(self).await,
             Invariant::TimeRunsForward => lifetimes::check(self).await,
             Invariant::NoPhoneNumbers => texts::check(self).await,
-            Invariant::MessagesHaveConsent
-            | Invariant::NobodyIsPressed
-            | Invariant::ReadingsAreOnRecord => Ok(()),
+            Invariant::ReadingsAreOnRecord => readings::check(self).await,
+            Invariant::MessagesHaveConsent | Invariant::NobodyIsPressed => Ok(()),
         }
     }
 }

@@ -40,6 +40,9 @@ statements! {
                           union all select 'subject_requests.outcome', outcome from subject_requests
                           union all select 'subject_requests.extension', extension from subject_requests
                           union all select 'subject_request_accounts.app', app from subject_request_accounts
+                          union all select 'readings.role', role from readings
+                          union all select 'readings.what', what from readings
+                          union all select 'assessments.purpose', purpose from assessments
                           union all select 'notices.id', id from notices
                           union all select 'notices.language', language from notices
                           union all select 'grants.app', app from grants
@@ -128,6 +131,9 @@ statements! {
                           union all select 'subject_requests.outcome', outcome from subject_requests
                           union all select 'subject_requests.extension', extension from subject_requests
                           union all select 'subject_request_accounts.app', app from subject_request_accounts
+                          union all select 'readings.role', role from readings
+                          union all select 'readings.what', what from readings
+                          union all select 'assessments.purpose', purpose from assessments
                           union all select 'notices.id', id from notices
                           union all select 'notices.language', language from notices
                           union all select 'grants.app', app from grants

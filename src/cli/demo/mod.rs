@@ -110,6 +110,7 @@ async fn doors(app: &App, town: &seed::Town, bots: &[String], output: super::Out
     for (who, email, caller) in [
         (format!("business {shop}"), "shop@demo.example", Caller::Business(town.shops[0].0)),
         ("privacy officer".to_owned(), "officer@demo.example", Caller::Officer),
+        ("second officer".to_owned(), "second@demo.example", Caller::Officer),
         ("operator".to_owned(), "operator@demo.example", Caller::Operator),
     ] {
         let link = sign_in_link(app, email, caller).await?;

@@ -11,6 +11,7 @@ use indicatif::ProgressBar;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value as Json, json};
+use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
 use volens_models::features::Message;
 use volens_privacy::identity::{AppId, BusinessId, SubjectId};
@@ -26,7 +27,7 @@ use crate::app::App;
 use crate::ids::{ExposureId, hex};
 use crate::relevance::features::{Lender, of_pair};
 use crate::relevance::{Exposure, Occasion, OutcomeKind, record_exposures, record_met};
-use crate::{accounts, consent, identity, signals};
+use crate::{accounts, assessments, consent, identity, signals};
 
 const DAY: Duration = Duration::from_hours(24);
 /// Requests under way at once.
@@ -106,8 +107,21 @@ async fn callers(app: &App, router: &Router) -> Result<(Vec<Client>, Vec<(Busine
         let key = keys::issue(&mut tx, &app.keys, &mut rng, &caller, "demo", now).await?;
         shops.push((business.id, Client::new(router, Some(&key.text))));
     }
+    let officer = keys::issue(&mut tx, &app.keys, &mut rng, &Caller::Officer, "demo", now).await?;
     tx.commit().await?;
+    assess(&Client::new(router, Some(&officer.text))).await?;
     Ok((apps, shops))
+}
+
+/// Attaches the assessment without which nobody can consent to linking: the program's own template,
+/// filled in for a town that is made up.
+async fn assess(officer: &Client) -> Result<()> {
+    let purpose = PurposeKind::CrossAppLinking;
+    let document = assessments::template(purpose)
+        .replace(assessments::UNWRITTEN, "the people of this town are made up");
+    let sha256: [u8; 32] = Sha256::digest(document).into();
+    let body = json!({ "purpose": purpose, "id": "demo/linking/1", "sha256": hex(&sha256) });
+    officer.post("/v1/audit/assessments", body).await.map(drop)
 }
 
 /// Calls that may be made in any order, many at once.

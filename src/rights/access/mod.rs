@@ -47,6 +47,11 @@ pub(super) const KEPT: &[(&str, Kept)] = &[
     ("list_loans", Kept::In("lent")),
     ("list_rows", Kept::In("lists")),
     ("list_stops", Kept::In("stops")),
+    ("model_members", Kept::Left("who is in a model; purposes names models among what is done")),
+    (
+        "openings",
+        Kept::Left("why an officer asked to read the record: another person's words and work"),
+    ),
     ("outcomes", Kept::In("messages")),
     ("privacy_links", Kept::Left("the address of the privacy centre, void after minutes")),
     ("profiles", Kept::In("profile")),

@@ -13,12 +13,13 @@ use volens_privacy::{AppId, Timestamp};
 use crate::accounts::http::reference;
 use crate::accounts::{self, AccountError};
 use crate::app::App;
+use crate::readings::{self, Subject};
 use crate::rights::access::{self, SignedExport};
 use crate::rights::requests::{
     self, Details, Extension, Means, RefusalReason, Request, RequestId, SignedReceipt, State as How,
 };
 use crate::rights::{AskedBy, RestrictionReason, RightsError};
-use crate::web::callers::{AppCaller, Officer};
+use crate::web::callers::{AppCaller, Known, Officer};
 use crate::web::extract::Path;
 use crate::web::json::Json;
 use crate::web::problem::{ApiResult, Problem};
@@ -282,9 +283,15 @@ pub(crate) const SHOWN: u32 = 200;
 /// Open requests by the day they are due, then those closed last; at most 200.
 #[utoipa::path(get, path = "/v1/subject-requests", tag = "rights",
     security(("key" = []), ("session" = [])), responses((status = 200, body = Vec<WaitingOut>)))]
-async fn workbench(Officer: Officer, State(app): State<App>) -> ApiResult<Json<Vec<WaitingOut>>> {
+async fn workbench(
+    Officer: Officer,
+    Known(caller): Known,
+    State(app): State<App>,
+) -> ApiResult<Json<Vec<WaitingOut>>> {
     let mut tx = app.db.read().await?;
     let all = requests::all(&mut tx, SHOWN).await?;
+    drop(tx);
+    readings::http::note(&app, &caller, Subject::Requests, all.len() as u64).await?;
     let out: Result<Vec<_>, RightsError> =
         all.iter().map(|request| WaitingOut::of(&app, request)).collect();
     Ok(Json(out?))

@@ -51,11 +51,13 @@ const OFFICER: &[(&str, &str)] = &[
     ("/officer", "Ledger"),
     ("/officer/entries", "Entries"),
     ("/officer/person", "Person"),
+    ("/officer/openings", "Requests"),
     ("/officer/receipt", "Receipt"),
     ("/officer/lists", "Lists"),
     ("/officer/requests", "Requests"),
     ("/officer/invariants", "Invariants"),
     ("/officer/notices", "Notices"),
+    ("/officer/records", "Records"),
 ];
 
 impl Shell {

@@ -62,7 +62,8 @@ impl Clock for Gate {
 /// Something begun that is not answered yet.
 struct Waiting {
     begun: u64,
-    person: Person,
+    /// Whose decision it is.
+    person: Option<Person>,
     answer: JoinHandle<Deed>,
 }
 
@@ -73,7 +74,7 @@ struct Simulation {
     moment: u64,
     history: Vec<Operation>,
     /// Recipients and accounts by who they are.
-    people: BTreeMap<Vec<u8>, Person>,
+    people: Arc<BTreeMap<Vec<u8>, Person>>,
     live: BTreeSet<(Person, PurposeKind)>,
     waiting: Vec<Waiting>,
     /// Lists that were asked for, in that order, and those of them that are sealed.
@@ -112,7 +113,7 @@ impl Simulation {
             rng: StdRng::seed_from_u64(0),
             moment: 1,
             history,
-            people,
+            people: Arc::new(people),
             waiting: Vec::new(),
             lists: Vec::new(),
             sealed: BTreeSet::new(),
@@ -208,7 +209,7 @@ impl Simulation {
 
     /// Takes the consent back, or gives it anew. A decision that is under way is not crossed.
     async fn decide(&mut self, person: Person, purpose: PurposeKind) {
-        if self.waiting.iter().any(|waiting| waiting.person == person) {
+        if self.waiting.iter().any(|waiting| waiting.person == Some(person)) {
             return;
         }
         let town = Arc::clone(&self.town);
@@ -216,8 +217,7 @@ impl Simulation {
         if !withdraws {
             self.live.insert((person, purpose));
         }
-        let begun = self.tick();
-        let mut answer = tokio::spawn(async move {
+        let deed = async move {
             if withdraws {
                 town.withdraw(&name(person), purpose).await;
                 Deed::Withdrew(person, purpose)
@@ -225,13 +225,29 @@ impl Simulation {
                 town.consent(&name(person), purpose).await;
                 Deed::Gave(person, purpose)
             }
-        });
+        };
+        if self.begin(Some(person), deed).await {
+            self.look_at_everything().await;
+        }
+    }
+
+    /// Begins something; answers whether it is done. What a lock keeps waiting is awaited later.
+    async fn begin(
+        &mut self,
+        person: Option<Person>,
+        deed: impl Future<Output = Deed> + Send + 'static,
+    ) -> bool {
+        let begun = self.tick();
+        let mut answer = tokio::spawn(deed);
         match tokio::time::timeout(PATIENCE, &mut answer).await {
             Ok(deed) => {
                 self.note(begun, deed.expect("it is answered"));
-                self.look_at_everything().await;
+                true
             }
-            Err(_) => self.waiting.push(Waiting { begun, person, answer }),
+            Err(_) => {
+                self.waiting.push(Waiting { begun, person, answer });
+                false
+            }
         }
     }
 
@@ -251,19 +267,27 @@ impl Simulation {
         for ((what, list), people) in self.stored().await {
             self.note(begun, Deed::Showed(what, list, people));
         }
+        if !self.waiting.is_empty() {
+            // The build holds the writer, and that a list was read is written down, too.
+            return;
+        }
         for list in self.sealed.clone() {
-            let id = self.lists[list];
             for path in ["recipients?limit=500", "export?format=jsonl"] {
-                let begun = self.tick();
-                let shown = self.town.shop.get(&format!("/v1/lists/{id}/{path}")).await;
-                assert!(shown.status.is_success(), "{}", shown.text());
-                let text = shown.text();
-                // Whoever is shown is shown by name; nothing else of a row matters here.
-                let people = self.people.iter().filter(|(known, _)| {
-                    std::str::from_utf8(known).is_ok_and(|known| text.contains(known))
-                });
-                let people = people.map(|(_, person)| *person).collect();
-                self.note(begun, Deed::Showed(Shown::Row, list, people));
+                let path = format!("/v1/lists/{}/{path}", self.lists[list]);
+                let (town, people) = (Arc::clone(&self.town), Arc::clone(&self.people));
+                let read = async move {
+                    let shown = town.shop.get(&path).await;
+                    assert!(shown.status.is_success(), "{}", shown.text());
+                    let text = shown.text();
+                    // Whoever is shown is shown by name; nothing else of a row matters here.
+                    let people = people.iter().filter(|(known, _)| {
+                        std::str::from_utf8(known).is_ok_and(|known| text.contains(known))
+                    });
+                    Deed::Showed(Shown::Row, list, people.map(|(_, person)| *person).collect())
+                };
+                if !self.begin(None, read).await {
+                    return;
+                }
             }
         }
     }

@@ -72,9 +72,11 @@ async fn a_sensitive_topic_is_found_wherever_it_is_named() {
         tamper(&world, SENSITIVE_CAMPAIGN, values![id]).await;
         assert_eq!(violated(&world).await, ["I-8"]);
         tamper(&world, SENSITIVE_FILTER, values![id]).await;
+        // Nor does the ledger know such a model, which is said by itself.
         tamper(&world, UNREADABLE_MODEL, values![id]).await;
-        assert_eq!(violated(&world).await, ["I-8"]);
-        let found = codes(&world).await;
+        assert_eq!(violated(&world).await, ["I-8", "I-15"]);
+        let mut found = codes(&world).await;
+        found.retain(|code| code.starts_with("topic"));
         assert_eq!(found, ["topic.sensitive", "topics.unreadable"].map(str::to_owned).into());
     })
     .await;

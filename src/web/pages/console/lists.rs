@@ -17,6 +17,8 @@ use crate::audience::request::{self, ListState, Rules};
 use crate::audience::shelf::{self, Shelf};
 use crate::audience::{AudienceError, Campaign, Ground, List, PublishedWaterfall, Row, campaigns};
 use crate::ids::ListId;
+use crate::readings::{self, Subject};
+use crate::web::callers::Known;
 use crate::web::extract::{Path, Query};
 use crate::web::problem::ApiResult;
 
@@ -70,6 +72,7 @@ struct ListQuery {
 
 async fn list(
     AsBusiness { session, id }: AsBusiness,
+    Known(caller): Known,
     State(app): State<App>,
     Path(list): Path<ListId>,
     Query(query): Query<ListQuery>,
@@ -102,6 +105,11 @@ async fn list(
         }),
     };
     let recalled = recalls::open_of_list(&mut tx, (id, list)).await?;
+    drop(tx);
+    if let Some(sealed) = &sealed {
+        let people = sealed.page.rows.len() as u64;
+        readings::http::note(&app, &caller, Subject::Rows(list), people).await?;
+    }
     Ok(Page(ListPage {
         shell: Shell::of(&session, "/console"),
         recalled,

@@ -109,14 +109,18 @@ fn tone(kind: LeafKind) -> &'static str {
         LeafKind::ConsentWithdrawn
         | LeafKind::ConsentRefused
         | LeafKind::AccountErased
+        | LeafKind::IncidentNoted
         | LeafKind::ObjectionMade => "bad",
-        LeafKind::ConsentExpired | LeafKind::OfficerAccess | LeafKind::ProcessingRestricted => {
-            "warn"
-        }
+        LeafKind::ConsentExpired
+        | LeafKind::OfficerAccess
+        | LeafKind::AccessAsked
+        | LeafKind::AccessDecided
+        | LeafKind::ProcessingRestricted => "warn",
         LeafKind::ListSealed | LeafKind::ModelTrained => "accent",
         LeafKind::NoticePublished
         | LeafKind::KeyRotated
         | LeafKind::AuditRun
+        | LeafKind::ImpactAssessed
         | LeafKind::RequestReceived
         | LeafKind::RequestClosed => "",
     }
@@ -138,7 +142,11 @@ fn about(leaf: &Leaf) -> String {
         parts.push(format!("notice {} version {}", notice.id, notice.version));
     }
     let detail = |name: &str| leaf.detail()?.get(name)?.as_str().map(str::to_owned);
-    parts.extend(["language", "list", "model", "view"].into_iter().filter_map(detail));
+    parts.extend(
+        ["language", "list", "model", "view", "what", "opening", "assessment"]
+            .into_iter()
+            .filter_map(detail),
+    );
     parts.join(" · ")
 }
 

@@ -4,9 +4,11 @@ mod entries;
 mod invariants;
 mod lists;
 mod notices;
+mod openings;
 mod person;
 mod receipt;
 mod requests;
+mod records;
 
 use askama::Template;
 use axum::Router;
@@ -30,9 +32,11 @@ pub(super) fn routes() -> Router<App> {
         .merge(invariants::routes())
         .merge(lists::routes())
         .merge(notices::routes())
+        .merge(openings::routes())
         .merge(person::routes())
         .merge(receipt::routes())
         .merge(requests::routes())
+        .merge(records::routes())
 }
 
 /// The latest signed head.

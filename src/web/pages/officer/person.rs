@@ -1,5 +1,5 @@
-//! What one account consented to and when, each state with the entry that proves it. Looking is
-//! itself an entry of the ledger.
+//! What one account consented to and when, each state with the entry that proves it. A second officer
+//! has to approve before anything is shown, and looking is itself an entry of the ledger.
 
 use askama::Template;
 use axum::Router;
@@ -20,6 +20,9 @@ use crate::app::App;
 use crate::audit::{self, AuditError, DecisionMade};
 use crate::db::Tx;
 use crate::identity;
+use crate::readings::Reader;
+use crate::readings::openings::OpeningError;
+use crate::web::callers::Known;
 use crate::web::extract::Form;
 use crate::web::problem::ApiResult;
 
@@ -33,6 +36,8 @@ struct PersonPage {
     shell: Shell,
     asked: Asked,
     missing: bool,
+    /// An account whose record this officer may not open yet.
+    closed: Option<SubjectId>,
     found: Option<Found>,
 }
 
@@ -71,11 +76,12 @@ struct Found {
 
 async fn form(AsOfficer(session): AsOfficer) -> impl IntoResponse {
     let shell = Shell::of(&session, "/officer/person");
-    Page(PersonPage { shell, asked: Asked::default(), missing: false, found: None })
+    Page(PersonPage { shell, asked: Asked::default(), missing: false, closed: None, found: None })
 }
 
 async fn look(
     AsOfficer(session): AsOfficer,
+    Known(caller): Known,
     State(app): State<App>,
     Form(asked): Form<Asked>,
 ) -> ApiResult<Response> {
@@ -83,25 +89,32 @@ async fn look(
     let mut tx = app.db.begin().await?;
     let account = find(&app, &mut tx, &asked).await?;
     let Some(account) = account else {
-        let page = PersonPage { shell, asked, missing: true, found: None };
+        let page = PersonPage { shell, asked, missing: true, closed: None, found: None };
         return Ok((StatusCode::NOT_FOUND, Page(page)).into_response());
     };
-    let links = identity::links_of(&mut tx, account.subject).await?;
-    let links = links.into_iter().map(|(app, _)| app).collect();
+    let (mut rng, who) = (app.rng(), (Reader::from(&caller), account.subject));
     // Reading leaves an entry in the same transaction.
-    let found = match audit::timeline(&mut tx, &app.keys, account.subject, app.now()).await {
+    let found = match audit::timeline(&mut tx, &app.keys, &mut rng, who, app.now()).await {
+        Err(AuditError::Opening(OpeningError::Closed)) => {
+            let closed = Some(account.subject);
+            let page = PersonPage { shell, asked, missing: false, closed, found: None };
+            return Ok((StatusCode::FORBIDDEN, Page(page)).into_response());
+        }
         Ok(timeline) => {
+            let links = identity::links_of(&mut tx, account.subject).await?;
+            let links = links.into_iter().map(|(app, _)| app).collect();
             tx.commit().await?;
             let steps = timeline.decisions.iter().rev().map(step).collect();
             let access = Some(timeline.access_entry);
             Found { account, links, steps, lists: timeline.lists.len(), access }
         }
         Err(AuditError::Unverifiable) => {
-            Found { account, links, steps: Vec::new(), lists: 0, access: None }
+            Found { account, links: Vec::new(), steps: Vec::new(), lists: 0, access: None }
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(Page(PersonPage { shell, asked, missing: false, found: Some(found) }).into_response())
+    let page = PersonPage { shell, asked, missing: false, closed: None, found: Some(found) };
+    Ok(Page(page).into_response())
 }
 
 async fn find(app: &App, tx: &mut Tx, asked: &Asked) -> ApiResult<Option<Account>> {

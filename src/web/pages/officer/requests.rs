@@ -15,9 +15,11 @@ use super::super::text;
 use crate::accounts::{self, AccountError};
 use crate::app::App;
 use crate::audience::recalls::{self, Overdue};
+use crate::readings::{self, Subject};
 use crate::rights::AskedBy;
 use crate::rights::http::{SHOWN, complete, extend};
 use crate::rights::requests::{self, Extension, REMIND_BEFORE, RefusalReason, Request, RequestId};
+use crate::web::callers::Known;
 use crate::web::extract::{Form, Path};
 use crate::web::problem::{ApiResult, Problem};
 
@@ -81,11 +83,14 @@ impl RequestsPage {
 
 async fn workbench(
     AsOfficer(session): AsOfficer,
+    Known(caller): Known,
     State(app): State<App>,
 ) -> ApiResult<impl IntoResponse> {
     let mut tx = app.db.read().await?;
     let all = requests::all(&mut tx, SHOWN).await?;
     let overdue = recalls::overdue(&mut tx).await?;
+    drop(tx);
+    readings::http::note(&app, &caller, Subject::Requests, all.len() as u64).await?;
     let (open, closed) = all.into_iter().partition(Request::is_open);
     let shell = Shell::of(&session, "/officer/requests");
     Ok(Page(RequestsPage { shell, open, closed, overdue, now: app.now() }))
