@@ -1,4 +1,4 @@
-//! The little world that is attacked: two apps, the same people in both.
+//! The little world that is attacked: three apps, the same people in all of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,20 +8,22 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use volens::accounts::{self, Details, Registration};
+use volens::assessments;
 use volens::clock::{Clock as _, ManualClock};
 use volens::consent::{
     self, AppPhones, Command, DecisionRequest, DecisionsRequest, Intake, NoticeRequest,
     PhoneRequest, Recording, WithdrawRequest,
 };
 use volens::db::{Db, group::Grouped as _};
+use volens::relevance;
 use volens::signals::{self, Batch, Outcome, segment};
 use volens_privacy::phone::PhoneEncoding;
 use volens_privacy::{AgeBand, AppId, KeyRing, Notices, StretchCost, SubjectId, Timestamp, Topics};
 
-/// People who have not consented to linking in both apps.
-pub(super) const STRANGERS: usize = 2_000;
-/// People who have, and serve as proof that the attack works.
-pub(super) const LINKED: usize = 50;
+/// People who have not consented to linking the first two apps.
+pub(super) const STRANGERS: usize = 1_000;
+/// People who have. Nobody was asked about the third app.
+pub(super) const LINKED: usize = 1_000;
 /// Hours of use that the world lives through.
 const HOURS: u64 = 48;
 /// What people look at.
@@ -43,14 +45,16 @@ pub(super) struct Person {
     pub(super) phone: String,
     pub(super) linking: Linking,
     pub(super) details: Details,
-    /// The hour in which this person uses both apps, and what for: the same in both.
+    /// The hour of the day in which this person uses the apps, how eagerly, and what for: the same in
+    /// all of them.
     pub(super) hour: u64,
+    eagerness: u64,
     pub(super) topics: Vec<&'static str>,
 }
 
-/// The two apps; the second is the peer of the first.
-pub(super) fn apps() -> [AppId; 2] {
-    ["messenger", "photo"].map(|name| AppId::parse(name).expect("a slug"))
+/// The apps; the second is the peer of the first.
+pub(super) fn apps() -> [AppId; 3] {
+    ["messenger", "photo", "market"].map(|name| AppId::parse(name).expect("a slug"))
 }
 
 pub(super) fn people(rng: &mut StdRng) -> Vec<Person> {
@@ -65,7 +69,8 @@ pub(super) fn people(rng: &mut StdRng) -> Vec<Person> {
                 time_zone: "Europe/Berlin".to_owned(),
                 age_band: AgeBand::From25To34,
             },
-            hour: rng.random_range(0..HOURS),
+            hour: rng.random_range(0..24),
+            eagerness: rng.random_range(0..4),
             topics: TOPICS.iter().copied().filter(|_| rng.random_bool(0.5)).collect(),
         })
         .collect()
@@ -75,7 +80,7 @@ pub(super) fn people(rng: &mut StdRng) -> Vec<Person> {
 pub(super) struct House {
     pub(super) db: Db,
     pub(super) keys: Arc<KeyRing>,
-    clock: Arc<ManualClock>,
+    pub(super) clock: Arc<ManualClock>,
     rng: StdRng,
     recording: Recording,
     phones: AppPhones,
@@ -97,6 +102,10 @@ impl House {
         consent::publish_notices(&mut tx, &keys.log_signer(), Notices::builtin(), now)
             .await
             .expect("the notices are published");
+        let linking = volens_privacy::PurposeKind::CrossAppLinking;
+        assessments::attach(&mut tx, &keys, linking, ("town/1", [1; 32]), now)
+            .await
+            .expect("linking is assessed before it goes live");
         tx.commit().await.expect("the commit");
         Self { db, keys, clock, rng, recording, phones }
     }
@@ -156,8 +165,10 @@ impl House {
         let messages =
             vec![choice("relevance", None, "given"), choice("business_messages", None, "given")];
         let mut requests = vec![("messages", messages)];
-        let first = *app == apps()[0];
+        let [first, _, third] = apps();
+        let (first, third) = (*app == first, *app == third);
         match person.linking {
+            _ if third => {}
             Linking::NeverAsked => {}
             Linking::Refused => {
                 requests
@@ -216,10 +227,10 @@ impl House {
     async fn use_app(&mut self, app: &AppId, people: &[Person], references: &[String], hour: u64) {
         let mut events = Vec::new();
         for (person, reference) in people.iter().zip(references) {
-            if person.hour != hour {
+            if person.hour != hour % 24 {
                 continue;
             }
-            for nth in 0..self.rng.random_range(1..4) {
+            for nth in 0..person.eagerness + self.rng.random_range(1..3) {
                 events.push(serde_json::json!({
                     "type": "track", "event": "Product Viewed", "userId": reference,
                     "messageId": format!("{}-{hour}-{nth}", person.phone),
@@ -254,21 +265,23 @@ impl House {
 pub(super) struct World {
     pub(super) house: House,
     pub(super) people: Vec<Person>,
-    pub(super) accounts: [Vec<SubjectId>; 2],
+    pub(super) accounts: [Vec<SubjectId>; 3],
 }
 
 pub(super) async fn world(address: &str) -> World {
     let mut house = House::open(address).await;
     let people = people(&mut house.rng);
-    let [one, other] = apps();
-    let mut known = [const { Vec::new() }; 2];
-    for (nth, (app, peer)) in [(&one, &other), (&other, &one)].into_iter().enumerate() {
+    let [one, other, third] = apps();
+    let mut known = [const { Vec::new() }; 3];
+    for (nth, (app, peer)) in
+        [(&one, &other), (&other, &one), (&third, &one)].into_iter().enumerate()
+    {
         house.clock.advance(Duration::from_hours(72));
         known[nth] = house.register(app, &people).await;
         let (mut reports, mut withdrawals) = (Vec::new(), Vec::new());
         for (person, (_, reference)) in people.iter().zip(&known[nth]) {
             reports.extend(house.reports(app, peer, person, reference));
-            if person.linking == Linking::Withdrawn {
+            if person.linking == Linking::Withdrawn && *app != third {
                 withdrawals.push(house.withdraw(app, peer, reference));
             }
         }
@@ -277,12 +290,13 @@ pub(super) async fn world(address: &str) -> World {
     }
     let accounts = known.each_ref().map(|side| side.iter().map(|(subject, _)| *subject).collect());
     let references = known.map(|side| side.into_iter().map(|(_, reference)| reference).collect());
-    let references: [Vec<String>; 2] = references;
+    let references: [Vec<String>; 3] = references;
     for hour in 0..HOURS {
         house.clock.advance(Duration::from_hours(1));
-        for (app, references) in [&one, &other].into_iter().zip(&references) {
+        for (app, references) in [&one, &other, &third].into_iter().zip(&references) {
             house.use_app(app, &people, references, hour).await;
         }
     }
+    relevance::forget_order(&house.db).await.expect("the night comes");
     World { house, people, accounts }
 }
