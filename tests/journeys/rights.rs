@@ -1,6 +1,9 @@
 //! People use their rights through the whole service: on their own page, through their app, at the
 //! officer's desk; and the business that had their id is told.
 
+use std::path::Path;
+use std::process::Command;
+
 use axum::http::StatusCode;
 use serde_json::{Value as Json, json};
 use volens::background;
@@ -96,6 +99,39 @@ async fn an_objection_survives_the_erasure_and_the_next_registration() {
         town.report("u1", PurposeKind::BusinessMessages, Some(now)).await.expect(201);
         let account = town.messenger.get(path).await.expect(200);
         assert_eq!(account["objected_at"], Json::Null);
+    })
+    .await;
+}
+
+/// What the program says of a file, and how it ends.
+fn checked(file: &Path, key: &str) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_volens"));
+    let file = file.to_str().expect("a path of the test");
+    command.env_remove("VOLENS_CONFIG").args(["export", "verify", file, "--key", key]);
+    let done = command.output().expect("it runs");
+    (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+#[tokio::test]
+async fn a_downloaded_copy_checks_offline_and_a_changed_one_does_not() {
+    on_both_with(&[SMALL], |test| async move {
+        let town = Town::new(test, 3).await;
+        let copy = town.messenger.get("/v1/accounts/u1/export").await;
+        assert_eq!(copy.status, StatusCode::OK);
+        let key = town.test.anonymous().get("/v1/ledger/key").await.text();
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("my-data.json");
+        std::fs::write(&file, &copy.body).expect("written");
+        let (code, said) = checked(&file, key.trim());
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("2 receipts verify"), "{said}");
+        let changed = copy.text().replacen("\"IE\"", "\"DE\"", 1);
+        std::fs::write(&file, changed).expect("written");
+        let (code, said) = checked(&file, key.trim());
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains("changed after it was signed"), "{said}");
+        let missing = directory.path().join("nothing.json");
+        assert_eq!(checked(&missing, key.trim()).0, Some(5));
     })
     .await;
 }

@@ -17,8 +17,8 @@ const LOOSE: [(Statement, &str); 7] = [
     (store::LOOSE_LENT_RELEVANCE, "lender.no_live_grant"),
 ];
 
-/// Every row rests on live grants of the purposes it needs, and nobody whose processing is restricted
-/// is scored. (Restriction allows storing, GDPR Art. 18(2): profiles stay, unused.)
+/// Every row rests on live grants of the purposes it needs, nobody whose processing is restricted is
+/// linked, scored or lends, and nobody who objects to marketing is profiled, scored or agreed to it. (Restriction allows storing, GDPR Art. 18(2): profiles stay, unused.)
 pub(super) async fn consented(look: &mut Look<'_>) -> Result<(), AuditError> {
     look.count(store::COUNT_DERIVED, values![]).await?;
     let ended = lifetimes::swept_before(look.now);
@@ -33,6 +33,11 @@ pub(super) async fn consented(look: &mut Look<'_>) -> Result<(), AuditError> {
         let kind: String = row.get("kind")?;
         let code = if kind == "scores" { "score.frozen" } else { "frozen.processed" };
         Ok(Finding::new(code).of(row.get("subject")?).at(kind))
+    })
+    .await?;
+    look.must_be_empty(store::USED_OBJECTING, values![], |row| {
+        let kind: String = row.get("kind")?;
+        Ok(Finding::new("objection.ignored").of(row.get("subject")?).at(kind))
     })
     .await
 }

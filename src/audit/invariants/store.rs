@@ -66,6 +66,15 @@ statements! {
                                   and g.purpose = 'relevance'
                                   and g.state = 'given' and g.expires_at > $1)
                             order by l.lender limit 20";
+    USED_OBJECTING = "select m.subject, m.kind, count(*) over () as n
+                      from (select subject, 'scores' as kind from scores
+                            union all select subject, 'list_rows' from list_rows
+                            union all select subject, 'profiles' from profiles
+                            union all select subject, 'grants' from grants where state = 'given'
+                              and purpose in ('business_messages', 'relevance', 'follow_up')) m
+                      join accounts a on a.subject = m.subject
+                      where a.objected_at is not null
+                      order by m.subject, m.kind limit 20";
     USED_FROZEN = "select m.subject, m.kind, count(*) over () as n
                    from (select subject, 'scores' as kind from scores
                          union all select subject, 'link_tokens' from link_tokens

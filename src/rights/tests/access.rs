@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
+use volens_privacy::rights::RequestKind;
 use volens_privacy::topics::Topics;
 
 use super::super::access::{KEPT, Kept, SignedExport, export, schema, verify};
@@ -13,6 +14,7 @@ use crate::db::Db;
 use crate::identity;
 use crate::relevance::OutcomeKind;
 use crate::rights::interests;
+use crate::rights::requests::{RequestId, receive};
 
 async fn exported(world: &World, subject: SubjectId) -> SignedExport {
     let mut tx = world.db.read().await.expect("a snapshot");
@@ -124,6 +126,10 @@ async fn full(db: Db) -> (Town, SubjectId) {
     let (keys, mut rng) = (&world.keys, world.rng(5));
     let said = interests::correct(&mut tx, keys, subject, (topic, true), &mut rng, now).await;
     said.expect("taken");
+    let (asked, whose) = ((RequestKind::Access, AskedBy::Person), (Some(subject), None));
+    let messenger = app("messenger");
+    let of = (&messenger, RequestId::random(&mut rng));
+    receive(&mut tx, &world.keys, of, asked, whose, (now, now)).await.expect("on record");
     tx.commit().await.expect("commits");
     (town, subject)
 }

@@ -48,6 +48,19 @@ async fn a_profile_that_outlives_its_consent_is_found() {
     .await;
 }
 
+const OBJECT: Statement = same("OBJECT", "update accounts set objected_at = 1 where subject = $1");
+
+#[tokio::test]
+async fn marketing_to_somebody_who_objects_is_found() {
+    on_both(|db| async move {
+        let (world, anna) = healthy(db).await;
+        assert_eq!(tamper(&world, OBJECT, values![anna]).await, 1);
+        assert_eq!(violated(&world).await, ["I-2"]);
+        assert_eq!(codes(&world).await, ["objection.ignored".to_owned()].into());
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_is_kept_about_a_minor_is_found() {
     on_both(|db| async move {
