@@ -62,6 +62,18 @@ async fn a_person_sees_corrects_pauses_and_objects_without_a_script() {
         let objected = browser.form(&format!("{page}/object"), &[]).await;
         shows(&objected, "You have objected to marketing");
         shows(&browser.get(&page).await, "You object to marketing since");
+        let asked = browser.form(&format!("{page}/wrong"), &[]).await;
+        shows(&asked, "you will have an answer by");
+        let bench = town.test.officer().await.get("/v1/subject-requests").await.expect(200);
+        let told = |field: &str| -> Vec<&str> {
+            let all = bench.as_array().expect("requests").iter();
+            all.map(|one| one["receipt"][field].as_str().expect("a text")).collect()
+        };
+        let kinds = told("subject_request_type");
+        assert_eq!(kinds[0], "rectification", "{bench}");
+        assert!(kinds.contains(&"objection") && kinds.contains(&"restriction"), "{bench}");
+        let completed = told("request_status").iter().filter(|how| **how == "completed").count();
+        assert_eq!(completed, 2, "what was met at once is on record as completed");
 
         let account = town.messenger.get(&path).await.expect(200);
         assert!(account["objected_at"].is_string(), "{account}");

@@ -263,6 +263,37 @@ pub async fn meet(
     close(db, keys, request, (State::Completed, outcome), now).await
 }
 
+/// Puts a demand on record that the person makes on their own page and that is met at once.
+///
+/// # Errors
+/// [`AccountError::Unknown`] when there is no such account.
+pub async fn begin(
+    db: &Db,
+    keys: &KeyRing,
+    (app, subject): (&AppId, SubjectId),
+    kind: RequestKind,
+    rng: &mut (dyn Rng + Send),
+    now: Timestamp,
+) -> Result<Request, RightsError> {
+    let of = (app, RequestId::random(rng));
+    let mut tx = db.begin().await?;
+    let asked = (kind, AskedBy::Person);
+    let request = receive(&mut tx, keys, of, asked, (Some(subject), None), (now, now)).await?;
+    tx.commit().await?;
+    Ok(request)
+}
+
+/// Closes a request whose demand has been met.
+pub async fn finish(
+    db: &Db,
+    keys: &KeyRing,
+    request: &Request,
+    outcome: &'static str,
+    now: Timestamp,
+) -> Result<Request, RightsError> {
+    close(db, keys, request, (State::Completed, outcome), now).await
+}
+
 /// Takes back an open request.
 ///
 /// # Errors

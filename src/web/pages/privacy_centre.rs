@@ -12,8 +12,10 @@ use serde::Deserialize;
 use volens_privacy::consent::Decision;
 use volens_privacy::notice::Notices;
 use volens_privacy::purpose::PurposeKind;
+use volens_privacy::rights::RequestKind;
 use volens_privacy::{AppId, Timestamp};
 
+use super::rights::begin;
 use super::rights_words::RightsWords;
 use super::shell::{Page, Shell, token_of};
 use super::words::Words;
@@ -24,7 +26,7 @@ use crate::consent::{self, Command, Effects, Grant, Replies, Withdrawal};
 use crate::db::Tx;
 use crate::privacy_centre::{self, Person};
 use crate::rights::interests::{self, Interest};
-use crate::rights::{self, Removed};
+use crate::rights::{self, Removed, requests};
 use crate::web::callers::Anyone;
 use crate::web::extract::{Form, Path};
 use crate::web::json::Json;
@@ -325,8 +327,10 @@ async fn erase(
     let person = privacy_centre::open_to_withdraw(&mut tx, &app.keys, &token, app.now()).await?;
     drop(tx);
     let Some(person) = person else { return Ok(gone(&headers)) };
+    let request = begin(&app, &person, RequestKind::Erasure).await?;
     let done = rights::erase_for_good(&app.db, &app.keys, &app.erasures, person.subject, app.now())
         .await?;
+    requests::finish(&app.db, &app.keys, &request, "erased", app.now()).await?;
     let shell = Shell::public(&person.language);
     let words = shell.words;
     let Removed { records, links, scores, list_rows, exposures, .. } = done.removed;

@@ -8,6 +8,7 @@ use axum::http::header::CONTENT_DISPOSITION;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use volens_privacy::rights::RequestKind;
 use volens_privacy::topics::Topics;
 
 use super::privacy_centre::{Done, gone, happened, page};
@@ -16,6 +17,7 @@ use super::shell::{Page, token_of};
 use super::words::Words;
 use crate::app::App;
 use crate::privacy_centre::{self, Person};
+use crate::rights::requests::{self, Request};
 use crate::rights::{self, AskedBy, RestrictionReason, access, interests, objection};
 use crate::web::callers::{Anyone, Identified};
 use crate::web::extract::{Form, Path};
@@ -29,6 +31,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/p/{token}/resume", post(resume))
         .route("/p/{token}/interests", post(correct))
         .route("/p/{token}/data.json", get(data))
+        .route("/p/{token}/wrong", post(wrong))
 }
 
 /// Whose page it is, for an hour longer than it can be opened.
@@ -50,6 +53,13 @@ async fn again(
     Ok(Page(page).into_response())
 }
 
+/// Puts what the person demands on record, with its clock, before it is met.
+pub(super) async fn begin(app: &App, person: &Person, kind: RequestKind) -> ApiResult<Request> {
+    let (mut rng, now) = (app.rng(), app.now());
+    let of = (&person.app, person.subject);
+    Ok(requests::begin(&app.db, &app.keys, of, kind, &mut rng, now).await?)
+}
+
 /// Objects to direct marketing.
 async fn object(
     Anyone(identified): Anyone,
@@ -58,8 +68,10 @@ async fn object(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
+    let request = begin(&app, &person, RequestKind::Objection).await?;
     let who = (person.app.clone(), person.account);
     let done = objection::object(&app.consents, who, app.now()).await?;
+    requests::finish(&app.db, &app.keys, &request, "objected", app.now()).await?;
     let words = Words::of(&person.language);
     let done = Done {
         title: RightsWords::of(words.code).objected.to_owned(),
@@ -79,10 +91,12 @@ async fn restrict(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
+    let request = begin(&app, &person, RequestKind::Restriction).await?;
     let asked = (RestrictionReason::AccuracyContested, AskedBy::Person);
     let mut tx = app.db.begin().await?;
     let done = rights::restrict(&mut tx, &app.keys, person.subject, asked, app.now()).await?;
     tx.commit().await?;
+    requests::finish(&app.db, &app.keys, &request, "restricted", app.now()).await?;
     let words = Words::of(&person.language);
     let removed = done.removed;
     let effects = [
@@ -174,4 +188,25 @@ async fn data(
     let export = access::export(&mut tx, &app.keys, person.subject, app.now()).await?;
     let name = [(CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\"")];
     Ok((name, Json(export)).into_response())
+}
+
+/// Asks for a correction that needs a person: it waits for the officer, with its clock.
+async fn wrong(
+    Anyone(identified): Anyone,
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
+    let request = begin(&app, &person, RequestKind::Rectification).await?;
+    let words = Words::of(&person.language);
+    let rights = RightsWords::of(words.code);
+    let done = Done {
+        title: Words::fill(rights.wrong_done, &words.day(request.due_at)),
+        text: "",
+        entry: Words::fill(words.entry, &request.received_entry.to_string()),
+        effects: Vec::new(),
+        otherwise: "",
+    };
+    again(&app, &person, (token, identified), done).await
 }

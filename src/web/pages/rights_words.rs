@@ -16,8 +16,6 @@ pub(super) struct RightsWords {
     pub(super) resume_button: &'static str,
     pub(super) resumed: &'static str,
     pub(super) resumed_text: &'static str,
-    pub(super) would_go: &'static str,
-    pub(super) would_go_nothing: &'static str,
     pub(super) interests: &'static str,
     pub(super) interests_text: &'static str,
     pub(super) no_interests: &'static str,
@@ -29,6 +27,12 @@ pub(super) struct RightsWords {
     pub(super) data: &'static str,
     pub(super) data_text: &'static str,
     pub(super) download_data: &'static str,
+    pub(super) would_go: &'static str,
+    pub(super) would_go_nothing: &'static str,
+    pub(super) wrong: &'static str,
+    pub(super) wrong_text: &'static str,
+    pub(super) wrong_button: &'static str,
+    pub(super) wrong_done: &'static str,
 }
 
 impl RightsWords {
@@ -55,8 +59,6 @@ const ENGLISH: RightsWords = RightsWords {
     resume_button: "End the pause",
     resumed: "The pause has ended",
     resumed_text: "Your data may be used again within what you agree to. Links that were cut stay cut.",
-    would_go: "Taking it back would delete now",
-    would_go_nothing: "Nothing else rests on it at the moment.",
     interests: "What we think you like",
     interests_text: "Derived from what you did. If something is wrong, say so: it then counts as a firm no, whatever you do later.",
     no_interests: "We assume nothing about your interests.",
@@ -68,6 +70,12 @@ const ENGLISH: RightsWords = RightsWords {
     data: "All data about you",
     data_text: "One signed file with everything that is kept about you, to read, to keep or to take elsewhere.",
     download_data: "Download everything",
+    would_go: "Taking it back would delete now",
+    would_go_nothing: "Nothing else rests on it at the moment.",
+    wrong: "Something else about me is wrong",
+    wrong_text: "Say so here, and a person will see to it with the app, within the time the law gives. You can pause the use of your data meanwhile.",
+    wrong_button: "Ask for a correction",
+    wrong_done: "Your request is on record: you will have an answer by {}",
 };
 
 const FRENCH: RightsWords = RightsWords {
@@ -85,8 +93,6 @@ const FRENCH: RightsWords = RightsWords {
     resume_button: "Mettre fin à la suspension",
     resumed: "La suspension a pris fin",
     resumed_text: "Vos données peuvent à nouveau être utilisées dans la limite de vos accords. Les liens rompus le restent.",
-    would_go: "Le retirer supprimerait maintenant",
-    would_go_nothing: "Rien d'autre n'en dépend pour le moment.",
     interests: "Ce que nous pensons que vous aimez",
     interests_text: "Déduit de ce que vous avez fait. Si quelque chose est faux, dites-le : cela compte alors comme un non ferme, quoi que vous fassiez ensuite.",
     no_interests: "Nous ne supposons rien de vos centres d'intérêt.",
@@ -98,6 +104,12 @@ const FRENCH: RightsWords = RightsWords {
     data: "Toutes les données vous concernant",
     data_text: "Un fichier signé contenant tout ce qui est conservé sur vous, à lire, à garder ou à emporter ailleurs.",
     download_data: "Tout télécharger",
+    would_go: "Le retirer supprimerait maintenant",
+    would_go_nothing: "Rien d'autre n'en dépend pour le moment.",
+    wrong: "Autre chose me concernant est faux",
+    wrong_text: "Dites-le ici, et une personne s'en occupera avec l'application, dans le délai prévu par la loi. Vous pouvez suspendre l'utilisation de vos données en attendant.",
+    wrong_button: "Demander une correction",
+    wrong_done: "Votre demande est enregistrée : vous aurez une réponse d'ici le {}",
 };
 
 const GERMAN: RightsWords = RightsWords {
@@ -115,8 +127,6 @@ const GERMAN: RightsWords = RightsWords {
     resume_button: "Pause beenden",
     resumed: "Die Pause ist beendet",
     resumed_text: "Ihre Daten dürfen wieder verwendet werden, soweit Sie zustimmen. Getrennte Verknüpfungen bleiben getrennt.",
-    would_go: "Ein Widerruf würde jetzt löschen",
-    would_go_nothing: "Zurzeit beruht sonst nichts darauf.",
     interests: "Was wir über Ihre Interessen annehmen",
     interests_text: "Abgeleitet aus dem, was Sie getan haben. Wenn etwas falsch ist, sagen Sie es: Es gilt dann als festes Nein, was immer Sie später tun.",
     no_interests: "Wir nehmen nichts über Ihre Interessen an.",
@@ -128,6 +138,12 @@ const GERMAN: RightsWords = RightsWords {
     data: "Alle Daten über Sie",
     data_text: "Eine unterschriebene Datei mit allem, was über Sie gespeichert ist: zum Lesen, Behalten oder Mitnehmen.",
     download_data: "Alles herunterladen",
+    would_go: "Ein Widerruf würde jetzt löschen",
+    would_go_nothing: "Zurzeit beruht sonst nichts darauf.",
+    wrong: "Etwas anderes über mich stimmt nicht",
+    wrong_text: "Sagen Sie es hier, und ein Mensch klärt es mit der App, in der Frist, die das Gesetz gibt. Sie können die Verwendung Ihrer Daten so lange anhalten.",
+    wrong_button: "Berichtigung verlangen",
+    wrong_done: "Ihr Verlangen ist festgehalten: Sie haben eine Antwort bis zum {}",
 };
 
 const SPANISH: RightsWords = RightsWords {
@@ -145,8 +161,6 @@ const SPANISH: RightsWords = RightsWords {
     resume_button: "Terminar la pausa",
     resumed: "La pausa ha terminado",
     resumed_text: "Sus datos pueden volver a usarse dentro de lo que acepta. Los vínculos cortados siguen cortados.",
-    would_go: "Retirarlo borraría ahora",
-    would_go_nothing: "De momento nada más depende de ello.",
     interests: "Lo que creemos que le gusta",
     interests_text: "Deducido de lo que hizo. Si algo es falso, dígalo: contará como un no firme, haga lo que haga después.",
     no_interests: "No suponemos nada sobre sus intereses.",
@@ -158,6 +172,12 @@ const SPANISH: RightsWords = RightsWords {
     data: "Todos los datos sobre usted",
     data_text: "Un archivo firmado con todo lo que se guarda sobre usted, para leer, conservar o llevar a otra parte.",
     download_data: "Descargar todo",
+    would_go: "Retirarlo borraría ahora",
+    would_go_nothing: "De momento nada más depende de ello.",
+    wrong: "Otra cosa sobre mí es incorrecta",
+    wrong_text: "Dígalo aquí, y una persona lo aclarará con la aplicación, en el plazo que da la ley. Mientras tanto puede pausar el uso de sus datos.",
+    wrong_button: "Pedir una corrección",
+    wrong_done: "Su petición queda anotada: tendrá respuesta antes del {}",
 };
 
 const PORTUGUESE: RightsWords = RightsWords {
@@ -175,8 +195,6 @@ const PORTUGUESE: RightsWords = RightsWords {
     resume_button: "Terminar a suspensão",
     resumed: "A suspensão terminou",
     resumed_text: "Os seus dados podem voltar a ser usados dentro do que aceita. As ligações cortadas continuam cortadas.",
-    would_go: "Retirá-lo apagaria agora",
-    would_go_nothing: "De momento nada mais depende disso.",
     interests: "O que julgamos que lhe agrada",
     interests_text: "Deduzido do que fez. Se algo estiver errado, diga-o: passa a contar como um não firme, faça o que fizer depois.",
     no_interests: "Não supomos nada sobre os seus interesses.",
@@ -188,4 +206,10 @@ const PORTUGUESE: RightsWords = RightsWords {
     data: "Todos os dados sobre si",
     data_text: "Um ficheiro assinado com tudo o que é guardado sobre si, para ler, guardar ou levar para outro lado.",
     download_data: "Descarregar tudo",
+    would_go: "Retirá-lo apagaria agora",
+    would_go_nothing: "De momento nada mais depende disso.",
+    wrong: "Outra coisa sobre mim está errada",
+    wrong_text: "Diga-o aqui, e uma pessoa trata disso com a aplicação, no prazo que a lei dá. Entretanto pode suspender o uso dos seus dados.",
+    wrong_button: "Pedir uma correção",
+    wrong_done: "O seu pedido ficou registado: terá resposta até {}",
 };
