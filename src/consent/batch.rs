@@ -26,7 +26,7 @@ use crate::accounts::{self, AccountError, Opened};
 use crate::assessments;
 use crate::db::{self, Tx};
 use crate::ids::GrantId;
-use crate::ledger::{self, LedgerError};
+use crate::ledger::{self, Head, LedgerError};
 
 /// What a command will answer once entries have their numbers.
 pub(super) enum Outcome {
@@ -51,13 +51,13 @@ pub(super) async fn record(
     now: Timestamp,
     commands: &[Command],
 ) -> db::Result<Vec<Result<Replies, Refused>>> {
-    ledger::hold(tx).await.map_err(driver)?;
+    let head = ledger::hold(tx).await.map_err(driver)?;
     let mut batch = Batch::load(tx, keys, commands, now).await?;
     let mut outcomes = Vec::with_capacity(commands.len());
     for command in commands {
         outcomes.push(batch.decide(tx, rng, command).await?);
     }
-    batch.write(tx, keys, signer, rng).await?.replies(outcomes)
+    batch.write(tx, head, keys, signer, rng).await?.replies(outcomes)
 }
 
 /// What the database is asked only when somebody gives a consent that needs an assessment.
@@ -365,23 +365,34 @@ impl Batch {
         self.pending.len() - 1
     }
 
+    /// The records under their accounts' keys, the first of them as entry `first`. Sealing is work and
+    /// appending is mostly waiting for the database, so this steps back after each record.
+    async fn seal(&self, first: u64, rng: &mut StdRng) -> Vec<(SubjectId, u64, Vec<u8>)> {
+        let mut sealed = Vec::with_capacity(self.pending.len());
+        for (pending, index) in self.pending.iter().zip(first..) {
+            let subject = pending.record().subject;
+            let key = &self.data_keys[&subject];
+            sealed.push((subject, index, seal_record(key, index, pending, rng)));
+            tokio::task::yield_now().await;
+        }
+        sealed
+    }
+
     async fn write(
         self,
         tx: &mut Tx,
+        head: Head,
         keys: &KeyRing,
         signer: &LogSigner,
         rng: &mut StdRng,
     ) -> db::Result<Written> {
         let mut leaves: Vec<Leaf> = self.pending.iter().map(|p| p.leaf().clone()).collect();
         leaves.extend(self.objections.leaves().cloned());
-        let appended = ledger::append(tx, signer, &leaves, self.now).await.map_err(driver)?;
+        let sealing = self.seal(head.size(), rng);
+        let (appended, sealed) = tokio::join!(head.append(tx, signer, &leaves, self.now), sealing);
+        let appended = appended.map_err(driver)?;
         let first = appended.first;
-        let sealed = self.pending.iter().zip(first..).map(|(pending, index)| {
-            let subject = pending.record().subject;
-            let key = &self.data_keys[&subject];
-            (subject, index, seal_record(key, index, pending, rng))
-        });
-        store::add_records(tx, sealed.collect()).await?;
+        store::add_records(tx, sealed).await?;
         self.objections.hold(tx).await?;
         let changed = db::changes::next(tx).await?;
         let notes = first + self.pending.len() as u64;

@@ -125,8 +125,6 @@ impl Grants {
                 row.grant.entry = first + position as u64;
             }
         }
-        // Ends before beginnings: an account has one live grant for one thing.
-        touched.sort_by_key(|row| row.grant.state == Decision::Given);
         let touched: Vec<&Grant> = touched.into_iter().map(|row| &row.grant).collect();
         store::write_grants(tx, &touched, changed).await
     }

@@ -15,17 +15,23 @@ use crate::ids::GrantId;
 statements! {
     GRANTS = "select subject, id, app, purpose, peer, state, notice, notice_version, language,
                      given_at, expires_at, ended_at, entry
-              from grants where subject in ({list}) order by entry";
-    // A renewal or an end meets its own row; the trigger lets no ended grant come back.
-    WRITE_GRANTS = "insert into grants
-                    (subject, id, app, purpose, peer, state, notice, notice_version, language,
-                     given_at, expires_at, ended_at, entry, changed) values {rows}
-                    on conflict (subject, id) do update set
-                    state = excluded.state, notice = excluded.notice,
-                    notice_version = excluded.notice_version, language = excluded.language,
-                    given_at = excluded.given_at, expires_at = excluded.expires_at,
-                    ended_at = excluded.ended_at, entry = excluded.entry,
-                    changed = excluded.changed";
+              from grants where subject in ({list})";
+    // A renewal meets its own row. It leaves the state alone, so that what watches the state for an
+    // end has nothing to do.
+    GIVE = "insert into grants
+            (subject, id, app, purpose, peer, state, notice, notice_version, language,
+             given_at, expires_at, ended_at, entry, changed) values {rows}
+            on conflict (subject, id) do update set
+            notice = excluded.notice, notice_version = excluded.notice_version,
+            language = excluded.language, given_at = excluded.given_at,
+            expires_at = excluded.expires_at, entry = excluded.entry, changed = excluded.changed";
+    // An end meets its own row; the trigger lets no ended grant come back.
+    END = "insert into grants
+           (subject, id, app, purpose, peer, state, notice, notice_version, language,
+            given_at, expires_at, ended_at, entry, changed) values {rows}
+           on conflict (subject, id) do update set
+           state = excluded.state, ended_at = excluded.ended_at, entry = excluded.entry,
+           changed = excluded.changed";
     END_ALL = "update grants set state = 'withdrawn', ended_at = $2, changed = $3
                where subject = $1 and state = 'given'";
     DUE = "select subject, id, app, purpose, peer, state, notice, notice_version, language,
@@ -80,8 +86,12 @@ fn list(subjects: &[SubjectId]) -> Vec<Value> {
     subjects.iter().map(|subject| Value::from(*subject)).collect()
 }
 
+/// Every grant of these accounts, living or ended, oldest decision first.
 pub(super) async fn grants(tx: &mut Tx, subjects: &[SubjectId]) -> db::Result<Vec<Grant>> {
-    tx.fetch_list(GRANTS, values![], list(subjects)).await?.iter().map(grant).collect()
+    let rows = tx.fetch_list(GRANTS, values![], list(subjects)).await?;
+    let mut grants: Vec<Grant> = rows.iter().map(grant).collect::<db::Result<_>>()?;
+    grants.sort_by_key(|grant| grant.entry);
+    Ok(grants)
 }
 
 pub(super) async fn due(tx: &mut Tx, now: Timestamp, limit: i64) -> db::Result<Vec<Grant>> {
@@ -97,9 +107,9 @@ pub(super) async fn end_all(
     tx.execute(END_ALL, values![subject, now, changed]).await
 }
 
-/// Adds or updates grants, in order.
+/// Adds or updates grants. Ends come before beginnings: an account has one live grant for one thing.
 pub(super) async fn write_grants(tx: &mut Tx, grants: &[&Grant], changed: i64) -> db::Result<()> {
-    let mut rows = Vec::with_capacity(grants.len());
+    let (mut given, mut ended) = (Vec::new(), Vec::new());
     for g in grants {
         let mut row = values![
             g.subject,
@@ -117,9 +127,10 @@ pub(super) async fn write_grants(tx: &mut Tx, grants: &[&Grant], changed: i64) -
         ];
         row.push(Value::count(g.entry)?);
         row.push(changed.into());
-        rows.push(row);
+        if g.state == Decision::Given { given.push(row) } else { ended.push(row) }
     }
-    tx.execute_rows(WRITE_GRANTS, rows).await.map(drop)
+    tx.execute_rows(END, ended).await?;
+    tx.execute_rows(GIVE, given).await.map(drop)
 }
 
 pub(super) async fn add_records(

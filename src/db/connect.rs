@@ -41,6 +41,9 @@ const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// Prepared statements kept per connection: every statement in its few shapes.
 const STATEMENTS_CACHED: usize = 1024;
+/// Rows that the driver's thread may be ahead of who reads them: all of what a batch asks for, so
+/// that the two threads do not wait for each other row by row.
+const ROWS_BUFFERED: usize = 1024;
 /// Pages (of 4 KiB) in the write-ahead log before they are moved into the file: a page that many
 /// decisions touch is then moved once, and the flushes of moving are shared by thousands of them.
 const WAL_PAGES: &str = "8000";
@@ -70,8 +73,12 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(PATIENCE)
             .statement_cache_capacity(STATEMENTS_CACHED)
+            .row_buffer_size(ROWS_BUFFERED)
             .pragma("secure_delete", "on")
             .pragma("wal_autocheckpoint", WAL_PAGES)
+            // What a statement may have to take back is kept in memory: a file would cost a write
+            // per page, and leave pieces of pages on the disk.
+            .pragma("temp_store", "memory")
             .pragma("recursive_triggers", "on");
         let writer = SqlitePoolOptions::new()
             .max_connections(1)

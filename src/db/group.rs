@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Db, Error, Tx};
@@ -71,10 +72,19 @@ impl<G: Grouped> Clone for Group<G> {
 }
 
 impl<G: Grouped> Group<G> {
-    /// Starts the writer.
+    /// Starts the writer, on a thread of its own: everybody waits for it, so it must not stand in the
+    /// executor's queue behind those it has just answered each time the database replies.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime, or when the system gives no thread.
     pub fn spawn(db: Db, grouped: Arc<G>, limits: Limits) -> Self {
         let (queue, waiting) = mpsc::channel(limits.waiting);
-        tokio::spawn(write(db, grouped, waiting, limits.batch));
+        let runtime = Handle::current();
+        let writing = write(db, grouped, waiting, limits.batch);
+        std::thread::Builder::new()
+            .name("group-writer".to_owned())
+            .spawn(move || runtime.block_on(writing))
+            .expect("a service that gets no thread at its start cannot begin");
         Self { queue }
     }
 

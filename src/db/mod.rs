@@ -15,6 +15,7 @@ mod coverage;
 mod error;
 pub mod group;
 mod migrations;
+mod packed;
 mod purge;
 mod row;
 mod statement;

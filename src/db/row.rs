@@ -4,7 +4,8 @@ use sqlx::{Row as _, ValueRef as _};
 use volens_privacy::Timestamp;
 use volens_privacy::identity::{AppId, BusinessId, SubjectId};
 
-use super::{Error, Result};
+use super::packed::Names;
+use super::{Error, Result, Value};
 
 /// One row of either engine.
 pub struct Row(pub(super) Native);
@@ -12,6 +13,7 @@ pub struct Row(pub(super) Native);
 pub(super) enum Native {
     Sqlite(sqlx::sqlite::SqliteRow),
     Postgres(sqlx::postgres::PgRow),
+    Packed { names: Names, values: Vec<Value> },
 }
 
 impl Row {
@@ -25,8 +27,14 @@ impl Row {
         match &self.0 {
             Native::Sqlite(row) => row.try_get_raw(column).map(|v| v.is_null()).map_err(decode),
             Native::Postgres(row) => row.try_get_raw(column).map(|v| v.is_null()).map_err(decode),
+            Native::Packed { names, values } => packed(names, values, column).map(Value::is_null),
         }
     }
+}
+
+fn packed<'r>(names: &Names, values: &'r [Value], column: &str) -> Result<&'r Value> {
+    let at = names.iter().position(|name| *name == column);
+    at.and_then(|at| values.get(at)).ok_or_else(|| Error::Decode(column.to_owned()))
 }
 
 /// A type that a column can be read as.
@@ -36,19 +44,23 @@ pub trait Cell: Sized {
 }
 
 macro_rules! native_cell {
-    ($($type:ty),*) => {$(
+    ($($type:ty => $variant:ident;)*) => {$(
         impl Cell for $type {
             fn read(row: &Row, column: &str) -> Result<Self> {
                 let decode = |_| Error::Decode(column.to_owned());
                 match &row.0 {
                     Native::Sqlite(row) => row.try_get(column).map_err(decode),
                     Native::Postgres(row) => row.try_get(column).map_err(decode),
+                    Native::Packed { names, values } => match packed(names, values, column)? {
+                        Value::$variant(Some(value)) => Ok(value.clone()),
+                        _ => Err(Error::Decode(column.to_owned())),
+                    },
                 }
             }
         }
     )*};
 }
-native_cell!(i64, f64, String, Vec<u8>);
+native_cell! { i64 => Int; f64 => Real; String => Text; Vec<u8> => Bytes; }
 
 impl<T: Cell> Cell for Option<T> {
     fn read(row: &Row, column: &str) -> Result<Self> {

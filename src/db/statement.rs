@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Engine;
+use super::packed::{self, Names};
 
 /// One SQL text, or two where the engines really differ.
 ///
@@ -66,6 +67,21 @@ impl Statement {
     /// Parameters written in the text itself (not those of an expanded mark).
     pub(super) fn arity(&self, engine: Engine) -> usize {
         fixed_parameters(self.text(engine))
+    }
+
+    /// The expanded text that answers all rows as one, with the names of their columns; only on
+    /// SQLite, and only where the columns can be named. Kept like [`Self::expanded`].
+    pub(super) fn packed(&self, shape: Shape) -> Option<(Arc<str>, Names)> {
+        static TEXTS: Mutex<BTreeMap<Expansion, Option<(Arc<str>, Names)>>> =
+            Mutex::new(BTreeMap::new());
+        let text = self.text(Engine::Sqlite);
+        let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = texts.entry((Engine::Sqlite, text, shape)).or_insert_with(|| {
+            let names = packed::names(text)?;
+            let sql = packed::wrap(&expand(text, shape, Engine::Sqlite), &names);
+            Some((sql.into(), names))
+        });
+        entry.clone()
     }
 
     /// The expanded text, kept so that each shape is built once. Shapes come in few sizes

@@ -11,11 +11,17 @@ statements! {
     VALUE = "select value from counters where name = $1";
     SOME = "select name from counters where value >= $1 and name in ({list}) order by name";
     ALL = "select count(*) as n from counters";
+    EVERY_KIND = "select name, value, cast(1 as double precision) / 3 as third, x'00ff' as mark,
+                         cast(null as bigint) as nothing, '' as blank
+                  from counters where name in ({list}) order by value"
+        | postgres "select name, value, cast(1 as double precision) / 3 as third,
+                           '\\x00ff'::bytea as mark, cast(null as bigint) as nothing, '' as blank
+                    from counters where name in ({list}) order by value";
 }
 
 #[test]
 fn the_texts_differ_only_where_they_say_so() {
-    for statement in STATEMENTS {
+    for statement in STATEMENTS.iter().filter(|statement| statement.name != "EVERY_KIND") {
         assert_eq!(statement.text(Engine::Sqlite), statement.text(Engine::Postgres));
     }
 }
@@ -287,4 +293,59 @@ async fn a_full_queue_sheds_and_a_patient_caller_waits() {
     assert!(shed >= 1, "a queue of one cannot hold eight");
     assert!(matches!(patient.await.unwrap(), Ok(Ok(()))));
     assert_eq!(value(&db, "patient").await, Some(1));
+}
+
+#[tokio::test]
+async fn rows_that_travel_as_one_arrive_as_they_are_stored() {
+    on_both(|db| async move {
+        let mut tx = db.begin().await.unwrap();
+        let rows = vec![values!["a;b", 1], values!["ü,'\"\n", -2], values!["c", i64::MAX]];
+        tx.execute_rows(ADD_ROWS, rows).await.unwrap();
+        let list = values!["a;b", "ü,'\"\n", "c", "absent"];
+        let found = tx.fetch_list(EVERY_KIND, vec![], list).await.unwrap();
+        let read: Vec<(String, i64, f64, Vec<u8>, Option<i64>, Option<String>)> = found
+            .iter()
+            .map(|row| {
+                (
+                    row.get("name").unwrap(),
+                    row.get("value").unwrap(),
+                    row.get("third").unwrap(),
+                    row.get("mark").unwrap(),
+                    row.get("nothing").unwrap(),
+                    row.get("blank").unwrap(),
+                )
+            })
+            .collect();
+        let mark = vec![0, 0xff];
+        let third = 1.0 / 3.0;
+        let row = |name: &str, value| {
+            (name.to_owned(), value, third, mark.clone(), None, Some(String::new()))
+        };
+        assert_eq!(read, [row("ü,'\"\n", -2), row("a;b", 1), row("c", i64::MAX)]);
+        assert!(found[0].get::<i64>("absent").is_err());
+        assert!(found[0].get::<i64>("name").is_err());
+        let none = tx.fetch_list(EVERY_KIND, vec![], values!["absent"]).await.unwrap();
+        assert!(none.is_empty());
+    })
+    .await;
+}
+
+/// The names are read from the text; the engine knows better.
+#[tokio::test]
+async fn packed_rows_have_the_columns_that_the_engine_names() {
+    use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _, Statement as _};
+
+    let fresh = FreshSqlite::create();
+    let db = fresh.open().await;
+    let connect::Pools::Sqlite { writer, .. } = &db.0 else { unreachable!() };
+    let mut packed = 0;
+    for statement in crate::statements() {
+        let sql = statement.sample(Engine::Sqlite, 2);
+        let Some((_, names)) = statement.packed(statement::Shape::List(2)) else { continue };
+        let prepared = writer.prepare(AssertSqlSafe(sql).into_sql_str()).await.unwrap();
+        let columns: Vec<&str> = prepared.columns().iter().map(sqlx::Column::name).collect();
+        assert_eq!(*names, *columns, "{}", statement.name);
+        packed += 1;
+    }
+    assert!(packed > 100, "{packed} statements are packed");
 }

@@ -1,11 +1,13 @@
 //! The one transaction value.
 
+use std::sync::Arc;
+
 use sqlx::pool::PoolConnection;
 use sqlx::{Arguments as _, AssertSqlSafe, Postgres, Sqlite};
 
 use super::row::Native;
 use super::statement::Shape;
-use super::{Engine, Error, Result, Row, Statement, Value, coverage};
+use super::{Engine, Error, Result, Row, Statement, Value, coverage, packed};
 
 /// An open transaction. [`Tx::commit`] keeps its work; dropping it rolls back.
 pub struct Tx {
@@ -47,9 +49,9 @@ impl Conn {
     }
 }
 
-/// Multi-row statements are cut into these sizes and small ones, so that few distinct texts are
-/// prepared and most batches are two statements.
-const CUTS: [usize; 8] = [512, 256, 128, 64, 48, 32, 24, 16];
+/// Multi-row statements are cut into these sizes and any smaller one: a batch of ordinary size is one
+/// statement, and the distinct texts to prepare stay few.
+const CUTS: [usize; 4] = [512, 256, 128, 96];
 /// Lists are at most this long.
 const LIST_MAX: usize = 512;
 /// Parameters in one statement; SQLite's compiled-in limit is 32,766.
@@ -111,7 +113,7 @@ impl Tx {
     /// All rows of a query.
     pub async fn fetch(&mut self, statement: Statement, values: Vec<Value>) -> Result<Vec<Row>> {
         self.check_arity(statement, values.len())?;
-        self.query(statement, Shape::Plain, values).await
+        self.query_many(statement, Shape::Plain, values).await
     }
 
     /// The first row of a query, if any.
@@ -120,7 +122,8 @@ impl Tx {
         statement: Statement,
         values: Vec<Value>,
     ) -> Result<Option<Row>> {
-        Ok(self.fetch(statement, values).await?.into_iter().next())
+        self.check_arity(statement, values.len())?;
+        Ok(self.query(statement, Shape::Plain, values).await?.into_iter().next())
     }
 
     /// The one row of a query; [`Error::NoRow`] when there is none.
@@ -141,7 +144,7 @@ impl Tx {
         let mut rows = Vec::new();
         for piece in list.chunks(LIST_MAX) {
             let (shape, values) = listed(&fixed, piece);
-            rows.extend(self.query(statement, shape, values).await?);
+            rows.extend(self.query_many(statement, shape, values).await?);
         }
         Ok(rows)
     }
@@ -211,6 +214,24 @@ impl Tx {
             }
         };
         self.note(statement, done)
+    }
+
+    /// Many rows: on SQLite as one, where the statement allows it.
+    async fn query_many(
+        &mut self,
+        statement: Statement,
+        shape: Shape,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>> {
+        let conn = self.conn.as_mut().ok_or(Error::Aborted)?;
+        let (Conn::Sqlite(c), Some((sql, names))) = (conn, statement.packed(shape)) else {
+            return self.query(statement, shape, values).await;
+        };
+        let query = sqlx::query_scalar_with(AssertSqlSafe(sql), sqlite_arguments(values)?);
+        let packed: std::result::Result<Option<String>, _> = query.fetch_one(&mut **c).await;
+        let Some(packed) = self.note(statement, packed)? else { return Ok(Vec::new()) };
+        let rows = packed::unwrap(&packed, names.len())?.into_iter();
+        Ok(rows.map(|values| Row(Native::Packed { names: Arc::clone(&names), values })).collect())
     }
 
     async fn query(

@@ -23,6 +23,11 @@ impl Value {
     pub fn count(number: u64) -> Result<Self> {
         Ok(Self::Int(Some(i64::try_from(number).map_err(|_| Error::Range)?)))
     }
+
+    /// Whether nothing is there.
+    pub(super) const fn is_null(&self) -> bool {
+        matches!(self, Self::Int(None) | Self::Real(None) | Self::Text(None) | Self::Bytes(None))
+    }
 }
 
 /// `values![a, b, c]`: the parameters of one call, converted.

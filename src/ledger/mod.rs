@@ -68,6 +68,18 @@ impl Appended {
     }
 }
 
+/// The head of the log, held until the transaction ends.
+#[derive(Debug)]
+pub struct Head {
+    size: u64,
+}
+
+/// Locks the head until the transaction ends: whoever decides by what is on record and then appends
+/// holds it from before the reading, so that decisions have one order on every node.
+pub async fn hold(tx: &mut Tx) -> Result<Head, LedgerError> {
+    Ok(Head { size: store::lock_head(tx).await? })
+}
+
 /// Appends leaves in the caller's transaction, with their tree nodes and one signed checkpoint.
 ///
 /// The head stays locked until the transaction ends. Call it once per transaction, with everything
@@ -78,25 +90,43 @@ pub async fn append(
     leaves: &[Leaf],
     now: Timestamp,
 ) -> Result<Appended, LedgerError> {
-    let first = store::lock_head(tx).await?;
-    let edge = store::nodes(tx, &Frontier::nodes_for(first)).await?;
-    let mut frontier = frontier(first, &edge)?;
-    let bytes: Vec<Vec<u8>> = leaves.iter().map(Leaf::bytes).collect();
-    let mut grown = Vec::with_capacity(leaves.len() * 2);
-    for leaf in &bytes {
-        grown.extend(frontier.append(leaf_hash(leaf)));
+    hold(tx).await?.append(tx, signer, leaves, now).await
+}
+
+impl Head {
+    /// Entries in the log now: the index of the next one.
+    pub const fn size(&self) -> u64 {
+        self.size
     }
-    let size = frontier.size();
-    let origin = signer.origin().to_owned();
-    let checkpoint = signer.sign(&Checkpoint { origin, size, root: frontier.root() });
-    store::add_entries(tx, first, &bytes).await?;
-    store::add_nodes(tx, &grown).await?;
-    if size > first {
-        store::add_checkpoint(tx, size, &checkpoint, now).await?;
+
+    /// What [`append`] does, with the head that was held for the reading before it.
+    pub async fn append(
+        self,
+        tx: &mut Tx,
+        signer: &LogSigner,
+        leaves: &[Leaf],
+        now: Timestamp,
+    ) -> Result<Appended, LedgerError> {
+        let first = self.size;
+        let edge = store::nodes(tx, &Frontier::nodes_for(first)).await?;
+        let mut frontier = frontier(first, &edge)?;
+        let bytes: Vec<Vec<u8>> = leaves.iter().map(Leaf::bytes).collect();
+        let mut grown = Vec::with_capacity(leaves.len() * 2);
+        for leaf in &bytes {
+            grown.extend(frontier.append(leaf_hash(leaf)));
+        }
+        let size = frontier.size();
+        let origin = signer.origin().to_owned();
+        let checkpoint = signer.sign(&Checkpoint { origin, size, root: frontier.root() });
+        store::add_entries(tx, first, &bytes).await?;
+        store::add_nodes(tx, &grown).await?;
+        if size > first {
+            store::add_checkpoint(tx, size, &checkpoint, now).await?;
+        }
+        store::grow(tx, size).await?;
+        let nodes = edge.into_iter().chain(grown).collect();
+        Ok(Appended { first, size, checkpoint, nodes })
     }
-    store::grow(tx, size).await?;
-    let nodes = edge.into_iter().chain(grown).collect();
-    Ok(Appended { first, size, checkpoint, nodes })
 }
 
 fn frontier(size: u64, edge: &BTreeMap<Node, Hash>) -> Result<Frontier, LedgerError> {
@@ -104,13 +134,6 @@ fn frontier(size: u64, edge: &BTreeMap<Node, Hash>) -> Result<Frontier, LedgerEr
     let hashes: Option<Vec<Hash>> = wanted.iter().map(|node| edge.get(node).copied()).collect();
     let hashes = hashes.ok_or(LedgerError::Damaged)?;
     Frontier::from_nodes(size, hashes).map_err(|_| LedgerError::Damaged)
-}
-
-/// Locks the head until the transaction ends: whoever decides by what is on record and then appends
-/// holds it from before the reading, so that decisions have one order on every node.
-pub async fn hold(tx: &mut Tx) -> Result<(), LedgerError> {
-    store::lock_head(tx).await?;
-    Ok(())
 }
 
 /// Entries in the log.
