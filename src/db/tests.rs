@@ -12,10 +12,10 @@ statements! {
     SOME = "select name from counters where value >= $1 and name in ({list}) order by name";
     ALL = "select count(*) as n from counters";
     EVERY_KIND = "select name, value, cast(1 as double precision) / 3 as third, x'00ff' as mark,
-                         cast(null as bigint) as nothing, '' as blank
+                         cast(null as bigint) as missing, '' as blank
                   from counters where name in ({list}) order by value"
         | postgres "select name, value, cast(1 as double precision) / 3 as third,
-                           '\\x00ff'::bytea as mark, cast(null as bigint) as nothing, '' as blank
+                           '\\x00ff'::bytea as mark, cast(null as bigint) as missing, '' as blank
                     from counters where name in ({list}) order by value";
 }
 
@@ -311,7 +311,7 @@ async fn rows_that_travel_as_one_arrive_as_they_are_stored() {
                     row.get("value").unwrap(),
                     row.get("third").unwrap(),
                     row.get("mark").unwrap(),
-                    row.get("nothing").unwrap(),
+                    row.get("missing").unwrap(),
                     row.get("blank").unwrap(),
                 )
             })
