@@ -45,12 +45,11 @@ impl Site {
         let new = directory::prepare_user(stretch, &mut rng, email, None, caller).await;
         let mut tx = app.db.begin().await.expect("a transaction");
         let known = directory::user_by_email(&mut tx, email).await.expect("it answers");
-        let id = match known {
-            Some(id) => id,
-            None => {
-                let new = new.expect("a valid user");
-                directory::create_user(&mut tx, &mut rng, new, now).await.expect("a user").id
-            }
+        let id = if let Some(id) = known {
+            id
+        } else {
+            let new = new.expect("a valid user");
+            directory::create_user(&mut tx, &mut rng, new, now).await.expect("a user").id
         };
         let times = (now, now.plus(std::time::Duration::from_mins(15)));
         let link = sessions::link(&mut tx, &app.keys, &mut rng, id, times).await.expect("a link");

@@ -32,6 +32,9 @@ pub(super) enum Shape {
 /// A text and how it is expanded, on which engine.
 type Expansion = (Engine, &'static str, Shape);
 
+/// A text that answers all its rows as one, and the names of their columns.
+type Packed = (Arc<str>, Names);
+
 impl Statement {
     /// Made by [`statements!`] only.
     pub const fn new(
@@ -71,9 +74,8 @@ impl Statement {
 
     /// The expanded text that answers all rows as one, with the names of their columns; only on
     /// SQLite, and only where the columns can be named. Kept like [`Self::expanded`].
-    pub(super) fn packed(&self, shape: Shape) -> Option<(Arc<str>, Names)> {
-        static TEXTS: Mutex<BTreeMap<Expansion, Option<(Arc<str>, Names)>>> =
-            Mutex::new(BTreeMap::new());
+    pub(super) fn packed(&self, shape: Shape) -> Option<Packed> {
+        static TEXTS: Mutex<BTreeMap<Expansion, Option<Packed>>> = Mutex::new(BTreeMap::new());
         let text = self.text(Engine::Sqlite);
         let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = texts.entry((Engine::Sqlite, text, shape)).or_insert_with(|| {

@@ -303,25 +303,17 @@ async fn rows_that_travel_as_one_arrive_as_they_are_stored() {
         tx.execute_rows(ADD_ROWS, rows).await.unwrap();
         let list = values!["a;b", "ü,'\"\n", "c", "absent"];
         let found = tx.fetch_list(EVERY_KIND, vec![], list).await.unwrap();
-        let read: Vec<(String, i64, f64, Vec<u8>, Option<i64>, Option<String>)> = found
-            .iter()
-            .map(|row| {
-                (
-                    row.get("name").unwrap(),
-                    row.get("value").unwrap(),
-                    row.get("third").unwrap(),
-                    row.get("mark").unwrap(),
-                    row.get("missing").unwrap(),
-                    row.get("blank").unwrap(),
-                )
-            })
-            .collect();
-        let mark = vec![0, 0xff];
-        let third = 1.0 / 3.0;
-        let row = |name: &str, value| {
-            (name.to_owned(), value, third, mark.clone(), None, Some(String::new()))
-        };
-        assert_eq!(read, [row("ü,'\"\n", -2), row("a;b", 1), row("c", i64::MAX)]);
+        let third = 1.0_f64 / 3.0;
+        for (row, (name, value)) in found.iter().zip([("ü,'\"\n", -2), ("a;b", 1), ("c", i64::MAX)])
+        {
+            assert_eq!(row.get::<String>("name").unwrap(), name);
+            assert_eq!(row.get::<i64>("value").unwrap(), value);
+            assert_eq!(row.get::<f64>("third").unwrap().to_bits(), third.to_bits());
+            assert_eq!(row.get::<Vec<u8>>("mark").unwrap(), [0, 0xff]);
+            assert_eq!(row.get::<Option<i64>>("missing").unwrap(), None);
+            assert_eq!(row.get::<Option<String>>("blank").unwrap().as_deref(), Some(""));
+        }
+        assert_eq!(found.len(), 3);
         assert!(found[0].get::<i64>("absent").is_err());
         assert!(found[0].get::<i64>("name").is_err());
         let none = tx.fetch_list(EVERY_KIND, vec![], values!["absent"]).await.unwrap();

@@ -239,16 +239,14 @@ impl Simulation {
     ) -> bool {
         let begun = self.tick();
         let mut answer = tokio::spawn(deed);
-        match tokio::time::timeout(PATIENCE, &mut answer).await {
-            Ok(deed) => {
-                self.note(begun, deed.expect("it is answered"));
-                true
-            }
-            Err(_) => {
-                self.waiting.push(Waiting { begun, person, answer });
-                false
-            }
+        let answered = tokio::time::timeout(PATIENCE, &mut answer).await;
+        let in_time = answered.is_ok();
+        if let Ok(deed) = answered {
+            self.note(begun, deed.expect("it is answered"));
+        } else {
+            self.waiting.push(Waiting { begun, person, answer });
         }
+        in_time
     }
 
     /// Takes the answers that came meanwhile.
