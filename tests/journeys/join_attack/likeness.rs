@@ -63,6 +63,8 @@ struct Sketch {
     numbers: BTreeMap<String, f64>,
     /// By column: how many values it has.
     counts: BTreeMap<String, f64>,
+    /// Both again, in the order of [`Attacker::columns`].
+    row: Vec<(Option<f64>, f64)>,
 }
 
 /// The thief with everything at hand: a sketch per account, what is rare, and a classifier.
@@ -101,11 +103,18 @@ impl Attacker {
         for material in chosen.iter().flatten() {
             numbering.count(material);
         }
-        let sketches: Vec<Vec<Sketch>> = chosen
+        let mut sketches: Vec<Vec<Sketch>> = chosen
             .iter()
             .map(|side| side.iter().map(|material| numbering.sketch(material)).collect())
             .collect();
         let columns = columns(&sketches);
+        for sketch in sketches.iter_mut().flatten() {
+            let both = |column: &Column| {
+                let count = sketch.counts.get(&column.label).copied().unwrap_or_default();
+                (sketch.numbers.get(&column.label).copied(), count)
+            };
+            sketch.row = columns.iter().map(both).collect();
+        }
         let weights = numbering.weights();
         let mut attacker = Self { sketches, weights, columns, model: None };
         attacker.learn(world);
@@ -135,8 +144,13 @@ impl Attacker {
         self.model = Some(trained.model);
     }
 
-    /// Every attack on these pairs.
-    pub(super) fn attack(&self, world: &World, pairs: &[Pairs]) -> BTreeMap<&'static str, Found> {
+    /// Every attack on these pairs, judged by one person of every `step`.
+    pub(super) fn attack(
+        &self,
+        world: &World,
+        pairs: &[Pairs],
+        step: usize,
+    ) -> BTreeMap<&'static str, Found> {
         type Likeness = fn(&Attacker, [usize; 2], usize, usize) -> f64;
         let attacks: [(&'static str, Likeness); 5] = [
             ("equal values", Self::equal_values),
@@ -149,7 +163,7 @@ impl Attacker {
             let (mut found, mut people) = (Found::default(), 0.0);
             for pair in pairs {
                 for crowd in crowds(world, &pair.people) {
-                    for person in &crowd {
+                    for person in crowd.iter().step_by(step) {
                         let of = |other: &usize| likeness(self, pair.apps, *person, *other);
                         let one = judge(of(person), crowd.iter().filter(|o| *o != person).map(of));
                         found.top += one.top;
@@ -206,14 +220,13 @@ impl Attacker {
         features.number("timing", self.timing(apps, left, right));
         features.number("texts", self.texts(apps, left, right));
         let (left, right) = self.sides(apps, left, right);
-        for Column { label, number, count } in &self.columns {
-            let both = left.numbers.get(label).zip(right.numbers.get(label));
-            if let Some(((name, span), (a, b))) = number.as_ref().zip(both) {
+        let rows = left.row.iter().zip(&right.row);
+        for (Column { number, count, .. }, (a, b)) in self.columns.iter().zip(rows) {
+            if let Some(((name, span), (a, b))) = number.as_ref().zip(a.0.zip(b.0)) {
                 features.number(name, (a - b).abs() / span);
             }
             if let Some(name) = count {
-                let count = |side: &Sketch| side.counts.get(label).copied().unwrap_or_default();
-                features.number(name, (count(left) - count(right)).abs());
+                features.number(name, (a.1 - b.1).abs());
             }
         }
         features
@@ -322,6 +335,7 @@ impl Numbering {
             hours: [0.0; HOURS],
             numbers: BTreeMap::new(),
             counts: BTreeMap::new(),
+            row: Vec::new(),
         };
         for (label, cell) in material {
             *sketch.counts.entry(label.clone()).or_default() += 1.0;
