@@ -2,7 +2,7 @@
 //! large scale, so nobody can consent to it before an assessment is attached.
 //!
 //! What is attached is the operator's own name for the document and its SHA-256; the document stays
-//! with the operator. [`template`] fills in what the purpose registry knows.
+//! with the operator. [`template()`] fills in what the purpose registry knows.
 
 pub mod http;
 mod store;
