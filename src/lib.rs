@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod needles;
 pub mod db;
 pub mod ids;
 pub mod stretch;

@@ -17,8 +17,9 @@ use crate::audience::export::read::{FileReport, read};
 use crate::audience::replay::{Replay, replay};
 use crate::audience::request;
 use crate::audit::invariants::{self, Finding, Invariant, Report, Verdict};
-use crate::db::Trace;
 use crate::ids::ListId;
+use crate::keyring::sheet::ENDING as SHEET;
+use crate::needles::Trace;
 use crate::rights::traces::{self, Remembered};
 
 /// What `audit` takes.
@@ -56,8 +57,9 @@ enum Action {
     /// What somebody holds who took the database between two moments, and the clock of 72 hours
     /// (GDPR Art. 33)
     Breach(records::BreachArgs),
-    /// Look for what is left of an erased account: in every table, and in every byte of an SQLite
-    /// file. The reference is read from standard input.
+    /// Look for what is left of erased accounts: in every table, every page of the database's files
+    /// and its log, every index, and in further files. References are read from standard input, one
+    /// a line.
     Erasure {
         /// Whose user it was
         #[arg(long)]
@@ -65,6 +67,9 @@ enum Action {
         /// The account's random id, where somebody noted it before
         #[arg(long, value_name = "ID")]
         subject: Option<SubjectId>,
+        /// A further file or folder: exports, logs, backups
+        #[arg(long, value_name = "PATH")]
+        also: Vec<PathBuf>,
     },
 }
 
@@ -77,30 +82,48 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         Action::Register => records::register(context).await,
         Action::Dpia(action) => records::dpia(action, context).await,
         Action::Breach(args) => records::breach(args, context).await,
-        Action::Erasure { app, subject } => erasure(&app, subject, context).await,
+        Action::Erasure { app, subject, also } => erasure(&app, subject, also, context).await,
     }
 }
 
-async fn erasure(of: &AppId, subject: Option<SubjectId>, context: &Context) -> Result<Exit> {
+async fn erasure(
+    of: &AppId,
+    subject: Option<SubjectId>,
+    mut also: Vec<PathBuf>,
+    context: &Context,
+) -> Result<Exit> {
     // Standard input, because a command line is seen by every user of the machine.
-    let reference = std::io::read_to_string(std::io::stdin())?;
-    let reference = reference.trim_end_matches(['\r', '\n']);
-    ensure!(!reference.is_empty(), "give the account's reference on standard input");
+    let references = std::io::read_to_string(std::io::stdin())?;
+    let references: Vec<&str> = references.lines().filter(|line| !line.is_empty()).collect();
+    ensure!(!references.is_empty(), "give the account's reference on standard input");
+    ensure!(subject.is_none() || references.len() == 1, "--subject is of one account");
     let app = context.existing().await?;
-    let mut remembered = Remembered::reference(&app.keys, of, reference);
+    let mut remembered = Remembered::default();
+    for reference in references {
+        remembered.extend(Remembered::reference(&app.keys, of, reference));
+    }
     if let Some(subject) = subject {
         remembered = remembered.and_subject(subject);
     }
-    let traces = traces::search(&app.db, &remembered).await?;
+    let indexes = app.settings.data.join("indexes");
+    also.extend(indexes.exists().then_some(indexes));
+    also.extend(Some(app.ring_file.beside(SHEET)).filter(|sheet| sheet.exists()));
+    let report = traces::search_with(&app.db, &remembered, also).await?;
     app.db.close().await;
-    let text = if traces.is_empty() {
-        "nothing is left".to_owned()
-    } else {
-        let line = |trace: &Trace| format!("{} × {} in {}", trace.times, trace.what, trace.place);
-        traces.iter().map(line).collect::<Vec<_>>().join("\n")
-    };
-    let ok = traces.is_empty();
-    context.output.result(&serde_json::json!({"ok": ok, "traces": traces}), text)?;
+    let line = |trace: &Trace| format!("{} × {} in {}", trace.times, trace.what, trace.place);
+    let mut lines: Vec<String> = report.traces.iter().map(line).collect();
+    lines.extend(report.unread.iter().map(|file| format!("NOT READ {file}")));
+    let ok = lines.is_empty();
+    if ok {
+        lines.push("nothing is left".to_owned());
+    }
+    lines.push(format!("looked into {} files, decoding {} parts", report.files, report.decoded));
+    let (files, decoded) = (report.files, report.decoded);
+    let object = serde_json::json!({
+        "ok": ok, "traces": report.traces, "unread": report.unread, "files": files,
+        "decoded": decoded,
+    });
+    context.output.result(&object, lines.join("\n"))?;
     Ok(if ok { Exit::Ok } else { Exit::VerificationFailed })
 }
 

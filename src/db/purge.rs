@@ -4,40 +4,19 @@
 //! from which rows were moved before they were deleted (`secure_delete` overwrites a row where it
 //! is, not where it was). Only a rewrite of the whole file is sure to leave nothing.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _, Sqlite};
+use tokio_stream::StreamExt as _;
 
 use super::connect::Pools;
 use super::{Db, Error, Result};
+use crate::needles::{Needle, Needles, Tally};
 
-/// Bytes of a file looked at in one go.
-const PIECE: usize = 1 << 20;
-/// A needle of so many bytes is looked for in two halves: where a page ends in the middle of it, one
-/// of them is whole.
-const HALVED: usize = 16;
-
-/// Bytes that must not be in a database. No `Debug`: they identify somebody.
-pub struct Needle {
-    /// What they are, in words that say nothing of them.
-    pub what: &'static str,
-    /// The bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// A place where a needle was found.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Trace {
-    /// `table.column`, or the ending of a file's name.
-    pub place: String,
-    /// What was found.
-    pub what: &'static str,
-    /// Rows, or places in the file.
-    pub times: u64,
-}
+/// So many needles are counted by the engine, one after the other; more are looked for at once.
+const COUNTED_BY_THE_ENGINE: usize = 16;
 
 impl Db {
     /// Rewrites what the engine stores, so that nothing of a deleted row is left in its files.
@@ -63,31 +42,79 @@ impl Db {
         }
     }
 
-    /// Looks for the needles in every value of every table, as the engine decodes it, and on SQLite
-    /// also in the raw bytes of its files, free pages and gaps included.
-    pub async fn search(&self, needles: &[Needle]) -> Result<Vec<Trace>> {
-        let mut traces = Vec::new();
-        for (table, column, text) in self.columns().await? {
-            for needle in needles {
-                let times = self.times(&table, &column, text, needle).await?;
-                if times > 0 {
-                    let place = format!("{table}.{column}");
-                    traces.push(Trace { place, what: needle.what, times });
+    /// Looks for the needles in every value of every table, as the engine decodes it. Gives the
+    /// number of columns looked at.
+    pub async fn search(&self, needles: &Needles, found: &mut Tally) -> Result<u64> {
+        let columns = self.columns().await?;
+        for (table, column, text) in &columns {
+            if needles.all().len() > COUNTED_BY_THE_ENGINE {
+                self.stream(table, column, *text, needles, found).await?;
+                continue;
+            }
+            for needle in needles.all() {
+                let times = self.times(table, column, *text, needle).await?;
+                found.add_many(&format!("{table}.{column}"), needle.what, times);
+            }
+        }
+        Ok(columns.len() as u64)
+    }
+
+    /// Reads every value of a column and looks for all needles at once.
+    async fn stream(
+        &self,
+        table: &str,
+        column: &str,
+        text: bool,
+        needles: &Needles,
+        found: &mut Tally,
+    ) -> Result<()> {
+        let place = format!("{table}.{column}");
+        let mut look = |bytes: Option<Vec<u8>>| {
+            if let Some(bytes) = bytes {
+                needles.in_value(&bytes, &place, found);
+            }
+        };
+        match &self.0 {
+            Pools::Sqlite { readers, .. } => {
+                let sql = format!("select cast(\"{column}\" as blob) from \"{table}\"");
+                let mut rows = sqlx::query_scalar(AssertSqlSafe(sql)).fetch(readers);
+                while let Some(bytes) = rows.try_next().await? {
+                    look(bytes);
+                }
+            }
+            Pools::Postgres(pool) => {
+                let value = if text {
+                    format!("convert_to(\"{column}\", 'UTF8')")
+                } else {
+                    format!("\"{column}\"")
+                };
+                let sql = format!("select {value} from \"{table}\"");
+                let mut rows = sqlx::query_scalar(AssertSqlSafe(sql)).fetch(pool);
+                while let Some(bytes) = rows.try_next().await? {
+                    look(bytes);
                 }
             }
         }
-        for path in self.files().await? {
-            let wanted: Vec<Vec<u8>> = needles.iter().map(|needle| needle.bytes.clone()).collect();
-            let file = path.clone();
-            let counted = tokio::task::spawn_blocking(move || count_in_file(&file, &wanted)).await;
-            let counted = counted.map_err(io::Error::other).flatten().map_err(unreadable)?;
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-            for (needle, times) in needles.iter().zip(counted).filter(|(_, times)| *times > 0) {
-                let place = name.clone().unwrap_or_default();
-                traces.push(Trace { place, what: needle.what, times });
+        Ok(())
+    }
+
+    /// The files of the database, with what to call them, where this process can read them: on
+    /// SQLite the file and its write-ahead log, on PostgreSQL those of every table and index of the
+    /// schema. Nothing when the server's files are elsewhere or not for us.
+    pub async fn files(&self) -> Result<Vec<(PathBuf, String)>> {
+        match &self.0 {
+            Pools::Sqlite { readers, .. } => {
+                let sql = "select file from pragma_database_list where name = 'main'";
+                let path: String = sqlx::query_scalar(sql).fetch_one(readers).await?;
+                let log = PathBuf::from(format!("{path}-wal"));
+                let files = [PathBuf::from(path), log].into_iter().filter(|path| path.exists());
+                let name = |path: &Path| {
+                    path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+                };
+                Ok(files.map(|path| (path.clone(), name(&path))).collect())
             }
+            Pools::Postgres(pool) => server_files(pool).await,
         }
-        Ok(traces)
     }
 
     /// Every column of bytes or text: table, column, whether it is text.
@@ -130,80 +157,30 @@ impl Db {
         };
         u64::try_from(count).map_err(|_| Error::Range)
     }
-
-    /// The files of an SQLite database that hold pages: itself and its write-ahead log.
-    async fn files(&self) -> Result<Vec<PathBuf>> {
-        let Pools::Sqlite { readers, .. } = &self.0 else { return Ok(Vec::new()) };
-        let sql = "select file from pragma_database_list where name = 'main'";
-        let path: String = sqlx::query_scalar(sql).fetch_one(readers).await?;
-        let log = PathBuf::from(format!("{path}-wal"));
-        Ok([PathBuf::from(path), log].into_iter().filter(|path| path.exists()).collect())
-    }
 }
 
-fn unreadable(error: io::Error) -> Error {
-    Error::Driver(sqlx::Error::Io(error))
-}
-
-/// How often each needle, or a half of a long one, is in a file.
-fn count_in_file(path: &Path, needles: &[Vec<u8>]) -> io::Result<Vec<u64>> {
-    let wanted: Vec<Vec<&[u8]>> = needles.iter().map(|needle| parts(needle)).collect();
-    let longest = wanted.iter().flatten().map(|part| part.len()).max().unwrap_or(0);
-    let mut counts = vec![0; needles.len()];
-    let mut file = File::open(path)?;
-    let mut window = Vec::with_capacity(PIECE + longest);
-    loop {
-        let kept = window.len();
-        file.by_ref().take(PIECE as u64).read_to_end(&mut window)?;
-        if window.len() == kept {
-            return Ok(counts);
-        }
-        for (count, parts) in counts.iter_mut().zip(&wanted) {
-            // What ends within the part kept from before was counted then.
-            let found = parts.iter().map(|part| ends(&window, part, kept)).sum::<u64>();
-            *count += found;
-        }
-        let keep = longest.saturating_sub(1).min(window.len());
-        window.drain(..window.len() - keep);
+/// The files of a server on this machine. What was written is flushed first, where we may ask.
+async fn server_files(pool: &PgPool) -> Result<Vec<(PathBuf, String)>> {
+    const FILES: &str = "select pg_relation_filepath(c.oid), c.relname::text from pg_class c
+        where c.relkind in ('r', 'i', 't') and pg_relation_filepath(c.oid) is not null
+          and (c.relnamespace = current_schema()::regnamespace
+               or c.oid in (select reltoastrelid from pg_class
+                            where relnamespace = current_schema()::regnamespace))
+        order by 2";
+    let Ok(root) = sqlx::query_scalar::<_, String>("show data_directory").fetch_one(pool).await
+    else {
+        return Ok(Vec::new());
+    };
+    // Without the right to it, pages that are not on disk are not seen; their tables are.
+    drop(sqlx::raw_sql("checkpoint").execute(pool).await);
+    let named: Vec<(String, String)> = sqlx::query_as(FILES).fetch_all(pool).await?;
+    let mut files = Vec::new();
+    for (path, relation) in named {
+        let first = Path::new(&root).join(path);
+        let segments = (1..).map(|nth| PathBuf::from(format!("{}.{nth}", first.display())));
+        let all = std::iter::once(first.clone()).chain(segments);
+        let readable = all.take_while(|path| std::fs::File::open(path).is_ok());
+        files.extend(readable.map(|path| (path, format!("file of {relation}"))));
     }
-}
-
-/// How often `part` ends behind the first `after` bytes of `window`.
-fn ends(window: &[u8], part: &[u8], after: usize) -> u64 {
-    let from = (after + 1).saturating_sub(part.len());
-    let Some(window) = window.get(from..) else { return 0 };
-    window.windows(part.len()).filter(|bytes| *bytes == part).count() as u64
-}
-
-fn parts(needle: &[u8]) -> Vec<&[u8]> {
-    if needle.is_empty() {
-        return Vec::new();
-    }
-    if needle.len() < HALVED {
-        return vec![needle];
-    }
-    let (first, second) = needle.split_at(needle.len() / 2);
-    vec![first, second]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_cut_by_a_page_or_a_piece_is_found() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("file");
-        let id: Vec<u8> = (1..=16).collect();
-        let mut bytes = vec![0; PIECE - 5];
-        bytes.extend_from_slice(&id); // across two pieces
-        bytes.extend_from_slice(&[0; 100]);
-        bytes.extend_from_slice(&id[..11]); // across two pages
-        bytes.extend_from_slice(&[0; 100]);
-        bytes.extend_from_slice(&id[4..]);
-        bytes.extend_from_slice(b"anna");
-        std::fs::write(&path, bytes).expect("written");
-        let needles = [id, b"anna".to_vec(), b"otto".to_vec(), Vec::new()];
-        assert_eq!(count_in_file(&path, &needles).expect("read"), [4, 1, 0, 0]);
-    }
+    Ok(files)
 }

@@ -9,6 +9,7 @@
 //! [`replay_erasures`] erases again whatever the journal knows and the database still holds.
 
 pub mod access;
+pub mod files;
 pub mod http;
 pub mod interests;
 mod journal;
@@ -19,6 +20,9 @@ mod store;
 pub mod traces;
 #[cfg(test)]
 mod tests;
+
+use std::io;
+use std::path::PathBuf;
 
 pub use journal::{Journal, JournalError};
 pub use restriction::{AskedBy, Restriction, RestrictionReason, restrict, resume};
@@ -89,6 +93,18 @@ pub enum RightsError {
     /// An export does not hold.
     #[error("the export does not verify: {0}")]
     Export(&'static str),
+    /// A file that should be looked into cannot be read.
+    #[error("{path} cannot be read")]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The search was cancelled because the process is stopping.
+    #[error("the search was cancelled")]
+    Cancelled,
     /// The database failed.
     #[error(transparent)]
     Db(#[from] db::Error),

@@ -17,7 +17,8 @@ use super::*;
 use crate::accounts::Registration;
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
-use crate::db::{Engine, Statement, Trace, values};
+use crate::db::{Engine, Statement, values};
+use crate::needles::Trace;
 use crate::relevance::Columns;
 use crate::testing::{World, app};
 

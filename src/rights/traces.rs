@@ -1,12 +1,18 @@
 //! Making an erasure physical, and looking whether anything is left.
 
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use volens_privacy::SubjectId;
 use volens_privacy::identity::AppId;
 use volens_privacy::keys::KeyRing;
 
 use super::RightsError;
-use crate::db::{Db, Needle, Trace};
+use super::files::{Report, Search};
+use crate::db::Db;
 use crate::ids::hex;
+use crate::needles::{Needle, Needles, Tally, Trace};
 use crate::relevance;
 
 /// Every table that holds something of an account, or of an answer about one. A test compares it with
@@ -37,6 +43,7 @@ pub(crate) const TABLES: &[&str] = &[
 ];
 
 /// What somebody who was erased could still be known by.
+#[derive(Default)]
 pub struct Remembered {
     needles: Vec<Needle>,
 }
@@ -44,20 +51,37 @@ pub struct Remembered {
 impl Remembered {
     /// By the app's reference: its keyed tag, and the reference itself, which is never stored.
     pub fn reference(keys: &KeyRing, app: &AppId, reference: &str) -> Self {
-        let tag = keys.account_tag(app, reference).as_bytes().to_vec();
-        let needles = vec![
-            Needle { what: "reference", bytes: reference.as_bytes().to_vec() },
-            Needle { what: "reference tag", bytes: tag },
-        ];
-        Self { needles }
+        let mut remembered = Self::default();
+        let tag = keys.account_tag(app, reference);
+        remembered.add("reference", reference.as_bytes().to_vec());
+        remembered.add_id("reference tag", "reference tag in text", tag.as_bytes());
+        remembered
+    }
+
+    fn add(&mut self, what: &'static str, bytes: Vec<u8>) {
+        self.needles.push(Needle { what, bytes });
+    }
+
+    /// An id as it is, in hexadecimal and in both alphabets of base64 (RFC 4648).
+    fn add_id(&mut self, what: &'static str, in_text: &'static str, id: &[u8]) {
+        self.add(what, id.to_vec());
+        self.add(in_text, hex(id).into_bytes());
+        self.add(in_text, STANDARD_NO_PAD.encode(id).into_bytes());
+        let url_safe = URL_SAFE_NO_PAD.encode(id).into_bytes();
+        if self.needles.last().is_none_or(|last| last.bytes != url_safe) {
+            self.add(in_text, url_safe);
+        }
+    }
+
+    /// And everybody whom another value remembers.
+    pub fn extend(&mut self, other: Self) {
+        self.needles.extend(other.needles);
     }
 
     /// And by the account's random id, for whoever noted it before the erasure.
     #[must_use]
     pub fn and_subject(mut self, subject: SubjectId) -> Self {
-        let bytes = subject.as_bytes().to_vec();
-        self.needles.push(Needle { what: "account id in text", bytes: hex(&bytes).into_bytes() });
-        self.needles.push(Needle { what: "account id", bytes });
+        self.add_id("account id", "account id in text", subject.as_bytes());
         self
     }
 
@@ -69,9 +93,33 @@ impl Remembered {
     }
 }
 
-/// Looks for what is remembered in every table and, on SQLite, in every byte of the files.
+/// Looks for what is remembered in every table and in the database's files: on SQLite page by page,
+/// on PostgreSQL in the bytes of the tables' files, where they can be read.
 pub async fn search(db: &Db, remembered: &Remembered) -> Result<Vec<Trace>, RightsError> {
-    Ok(db.search(&remembered.needles).await?)
+    Ok(search_with(db, remembered, Vec::new()).await?.traces)
+}
+
+/// As [`search`], and in everything at and below `also`: indexes, exports, logs, backups.
+pub async fn search_with(
+    db: &Db,
+    remembered: &Remembered,
+    also: Vec<PathBuf>,
+) -> Result<Report, RightsError> {
+    let needles = Needles::new(remembered.needles.clone());
+    let mut found = Tally::default();
+    let columns = db.search(&needles, &mut found).await?;
+    let (engine, files) = (db.engine(), db.files().await?);
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut search = Search::new(&needles);
+        search.found = found;
+        search.report.decoded = columns;
+        for (path, name) in files {
+            search.database_file(&path, &name, engine)?;
+        }
+        also.iter().try_for_each(|path| search.look(path))?;
+        Ok(search.finish())
+    });
+    looked.await.map_err(|_| RightsError::Cancelled)?
 }
 
 /// Rewrites the database so that what was deleted is not in its files any more, and forgets the marks

@@ -12,6 +12,7 @@ mod analysis;
 mod common;
 mod index;
 mod language;
+pub mod remains;
 mod shelf;
 #[cfg(test)]
 mod tests;

@@ -235,3 +235,58 @@ async fn discarding_removes_old_versions_only() {
     assert!(!exists(1) && !exists(2) && exists(3));
     shelf.discard("unknown", 9).await.expect("nothing to discard");
 }
+
+#[test]
+fn terms_and_deleted_documents_are_seen_until_they_are_merged_away() {
+    use tantivy::schema::{STORED, STRING, Schema, TEXT};
+    use tantivy::{Term, doc};
+
+    use crate::needles::{Needle, Needles, Tally};
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut schema = Schema::builder();
+    let account = schema.add_text_field("account", STRING | STORED);
+    let body = schema.add_text_field("body", TEXT | STORED);
+    let index = tantivy::Index::create_in_dir(folder.path(), schema.build()).expect("an index");
+    let mut writer: tantivy::IndexWriter =
+        index.writer_with_num_threads(1, 20_000_000).expect("it");
+    for name in ["planted", "other"] {
+        let text = format!("{name} wrote this, and more of it");
+        writer.add_document(doc!(account => name, body => text)).expect("added");
+    }
+    writer.commit().expect("committed");
+    writer.delete_term(Term::from_field_text(account, "planted"));
+    writer.commit().expect("committed");
+    let needles = Needles::new(vec![Needle { what: "planted", bytes: b"planted".to_vec() }]);
+    let places = || {
+        let mut found = Tally::default();
+        assert!(remains::is_index(folder.path()));
+        let looked = remains::search(folder.path(), "index", &needles, &mut found).expect("read");
+        assert!(looked > 0);
+        found.traces().into_iter().map(|trace| trace.place).collect::<Vec<_>>()
+    };
+    for expected in ["index: term of account", "index: term of body", "index: document, body"] {
+        assert!(places().iter().any(|place| place == expected), "{expected}: {:?}", places());
+    }
+    let segments = index.searchable_segment_ids().expect("segments");
+    writer.merge(&segments).wait().expect("merged");
+    writer.garbage_collect_files().wait().expect("collected");
+    writer.wait_merging_threads().expect("idle");
+    assert_eq!(places(), Vec::<String>::new());
+}
+
+#[test]
+fn a_published_index_is_looked_into_too() {
+    use crate::needles::{Needle, Needles, Tally};
+
+    let entries = [entry(1, Language::English, "Returns", "Miss Zwetschgenknoedel wrote in")];
+    let (folder, _index) = index(&[Language::English], &entries);
+    let needle = |word: &str| Needle { what: "name", bytes: word.as_bytes().to_vec() };
+    let found = |word: &str| {
+        let (needles, mut found) = (Needles::new(vec![needle(word)]), Tally::default());
+        remains::search(folder.path(), "index", &needles, &mut found).expect("read");
+        found.traces().len()
+    };
+    assert!(found("zwetschgenknoedel") > 0);
+    assert_eq!(found("marillenknoedel"), 0);
+}

@@ -61,7 +61,7 @@ impl Connection {
     }
 }
 
-fn receipt(value: &Value) -> Receipt {
+pub(super) fn receipt(value: &Value) -> Receipt {
     Receipt::from_json(value.to_string().as_bytes()).expect("an acknowledgement holds a receipt")
 }
 

@@ -1,0 +1,368 @@
+//! Errors and sudden death at the system calls that keep what was promised.
+//!
+//! strace makes the n-th write, flush, opening, renaming … of the real program fail with EIO, or kills
+//! it there, while it records consents, withdrawals and an erasure, folds its write-ahead log, rotates
+//! keys and purges. Then it is started again without faults: everything that was acknowledged is
+//! there, the ledger verifies, and every invariant holds.
+//!
+//! The places are counted in a run without faults and sampled evenly; `VOLENS_TEST_FAULTS=all` takes
+//! every one of them, a number takes that many.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use volens::access::Caller;
+use volens::accounts;
+use volens::db::testing::{required, variable};
+use volens_privacy::AppId;
+use volens_privacy::consent::Decision;
+
+use super::kill::{Acknowledged, lost, note};
+use crate::support::TestApp;
+use crate::support::program::{Connection, Program, command};
+
+/// What keeps data: calls that change files, and flushes.
+const CALLS: [&str; 8] =
+    ["pwrite64", "write", "fdatasync", "fsync", "openat", "rename", "ftruncate", "unlink"];
+const FAULTS: [&str; 2] = ["error=EIO", "signal=SIGKILL"];
+/// Places tried when nobody says how many.
+const SAMPLE: usize = 48;
+/// Programs at once.
+const AT_ONCE: usize = 2;
+/// No start, answer or end takes longer.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What the program does while it is disturbed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scene {
+    /// It serves: consents, withdrawals, an erasure, and the folding of the log at the end.
+    Serve,
+    /// A command, run to its end.
+    Run(&'static [&'static str]),
+}
+
+const SCENES: [Scene; 4] = [
+    Scene::Serve,
+    Scene::Run(&["keys", "rotate", "kek", "--not-running"]),
+    Scene::Run(&["keys", "rotate", "wrap", "--not-running"]),
+    Scene::Run(&["purge", "--not-running"]),
+];
+
+/// One place at which one thing goes wrong.
+#[derive(Clone, Debug)]
+struct Fault {
+    scene: Scene,
+    call: &'static str,
+    kind: &'static str,
+    nth: usize,
+}
+
+/// An installation in which something was acknowledged, to be copied for each fault.
+struct Base {
+    directory: tempfile::TempDir,
+    key: Arc<str>,
+    acknowledged: Acknowledged,
+}
+
+fn database(directory: &Path) -> String {
+    format!("sqlite:{}", directory.join("volens.db").display())
+}
+
+impl Base {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let database = database(directory.path());
+        let app = AppId::parse("messenger").expect("a slug");
+        let test = TestApp::open_in(directory.path(), &database, &[]).await;
+        drop(test.new_app(app.as_str()).await);
+        let key: Arc<str> = test.key_of(&Caller::App(app)).await.into();
+        test.app.db.close().await;
+        let program = Program::start(directory.path(), &database, &[]).await;
+        let noted = Arc::new(Mutex::new(Acknowledged::new()));
+        let connection = Connection::open(program.address, Arc::clone(&key)).await;
+        work(connection.expect("it accepts"), "before", 12, &noted).await.expect("undisturbed");
+        program.kill().await;
+        let acknowledged = noted.lock().expect("nobody panicked").clone();
+        Self { directory, key, acknowledged }
+    }
+
+    fn copy(&self) -> tempfile::TempDir {
+        let copy = tempfile::tempdir().expect("a temporary directory");
+        for entry in fs::read_dir(self.directory.path()).expect("a directory") {
+            let entry = entry.expect("an entry");
+            if entry.file_type().expect("a type").is_file() {
+                fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("copied");
+            }
+        }
+        copy
+    }
+}
+
+/// Gives consents and takes every third back; nothing when the program stopped answering so.
+async fn work(
+    mut connection: Connection,
+    name: &str,
+    times: usize,
+    noted: &Mutex<Acknowledged>,
+) -> Option<()> {
+    for nth in 0..times {
+        let account = format!("{name}-{nth}");
+        let details = json!({ "language": "en" });
+        connection.send("PUT", &format!("/v1/accounts/{account}"), &details).await?;
+        let report = json!({
+            "account": account,
+            "notice": {
+                "id": "messages", "version": 1, "language": "en", "rendered_sha256": "9f".repeat(32),
+            },
+            "decisions": [{ "purpose": "business_messages", "decision": "given" }],
+        });
+        let (status, said) = connection.send("POST", "/v1/consents", &report).await?;
+        if status != 201 {
+            continue;
+        }
+        note(noted, &account, Decision::Given, super::kill::receipt(&said["receipts"][0]));
+        if nth % 3 == 0 {
+            let report = json!({ "account": account, "purpose": "business_messages" });
+            let (status, said) = connection.send("POST", "/v1/consents/withdraw", &report).await?;
+            if status == 200 {
+                note(noted, &account, Decision::Withdrawn, super::kill::receipt(&said["receipt"]));
+            }
+        }
+    }
+    Some(())
+}
+
+/// The program under strace.
+struct Traced(Child);
+
+impl Traced {
+    fn start(directory: &Path, options: &[String], args: &[&str]) -> Self {
+        let plain = command(directory, &database(directory));
+        let plain = plain.as_std();
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "--seccomp-bpf"]).args(options);
+        strace.arg(plain.get_program()).args(plain.get_args()).args(args);
+        strace.kill_on_drop(true).stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped());
+        Self(strace.spawn().expect("strace starts"))
+    }
+
+    /// The program itself, which is strace's only child.
+    fn program(&self) -> Option<String> {
+        let strace = self.0.id()?;
+        let children = format!("/proc/{strace}/task/{strace}/children");
+        let children = fs::read_to_string(children).ok()?;
+        children.split_whitespace().next().map(str::to_owned)
+    }
+
+    async fn signal(&self, name: &str) {
+        if let Some(program) = self.program() {
+            let sent = Command::new("kill").args([name, &program]).status().await;
+            sent.expect("kill runs");
+        }
+    }
+
+    /// Waits for the end, and says whether it was a good one; a program that hangs is killed.
+    async fn end(mut self) -> bool {
+        if let Ok(ended) = tokio::time::timeout(PATIENCE, self.0.wait()).await {
+            return ended.expect("it ends").success();
+        }
+        self.signal("-KILL").await;
+        tokio::time::timeout(PATIENCE, self.0.wait()).await.expect("it is killed").expect("ends");
+        false
+    }
+}
+
+/// What was acknowledged while the scene was disturbed, and whose erasure was, and whose was asked.
+#[derive(Default)]
+struct Heard {
+    /// Whether anything went otherwise than without the fault.
+    disturbed: bool,
+    acknowledged: Acknowledged,
+    erased: Option<&'static str>,
+    erasing: Option<&'static str>,
+}
+
+/// Accounts that consent before the erasure and after it.
+const DURING: usize = 6;
+const AFTER: usize = 2;
+/// An account of the base that is erased in the scene.
+const ERASED: &str = "before-1";
+
+async fn play(base: &Base, scene: Scene, directory: &Path, options: &[String]) -> Heard {
+    let mut heard = Heard::default();
+    match scene {
+        Scene::Run(args) => {
+            let mut traced = Traced::start(directory, options, args);
+            drop(traced.0.stdout.take());
+            heard.disturbed = !traced.end().await;
+        }
+        Scene::Serve => {
+            let args = ["serve", "--listen", "127.0.0.1:0"];
+            let mut traced = Traced::start(directory, options, &args);
+            let mut lines = BufReader::new(traced.0.stdout.take().expect("a pipe")).lines();
+            let first = tokio::time::timeout(PATIENCE, lines.next_line()).await;
+            let said = first.ok().and_then(|line| line.ok().flatten());
+            let said: Option<Value> = said.and_then(|line| serde_json::from_str(&line).ok());
+            let address = said.as_ref().and_then(|said| said["listening"].as_str()?.parse().ok());
+            if let Some(address) = address {
+                let served = serve(base, address, &mut heard);
+                drop(tokio::time::timeout(PATIENCE, served).await);
+            }
+            traced.signal("-TERM").await;
+            let ended_well = traced.end().await;
+            heard.disturbed =
+                !ended_well || heard.erased.is_none() || heard.acknowledged.len() < DURING + AFTER;
+        }
+    }
+    heard
+}
+
+async fn serve(base: &Base, address: std::net::SocketAddr, heard: &mut Heard) -> Option<()> {
+    let noted = Mutex::new(Acknowledged::new());
+    let open = || Connection::open(address, Arc::clone(&base.key));
+    // One call after the other: what is not answered ends a connection, not the scene.
+    drop(work(open().await?, "during", DURING, &noted).await);
+    heard.acknowledged = noted.into_inner().expect("nobody panicked");
+    heard.erasing = Some(ERASED);
+    let path = format!("/v1/accounts/{ERASED}");
+    let (status, _) = open().await?.ask("DELETE", &path, &Value::Null).await?;
+    heard.erased = (status == 200).then_some(ERASED);
+    let noted = Mutex::new(Acknowledged::new());
+    drop(work(open().await?, "after", AFTER, &noted).await);
+    heard.acknowledged.extend(noted.into_inner().expect("nobody panicked"));
+    Some(())
+}
+
+/// How often the busiest thread of an undisturbed scene makes each call, before it serves and in all.
+async fn places(base: &Base, scene: Scene) -> Vec<(&'static str, std::ops::RangeInclusive<usize>)> {
+    let directory = base.copy();
+    let log = directory.path().join("strace.log");
+    let calls = format!("trace={}", CALLS.join(","));
+    let options = ["-o".to_owned(), log.display().to_string(), "-e".to_owned(), calls];
+    play(base, scene, directory.path(), &options).await;
+    let log = fs::read_to_string(log).expect("a log");
+    let mut counts: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
+    let mut serving = scene != Scene::Serve;
+    for line in log.lines() {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        serving |= rest.contains("listening");
+        let Some(call) = rest.trim_start().split('(').next() else { continue };
+        let Some(call) = CALLS.iter().find(|known| **known == call) else { continue };
+        let (before, all) = counts.entry((call, thread)).or_default();
+        *before += usize::from(!serving);
+        *all += 1;
+    }
+    let busiest = |call: &'static str| {
+        let of_call = counts.iter().filter(move |((other, _), _)| *other == call);
+        let (before, all) = of_call.map(|(_, c)| *c).max_by_key(|(before, all)| all - before)?;
+        (all > before).then_some((call, before + 1..=all))
+    };
+    CALLS.into_iter().filter_map(busiest).collect()
+}
+
+async fn faults(base: &Base) -> Vec<Fault> {
+    let mut all = Vec::new();
+    for scene in SCENES {
+        for (call, range) in places(base, scene).await {
+            for kind in FAULTS {
+                all.extend(range.clone().map(|nth| Fault { scene, call, kind, nth }));
+            }
+        }
+    }
+    let wanted = match variable("VOLENS_TEST_FAULTS").as_deref() {
+        Some("all") => all.len(),
+        Some(number) => number.parse().expect("`all` or a number"),
+        None => SAMPLE,
+    };
+    let count = all.len();
+    // The middle of each of so many equal parts: the same places in every run.
+    let take = wanted.min(count);
+    (0..take).map(|nth| all[(2 * nth + 1) * count / (2 * take)].clone()).collect()
+}
+
+/// Plays a scene with a fault in it; says whether the fault was felt and what was wrong afterwards.
+async fn survives(base: &Base, fault: &Fault) -> (bool, Vec<String>) {
+    let directory = base.copy();
+    let Fault { scene, call, kind, nth } = fault;
+    let inject = format!("inject={call}:{kind}:when={nth}");
+    let options = ["-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject];
+    let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+    let heard = play(base, *scene, directory.path(), &options).await;
+
+    let (disturbed, mut wrong) = (heard.disturbed, Vec::new());
+    let mut again: Vec<&[&str]> = vec![&["ledger", "verify"], &["audit", "invariants"]];
+    if let Scene::Run(args) = scene {
+        again.insert(0, args);
+    }
+    for args in again {
+        let output = command(directory.path(), &database(directory.path())).args(args).output();
+        let output = output.await.expect("it runs");
+        if !output.status.success() {
+            wrong.push(format!("{args:?}: {}", String::from_utf8_lossy(&output.stdout)));
+        }
+    }
+    let test = TestApp::open_in(directory.path(), &database(directory.path()), &[]).await;
+    let app = AppId::parse("messenger").expect("a slug");
+    let mut expected = base.acknowledged.clone();
+    expected.extend(heard.acknowledged);
+    if let Some(erasing) = heard.erasing {
+        expected.remove(erasing);
+    }
+    wrong.extend(lost(&test, &app, &expected).await);
+    if let Some(erased) = heard.erased {
+        let mut tx = test.app.db.read().await.expect("a snapshot");
+        let found = accounts::subject_of(&mut tx, &test.app.keys, &app, erased).await;
+        if found.expect("it answers").is_some() {
+            wrong.push(format!("{erased} was erased and is there"));
+        }
+    }
+    test.app.db.close().await;
+    (disturbed, wrong)
+}
+
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder: PathBuf| folder.join(program)).any(|p| p.exists())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stderr, reason = "a skipped tier must be seen")]
+async fn what_was_promised_survives_an_error_or_a_death_at_any_system_call() {
+    if !is_there("strace") {
+        assert!(!required("strace"), "strace is required and not installed");
+        eprintln!("SKIPPED faults: strace is not installed");
+        return;
+    }
+    let base = Arc::new(Base::new().await);
+    let faults = faults(&base).await;
+    assert!(faults.len() >= 8, "there are places to fail at");
+    assert!(faults.iter().any(|fault| fault.scene == Scene::Serve));
+    let (running, mut all) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
+    for fault in faults {
+        let (base, running) = (Arc::clone(&base), Arc::clone(&running));
+        all.spawn(async move {
+            let _one = running.acquire_owned().await.expect("never closed");
+            let (felt, wrong) = survives(&base, &fault).await;
+            let wrong = wrong.into_iter().map(|wrong| format!("{fault:?}: {wrong}"));
+            (felt, wrong.collect::<Vec<_>>())
+        });
+    }
+    let (mut felt, mut played, mut wrong) = (0, 0, Vec::new());
+    while let Some(told) = all.join_next().await {
+        let (one, told) = told.expect("a fault is survived or told");
+        (felt, played) = (felt + usize::from(one), played + 1);
+        wrong.extend(told);
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    // An error may be met by trying again, and a place may not be reached twice.
+    assert!(3 * felt >= played, "{felt} of {played} faults were felt");
+}
