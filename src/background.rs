@@ -16,12 +16,13 @@ use crate::audit::invariants::runs::{self, RUN_JOB};
 use crate::consent::{self, Command, ConsentError};
 use crate::db;
 use crate::db::group::GroupError;
-use crate::jobs::{Failure, Handlers, Job, Worker};
+use crate::jobs::{self, Failure, Handlers, Job, Worker};
 use crate::keyring::{self, Node, RotationError, TEND_JOB};
 use crate::ledger::LedgerError;
 use crate::readings::openings;
 use crate::relevance::members::{RETRAIN_JOB, Retraining};
 use crate::relevance::{self, RelevanceError};
+use crate::rights::canary::{self, CANARY_JOB};
 use crate::rights::{self, RightsError};
 use crate::signals::{self, SignalError};
 use crate::web::idempotency;
@@ -65,8 +66,12 @@ pub fn worker(app: &App) -> Worker {
 /// Every kind of job and what runs it.
 fn handlers(app: &App) -> Handlers {
     let (lists, audits, keys) = (app.clone(), app.clone(), app.clone());
-    let models = app.clone();
+    let (models, canaries) = (app.clone(), app.clone());
     Handlers::default()
+        .with(CANARY_JOB, move |_| {
+            let app = canaries.clone();
+            async move { fly_canary(&app).await }
+        })
         .with(TEND_JOB, move |_| {
             let app = keys.clone();
             async move { tend_keys(&app).await }
@@ -102,6 +107,20 @@ async fn check_invariants(app: &App, job: &Job) -> Result<(), Failure> {
     for checked in report.with(Verdict::Violated) {
         let (id, violations) = (&checked.id, checked.violations);
         tracing::error!(id, violations, "an invariant is violated");
+    }
+    Ok(())
+}
+
+/// Erases a canary and looks for it and its predecessors; what is found is said aloud.
+async fn fly_canary(app: &App) -> Result<(), Failure> {
+    let (db, keys, journal, consents) = (&app.db, &*app.keys, &app.erasures, &app.consents);
+    let keeper = canary::Keeper { db, keys, journal, consents };
+    let look = canary::fly(&keeper, &mut app.rng(), app.now()).await.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "no canary was erased");
+        Failure::Retry("canary.unfinished")
+    })?;
+    if look.found > 0 {
+        tracing::error!(places = look.found, "an erased canary left traces");
     }
     Ok(())
 }
@@ -238,6 +257,10 @@ pub async fn sweep(app: &App) -> Result<(), SweepError> {
     relevance::members::order_retraining(&mut tx, &mut app.rng(), app.now()).await?;
     openings::forget_old(&mut tx, app.now()).await?;
     let night = runs::order_nightly(&mut tx, &mut app.rng(), app.now()).await?;
+    if night.is_some() {
+        let (rng, now) = (&mut app.rng(), app.now());
+        jobs::enqueue(&mut tx, rng, CANARY_JOB, serde_json::json!({}), now, now).await?;
+    }
     keyring::order(&mut tx, &mut app.rng(), app.now()).await?;
     tx.commit().await?;
     if overdue > 0 {

@@ -102,6 +102,18 @@ impl Registration {
         details: Details,
     ) -> Self {
         let candidate = SubjectId::random(rng);
+        Self::with_id(keys, rng, app, reference, details, candidate)
+    }
+
+    /// As [`Registration::new`], with an id that was drawn elsewhere.
+    pub fn with_id(
+        keys: &KeyRing,
+        rng: &mut dyn Rng,
+        app: &AppId,
+        reference: &str,
+        details: Details,
+        candidate: SubjectId,
+    ) -> Self {
         let wrapped_key = keys.wrap(candidate.as_bytes(), &DataKey::generate(rng));
         let tag = keys.account_tag(app, reference);
         let suppression = keys.suppression_tag_of(app, reference);

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
-use volens_privacy::KeyRing;
+use volens_privacy::{KeyDomain, KeyRing};
 use zeroize::Zeroizing;
 
 use super::{Context, Exit};
 use crate::access::key_ring;
 use crate::clock::{Clock as _, SystemClock};
 use crate::db::{Db, SCHEMA_VERSION};
-use crate::ledger;
+use crate::{keyring, ledger};
 
 /// What `doctor` takes: nothing.
 #[derive(clap::Args)]
@@ -105,7 +105,12 @@ async fn same_keys(db: &Db, keys: &KeyRing) -> Result<String> {
     let verified = key_ring::verify(&mut tx, keys).await;
     tx.rollback().await;
     verified?;
-    Ok(format!("{} keys, those of this database", keys.checks().len()))
+    keyring::check_finished(&mut db.read().await?, keys).await?;
+    let roots = keys.status();
+    let oldest = roots.iter().filter(|root| root.domain == KeyDomain::Kek).map(|r| r.created).min();
+    let since = oldest.map(|since| since.to_string()).unwrap_or_default();
+    let count = roots.len();
+    Ok(format!("{count} keys, those of this database; keys of accounts are wrapped since {since}"))
 }
 
 /// The newest checkpoint is ours and covers every entry.

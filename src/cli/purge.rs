@@ -35,7 +35,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let ratchet =
         if args.keep_key { None } else { Some(keyring::kek(&keeper, &mut rng, &progress).await) };
     bar.finish_and_clear();
+    let began = app.now();
     let rewritten = traces::purge(&app.db).await?;
+    if rewritten {
+        traces::note_purge(&app.db, began).await?;
+    }
     app.db.close().await;
     let ratchet = match ratchet {
         None => None,

@@ -45,6 +45,7 @@ const MIGRATIONS: &[Texts] = migrations![
     23 "0023_readings",
     24 "0024_records",
     25 "0025_model_members",
+    26 "0026_canaries",
 ];
 
 /// The newest migration this program knows.

@@ -161,12 +161,17 @@ impl Db {
 
 /// The files of a server on this machine. What was written is flushed first, where we may ask.
 async fn server_files(pool: &PgPool) -> Result<Vec<(PathBuf, String)>> {
+    // A path of another machine may exist here too, and be another server's.
+    const HERE: &str = "select coalesce(host(inet_server_addr()) in ('127.0.0.1', '::1'), true)";
     const FILES: &str = "select pg_relation_filepath(c.oid), c.relname::text from pg_class c
         where c.relkind in ('r', 'i', 't') and pg_relation_filepath(c.oid) is not null
           and (c.relnamespace = current_schema()::regnamespace
                or c.oid in (select reltoastrelid from pg_class
                             where relnamespace = current_schema()::regnamespace))
         order by 2";
+    if !sqlx::query_scalar::<_, bool>(HERE).fetch_one(pool).await? {
+        return Ok(Vec::new());
+    }
     let Ok(root) = sqlx::query_scalar::<_, String>("show data_directory").fetch_one(pool).await
     else {
         return Ok(Vec::new());

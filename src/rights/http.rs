@@ -46,9 +46,9 @@ impl From<RightsError> for Problem {
             RightsError::Account(error) => error.into(),
             RightsError::Ledger(error) => error.into(),
             RightsError::Journal(error) => Self::internal(&error),
-            error @ (RightsError::Unreadable { .. } | RightsError::Cancelled) => {
-                Self::internal(&error)
-            }
+            error @ (RightsError::Unreadable { .. }
+            | RightsError::Canary
+            | RightsError::Cancelled) => Self::internal(&error),
             RightsError::Relevance(error) => Self::internal(&error),
             RightsError::NotRestricted => {
                 Self::conflict("restriction.absent", "processing of the account is not restricted")

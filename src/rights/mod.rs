@@ -9,6 +9,7 @@
 //! [`replay_erasures`] erases again whatever the journal knows and the database still holds.
 
 pub mod access;
+pub mod canary;
 pub mod files;
 pub mod http;
 pub mod interests;
@@ -102,6 +103,9 @@ pub enum RightsError {
         #[source]
         error: io::Error,
     },
+    /// A canary could not be made.
+    #[error("a canary could not be made")]
+    Canary,
     /// The search was cancelled because the process is stopping.
     #[error("the search was cancelled")]
     Cancelled,
@@ -224,6 +228,11 @@ pub async fn erase_for_good(
             }
         }
     }
+}
+
+/// The tags of every account that the database says is erased.
+pub async fn erased(tx: &mut Tx) -> db::Result<std::collections::BTreeSet<[u8; 16]>> {
+    store::noted(tx).await
 }
 
 /// Brings database and journal together; answers how many accounts were erased again.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use volens_privacy::{SubjectId, Timestamp};
 
+use super::canary::Look;
 use super::{AskedBy, Removed, RestrictionReason};
 use crate::db::{self, Tx, Value, statements, values};
 
@@ -26,6 +27,16 @@ statements! {
     NOTE = "insert into erasures (tag, entry, erased_at) values ($1, $2, $3)
             on conflict (tag) do update set entry = excluded.entry";
     NOTED = "select tag from erasures";
+    HAS_CANARY = "select count(*) as n from canaries where day = $1";
+    ADD_CANARY = "insert into canaries (day, erased_at) values ($1, $2)";
+    CANARIES = "select day, erased_at from canaries where day >= $1 order by day";
+    FORGET_CANARIES = "delete from canaries where day < $1";
+    NOTE_LOOK = "update canaries set looked_at = $2, looked_for = $3, in_files = $4, found = $5
+                 where day = $1";
+    LAST_LOOK = "select looked_at, looked_for, in_files, found from canaries
+                 where looked_at is not null order by day desc limit 1";
+    PURGED_AT = "select value from counters where name = 'purged_at'";
+    NOTE_PURGED = "update counters set value = $1 where name = 'purged_at'";
 }
 
 /// What will go with the account, counted before it goes; live consents are counted by their end.
@@ -94,4 +105,61 @@ pub(super) async fn note(
 /// Every tag that is gone.
 pub(super) async fn noted(tx: &mut Tx) -> db::Result<BTreeSet<[u8; 16]>> {
     tx.fetch(NOTED, values![]).await?.iter().map(|row| row.get("tag")).collect()
+}
+
+/// Whether the canary of a day was erased.
+pub(super) async fn has_canary(tx: &mut Tx, day: Timestamp) -> db::Result<bool> {
+    let canaries: u64 = tx.fetch_one(HAS_CANARY, values![day]).await?.get("n")?;
+    Ok(canaries > 0)
+}
+
+pub(super) async fn add_canary(
+    tx: &mut Tx,
+    day: Timestamp,
+    erased_at: Timestamp,
+) -> db::Result<()> {
+    tx.execute(ADD_CANARY, values![day, erased_at]).await.map(drop)
+}
+
+/// Days from `since` on of which there was a canary, and when it was erased.
+pub(super) async fn canaries(
+    tx: &mut Tx,
+    since: Timestamp,
+) -> db::Result<Vec<(Timestamp, Timestamp)>> {
+    let rows = tx.fetch(CANARIES, values![since]).await?;
+    rows.iter().map(|row| Ok((row.get("day")?, row.get("erased_at")?))).collect()
+}
+
+pub(super) async fn forget_canaries(tx: &mut Tx, before: Timestamp) -> db::Result<()> {
+    tx.execute(FORGET_CANARIES, values![before]).await.map(drop)
+}
+
+pub(super) async fn note_look(tx: &mut Tx, day: Timestamp, look: &Look) -> db::Result<()> {
+    let counts = [look.canaries, look.in_files, look.found].map(Value::count);
+    let [canaries, in_files, found] = counts;
+    tx.execute(NOTE_LOOK, vec![day.into(), look.at.into(), canaries?, in_files?, found?])
+        .await
+        .map(drop)
+}
+
+pub(super) async fn last_look(tx: &mut Tx) -> db::Result<Option<Look>> {
+    let row = tx.fetch_optional(LAST_LOOK, values![]).await?;
+    row.map(|row| {
+        Ok(Look {
+            at: row.get("looked_at")?,
+            canaries: row.get("looked_for")?,
+            in_files: row.get("in_files")?,
+            found: row.get("found")?,
+        })
+    })
+    .transpose()
+}
+
+/// When the last purge began; the beginning of time when there was none.
+pub(super) async fn purged_at(tx: &mut Tx) -> db::Result<Timestamp> {
+    tx.fetch_one(PURGED_AT, values![]).await?.get("value")
+}
+
+pub(super) async fn note_purged(tx: &mut Tx, at: Timestamp) -> db::Result<()> {
+    tx.execute(NOTE_PURGED, values![at]).await.map(drop)
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use volens_privacy::SubjectId;
 use volens_privacy::identity::AppId;
 use volens_privacy::keys::KeyRing;
+use volens_privacy::{SubjectId, Timestamp};
 
-use super::RightsError;
 use super::files::{Report, Search};
+use super::{RightsError, store};
 use crate::db::Db;
 use crate::ids::hex;
 use crate::needles::{Needle, Needles, Tally, Trace};
@@ -129,4 +129,20 @@ pub async fn purge(db: &Db) -> Result<bool, RightsError> {
     relevance::forget_removed(&mut tx).await?;
     tx.commit().await?;
     Ok(db.purge(TABLES).await?)
+}
+
+/// As [`search`], in the tables alone.
+pub async fn search_tables(db: &Db, remembered: &Remembered) -> Result<Vec<Trace>, RightsError> {
+    let mut found = Tally::default();
+    db.search(&Needles::new(remembered.needles.clone()), &mut found).await?;
+    Ok(found.traces())
+}
+
+/// Notes that a purge which began at `began` was complete: what was erased before it has to be gone
+/// from the files too.
+pub async fn note_purge(db: &Db, began: Timestamp) -> Result<(), RightsError> {
+    let mut tx = db.begin().await?;
+    store::note_purged(&mut tx, began).await?;
+    tx.commit().await?;
+    Ok(())
 }

@@ -7,6 +7,7 @@
 
 mod conversations;
 mod derived;
+mod erased;
 mod keys;
 mod lifetimes;
 mod links;

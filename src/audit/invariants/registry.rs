@@ -1,7 +1,7 @@
 //! Which invariants there are, whom they serve, and which check belongs to each.
 
 use super::{
-    Look, conversations, derived, keys, lifetimes, links, log, models, readings, records,
+    Look, conversations, derived, erased, keys, lifetimes, links, log, models, readings, records,
     retention, texts, topics,
 };
 use crate::audit::AuditError;
@@ -13,6 +13,8 @@ pub enum Invariant {
     LinksHaveTwoGrants,
     /// I-2.
     DerivedHasConsent,
+    /// I-4.
+    ErasedAreGone,
     /// I-5.
     LedgerRecomputes,
     /// I-6.
@@ -23,6 +25,8 @@ pub enum Invariant {
     MinorsAreNotProfiled,
     /// I-10.
     MessagesHaveConsent,
+    /// I-11.
+    ErasedAreUnreadable,
     /// I-12.
     NothingTooOld,
     /// I-13.
@@ -61,7 +65,7 @@ const fn applies(
 }
 
 /// In the order of [`Invariant`].
-const DEFINITIONS: [Definition; 15] = [
+const DEFINITIONS: [Definition; 17] = [
     applies(
         "I-1",
         "No link without two live grants for the same pair of apps",
@@ -73,6 +77,13 @@ const DEFINITIONS: [Definition; 15] = [
         "Nothing derived from a person outlives the consent it rests on",
         "GDPR Art. 7(3), 18, 21",
         "profiles, exposures, scores, list rows and what was lent to them, with their grants",
+    ),
+    applies(
+        "I-4",
+        "Whoever was erased is gone",
+        "GDPR Art. 17",
+        "every account against the erasures; canaries that are erased nightly, in every table and \
+         file of the database",
     ),
     applies(
         "I-5",
@@ -107,6 +118,12 @@ const DEFINITIONS: [Definition; 15] = [
             "messages that were sent",
         )
     },
+    applies(
+        "I-11",
+        "What older copies hold of the erased opens for nobody after a month",
+        "GDPR Art. 12(3), 17, 32(1)(a)",
+        "erasures, and the age of the roots that keys are wrapped under",
+    ),
     applies(
         "I-12",
         "Nothing is kept longer than what it is for",
@@ -162,14 +179,16 @@ const DEFINITIONS: [Definition; 15] = [
 
 impl Invariant {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::LinksHaveTwoGrants,
         Self::DerivedHasConsent,
+        Self::ErasedAreGone,
         Self::LedgerRecomputes,
         Self::GrantsAreOnRecord,
         Self::NothingSensitive,
         Self::MinorsAreNotProfiled,
         Self::MessagesHaveConsent,
+        Self::ErasedAreUnreadable,
         Self::NothingTooOld,
         Self::NobodyIsPressed,
         Self::MachinesSaySo,
@@ -200,10 +219,12 @@ impl Look<'_> {
         match self.invariant {
             Invariant::LinksHaveTwoGrants => links::check(self).await,
             Invariant::DerivedHasConsent => derived::consented(self).await,
+            Invariant::ErasedAreGone => erased::gone(self).await,
             Invariant::LedgerRecomputes => log::recomputes(self).await,
             Invariant::GrantsAreOnRecord => records::check(self).await,
             Invariant::NothingSensitive => topics::check(self).await,
             Invariant::MinorsAreNotProfiled => derived::adult(self).await,
+            Invariant::ErasedAreUnreadable => erased::unreadable(self).await,
             Invariant::NothingTooOld => retention::check(self).await,
             Invariant::MachinesSaySo => conversations::check(self).await,
             Invariant::ModelsForget => models::check(self).await,

@@ -99,6 +99,9 @@ statements! {
                                union all select substr(wrapped_key, 1, 4) from conversations) w
                          group by version order by version limit 100";
 
+    COUNT_ERASED = "select count(*) as n from erasures";
+    COUNT_READABLE = "select count(*) as n from erasures where erased_at >= $1 and erased_at < $2";
+
     COUNT_TIMED = "select (select count(*) from grants) + (select count(*) from ledger_checkpoints)
                         + (select count(*) from ledger_entries) as n";
     LONG_GRANTS = "select subject, entry, count(*) over () as n from grants

@@ -12,7 +12,7 @@ use parquet::schema::parser::parse_message_type;
 
 use super::*;
 use crate::db::testing::{FreshSqlite, on_both};
-use crate::db::{Db, Statement, Tx, values};
+use crate::db::{Db, Statement, Tx, Value, values};
 use crate::needles::Needle;
 
 /// What nobody else has.
@@ -22,7 +22,7 @@ fn needles() -> Needles {
     Needles::new(vec![Needle { what: "planted", bytes: ID.to_vec() }])
 }
 
-async fn run(tx: &mut Tx, sql: &'static str, row: Vec<crate::db::Value>) {
+async fn run(tx: &mut Tx, sql: &'static str, row: Vec<Value>) {
     let statement = Statement::new("rights::files", "PLANT", sql, sql);
     tx.execute(statement, row).await.expect(sql);
 }
@@ -153,18 +153,18 @@ async fn exports_logs_and_backups_are_looked_into() {
     db.close().await;
     let id = "5f0c9a7e5f0c9a7e5f0c9a7e5f0c9a7e";
     let path = |name: &str| folder.path().join(name);
-    std::fs::copy(fresh.path().join("volens.db"), path("backup.db")).expect("copied");
+    fs::copy(fresh.path().join("volens.db"), path("backup.db")).expect("copied");
     let packed =
         GzEncoder::new(File::create(path("backup.db.gz")).expect("made"), Default::default());
     let mut packed = packed;
-    packed.write_all(&std::fs::read(path("backup.db")).expect("read")).expect("packed");
+    packed.write_all(&fs::read(path("backup.db")).expect("read")).expect("packed");
     packed.finish().expect("finished");
-    std::fs::create_dir(path("exports")).expect("made");
-    std::fs::write(path("exports/list.csv"), format!("rank,recipient\n1,{id}\n")).expect("written");
-    std::fs::write(path("service.log"), format!("{{\"account\":\"{id}\"}}\n")).expect("written");
+    fs::create_dir(path("exports")).expect("made");
+    fs::write(path("exports/list.csv"), format!("rank,recipient\n1,{id}\n")).expect("written");
+    fs::write(path("service.log"), format!("{{\"account\":\"{id}\"}}\n")).expect("written");
     parquet(&path("exports/list.parquet"), id);
-    std::fs::write(path("clean.log"), "nothing to see").expect("written");
-    std::fs::write(path("old.zst"), b"\x28\xb5\x2f\xfd....").expect("written");
+    fs::write(path("clean.log"), "nothing to see").expect("written");
+    fs::write(path("old.zst"), b"\x28\xb5\x2f\xfd....").expect("written");
 
     let needle = |bytes: &[u8]| Needle { what: "planted", bytes: bytes.to_vec() };
     let needles = Needles::new(vec![needle(&ID), needle(id.as_bytes())]);

@@ -2,6 +2,7 @@
 //! found out, and nothing else with it.
 
 mod consents;
+mod erased;
 mod kept;
 mod ledgers;
 mod lists;

@@ -1,0 +1,57 @@
+//! I-4 and I-11: whoever was erased is gone, and what older copies hold of them opens for nobody.
+
+use std::time::Duration;
+
+use volens_privacy::keys::KeyDomain;
+
+use super::{Finding, Look, store};
+use crate::accounts;
+use crate::audit::AuditError;
+use crate::db::values;
+use crate::rights;
+
+/// Accounts looked at in one go.
+const PAGE: u32 = 4096;
+/// The law's month: after it, an erasure has to hold in every copy (GDPR Art. 12(3)).
+const MONTH: Duration = Duration::from_hours(31 * 24);
+
+/// No account that the database says is erased is in it, and the last look for canaries found none.
+pub(super) async fn gone(look: &mut Look<'_>) -> Result<(), AuditError> {
+    let erased = rights::erased(look.tx).await?;
+    let mut last = None;
+    loop {
+        let page = accounts::after(look.tx, last, PAGE).await?;
+        let Some(end) = page.last() else { break };
+        last = Some(*end);
+        look.looked(page.len() as u64);
+        for subject in page {
+            if erased.contains(&look.keys.erasure_tag(subject)) {
+                look.found(Finding::new("account.erased_and_there").of(subject));
+            }
+        }
+    }
+    if let Some(canary) = rights::canary::last(look.tx).await? {
+        look.looked(canary.canaries);
+        if canary.found > 0 {
+            let place = format!("{} places, looked at {}", canary.found, canary.at);
+            look.found(Finding::new("canary.left_traces").at(place));
+        }
+    }
+    Ok(())
+}
+
+/// The key that wrapped those of the erased is destroyed within the law's month.
+pub(super) async fn unreadable(look: &mut Look<'_>) -> Result<(), AuditError> {
+    look.count(store::COUNT_ERASED, values![]).await?;
+    let roots = look.keys.status();
+    let of_kek = roots.iter().filter(|root| root.domain == KeyDomain::Kek);
+    look.looked(of_kek.clone().count() as u64);
+    let Some(oldest) = of_kek.map(|root| root.created).min() else { return Ok(()) };
+    let late = values![oldest, look.now.minus(MONTH)];
+    let late: u64 = look.tx.fetch_one(store::COUNT_READABLE, late).await?.get("n")?;
+    if late > 0 {
+        look.found(Finding::new("key.outlives_the_erased").at(format!("{late} erasures")));
+        look.more(late - 1);
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! Whoever was erased is gone, here and in older copies.
+
+use std::time::Duration;
+
+use volens_privacy::KeyDomain;
+
+use super::{codes, healthy, same, tamper, violated};
+use crate::clock::Clock as _;
+use crate::db::testing::on_both;
+use crate::db::values;
+use crate::rights;
+
+const ERASED: super::Statement =
+    same("ERASED", "insert into erasures (tag, entry, erased_at) values ($1, null, $2)");
+const CANARY: super::Statement = same(
+    "CANARY",
+    "insert into canaries (day, erased_at, looked_at, looked_for, in_files, found)
+     values (0, 0, 0, 1, 1, $1)",
+);
+
+#[tokio::test]
+async fn an_erased_account_that_is_there_and_a_canary_that_left_traces_are_found() {
+    on_both(|db| async move {
+        let (world, anna) = healthy(db).await;
+        let now = world.clock.now();
+        tamper(&world, CANARY, values![0_i64]).await;
+        assert_eq!(violated(&world).await, Vec::<String>::new());
+        tamper(&world, same("DROP", "delete from canaries"), vec![]).await;
+        tamper(&world, CANARY, values![2_i64]).await;
+        assert_eq!(violated(&world).await, ["I-4"]);
+        tamper(&world, ERASED, values![world.keys.erasure_tag(anna), now]).await;
+        assert_eq!(violated(&world).await, ["I-4"]);
+        let expected = ["account.erased_and_there", "canary.left_traces"].map(str::to_owned);
+        assert_eq!(codes(&world).await, expected.into());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_that_outlives_the_erased_is_found() {
+    on_both(|db| async move {
+        let (world, _) = healthy(db).await;
+        let photos = world.account("photos", "soon-gone").await;
+        let mut tx = world.db.begin().await.expect("begins");
+        rights::erase(&mut tx, &world.keys, photos, world.clock.now()).await.expect("erased");
+        tx.commit().await.expect("commits");
+        world.clock.advance(Duration::from_hours(30 * 24));
+        assert_eq!(violated(&world).await, Vec::<String>::new(), "within the month");
+        world.clock.advance(Duration::from_hours(2 * 24));
+        assert_eq!(violated(&world).await, ["I-11"]);
+        // A ratchet sets it right.
+        let mut ring = world.keys.copy();
+        let now = world.clock.now();
+        ring.add(KeyDomain::Kek, &mut world.rng(3), now).expect("added");
+        ring.activate(KeyDomain::Kek, 2, now).expect("activated");
+        world.keys.take_in(&ring).expect("newer");
+        assert_eq!(violated(&world).await, ["I-11", "I-17"], "the old one is still there");
+    })
+    .await;
+}
