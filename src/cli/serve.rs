@@ -52,8 +52,9 @@ pub(super) async fn until_stopped(app: &App, listener: TcpListener) -> Result<()
     server::serve(listener, router, &app.settings.web, stop()?).await;
     drop(stopping);
     working.await?;
-    node.leaves(&app.keeper()).await?;
+    let left = node.leaves(&app.keeper()).await;
     app.db.close().await;
+    left?;
     Ok(())
 }
 

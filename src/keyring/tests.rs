@@ -431,3 +431,85 @@ async fn a_torn_sheet_is_refused() {
     })
     .await;
 }
+
+const BOT: &str = "insert into bots (bot, business, name, languages, persona, revision, created_at)
+    values ($1, $1, 'b', '[]', '{}', 1, 0)";
+const CONVERSATION: &str = "insert into conversations (bot, conversation, business, language,
+        token_hash, wrapped_key, state, messages, window_start, window_count, created_at)
+    values ($1, $2, $1, 'en', $1, $3, 'open', 0, 0, 0, 0)";
+const ANSWER: &str = "insert into idempotency_keys (id, fingerprint, status, wrapped, answer,
+        created_at)
+    values ($1, $1, 201, $2, $1, 0)";
+const PRIVACY_LINK: &str = "insert into privacy_links (token, subject, app, tag, expires_at)
+    values ($1, $2, 'messenger', $3, 9000000000000000)";
+
+async fn run(house: &House, sql: &'static str, row: Vec<db::Value>) {
+    let mut tx = house.world.db.begin().await.expect("begins");
+    tx.execute(Statement::new("keyring::tests", "RUN", sql, sql), row).await.expect(sql);
+    tx.commit().await.expect("commits");
+}
+
+async fn bytes(house: &House, sql: &'static str) -> Option<Vec<u8>> {
+    let mut tx = house.world.db.read().await.expect("a snapshot");
+    let row = tx.fetch_optional(Statement::new("keyring::tests", "BYTES", sql, sql), vec![]).await;
+    row.expect("an answer").map(|row| row.get("value").expect("bytes"))
+}
+
+#[tokio::test]
+async fn conversations_kept_answers_and_privacy_links_come_along() {
+    on_both(|db| async move {
+        let house = House::new(db).await;
+        let (anna, _) = people(&house.world).await;
+        let keys = &house.world.keys;
+        let (bot, talk, answer) = ([3; 16], [4; 16], [5; 32]);
+        let key = volens_privacy::DataKey::generate(&mut house.world.rng(12));
+        let old = keys.wrap(&talk, &key);
+        run(&house, BOT, values![bot]).await;
+        run(&house, CONVERSATION, values![bot, talk, old.clone()]).await;
+        let of_answer: [u8; 16] = [5; 16];
+        run(&house, ANSWER, values![answer, keys.wrap(&of_answer, &key)]).await;
+        let tag = keys.account_tag(&app("messenger"), "anna");
+        run(&house, PRIVACY_LINK, values![[6; 32], anna, tag.as_bytes()]).await;
+
+        assert_eq!(house.kek().await.rows, 6, "four accounts, a conversation, an answer");
+        let conversation = async || {
+            let sql = "select wrapped_key as value from conversations";
+            bytes(&house, sql).await.expect("a conversation")
+        };
+        let kept = async || bytes(&house, "select wrapped as value from idempotency_keys").await;
+        assert!(keys.unwrap(&talk, &conversation().await).is_ok());
+        assert!(keys.unwrap(&of_answer, &kept().await.expect("an answer")).is_ok());
+        assert_eq!(house.wrap().await.rows, 9, "four references, four tokens, a privacy link");
+        let tag = bytes(&house, "select tag as value from privacy_links").await;
+        let now = keys.account_tag(&app("messenger"), "anna");
+        assert_eq!(tag.as_deref(), Some(&now.as_bytes()[..]));
+
+        // As an older copy has them.
+        run(&house, "update conversations set wrapped_key = $1", values![old.clone()]).await;
+        run(&house, "update idempotency_keys set wrapped = $1", values![old]).await;
+        let restored = restore(&house.keeper(), &house.journal(), false, &|_, _, _| {}).await;
+        let restored = restored.expect("restored");
+        assert_eq!((restored.from_sheet, restored.answers, restored.conversations), (1, 1, 0));
+        assert!(keys.unwrap(&talk, &conversation().await).is_ok());
+        assert_eq!(kept().await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_look_after_the_keys_is_ordered_by_one_node_every_few_hours() {
+    on_both(|db| async move {
+        let house = House::new(db).await;
+        let order = async || {
+            let mut tx = house.world.db.begin().await.expect("begins");
+            let now = house.world.clock.now();
+            let job = order(&mut tx, &mut house.world.rng(13), now).await.expect("ordered");
+            tx.commit().await.expect("commits");
+            job.is_some()
+        };
+        assert_eq!((order().await, order().await), (true, false));
+        house.world.clock.advance(std::time::Duration::from_hours(6));
+        assert_eq!((order().await, order().await), (true, false));
+    })
+    .await;
+}

@@ -89,7 +89,7 @@ impl Base {
         let program = Program::start(directory.path(), &database, &[]).await;
         let noted = Arc::new(Mutex::new(Acknowledged::new()));
         let connection = Connection::open(program.address, Arc::clone(&key)).await;
-        work(connection.expect("it accepts"), "before", 12, &noted).await.expect("undisturbed");
+        assert!(work(connection.expect("it accepts"), "before", 12, &noted).await);
         program.kill().await;
         let acknowledged = noted.lock().expect("nobody panicked").clone();
         Self { directory, key, acknowledged }
@@ -107,8 +107,17 @@ impl Base {
     }
 }
 
-/// Gives consents and takes every third back; nothing when the program stopped answering so.
+/// Gives consents and takes every third back; says whether the program answered to the end.
 async fn work(
+    connection: Connection,
+    name: &str,
+    times: usize,
+    noted: &Mutex<Acknowledged>,
+) -> bool {
+    try_work(connection, name, times, noted).await.is_some()
+}
+
+async fn try_work(
     mut connection: Connection,
     name: &str,
     times: usize,
@@ -230,14 +239,14 @@ async fn serve(base: &Base, address: std::net::SocketAddr, heard: &mut Heard) ->
     let noted = Mutex::new(Acknowledged::new());
     let open = || Connection::open(address, Arc::clone(&base.key));
     // One call after the other: what is not answered ends a connection, not the scene.
-    drop(work(open().await?, "during", DURING, &noted).await);
+    work(open().await?, "during", DURING, &noted).await;
     heard.acknowledged = noted.into_inner().expect("nobody panicked");
     heard.erasing = Some(ERASED);
     let path = format!("/v1/accounts/{ERASED}");
     let (status, _) = open().await?.ask("DELETE", &path, &Value::Null).await?;
     heard.erased = (status == 200).then_some(ERASED);
     let noted = Mutex::new(Acknowledged::new());
-    drop(work(open().await?, "after", AFTER, &noted).await);
+    work(open().await?, "after", AFTER, &noted).await;
     heard.acknowledged.extend(noted.into_inner().expect("nobody panicked"));
     Some(())
 }

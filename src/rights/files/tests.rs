@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use flate2::Compression;
 use flate2::write::GzEncoder;
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::writer::SerializedFileWriter;
@@ -155,7 +156,7 @@ async fn exports_logs_and_backups_are_looked_into() {
     let path = |name: &str| folder.path().join(name);
     fs::copy(fresh.path().join("volens.db"), path("backup.db")).expect("copied");
     let packed =
-        GzEncoder::new(File::create(path("backup.db.gz")).expect("made"), Default::default());
+        GzEncoder::new(File::create(path("backup.db.gz")).expect("made"), Compression::default());
     let mut packed = packed;
     packed.write_all(&fs::read(path("backup.db")).expect("read")).expect("packed");
     packed.finish().expect("finished");
