@@ -500,17 +500,16 @@ async fn conversations_kept_answers_and_privacy_links_come_along() {
 async fn a_look_after_the_keys_is_ordered_by_one_node_every_few_hours() {
     on_both(|db| async move {
         let house = House::new(db).await;
-        let order = async |seed| {
+        let ordered = async |seed| {
             let mut tx = house.world.db.begin().await.expect("begins");
             let now = house.world.clock.now();
-            let job =
-                super::order(&mut tx, &mut house.world.rng(seed), now).await.expect("ordered");
+            let job = order(&mut tx, &mut house.world.rng(seed), now).await.expect("ordered");
             tx.commit().await.expect("commits");
             job.is_some()
         };
-        assert_eq!((order(13).await, order(14).await), (true, false));
+        assert_eq!((ordered(13).await, ordered(14).await), (true, false));
         house.world.clock.advance(std::time::Duration::from_hours(6));
-        assert_eq!((order(15).await, order(16).await), (true, false));
+        assert_eq!((ordered(15).await, ordered(16).await), (true, false));
     })
     .await;
 }
