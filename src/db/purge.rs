@@ -28,7 +28,9 @@ impl Db {
         match &self.0 {
             Pools::Sqlite { writer, .. } => {
                 let mut conn = writer.acquire().await?;
-                sqlx::raw_sql("vacuum").execute(&mut *conn).await?;
+                // The copy that a vacuum makes may not fit in memory.
+                let vacuum = "pragma temp_store = file; vacuum; pragma temp_store = memory";
+                sqlx::raw_sql(vacuum).execute(&mut *conn).await?;
                 let truncate = sqlx::query::<Sqlite>("pragma wal_checkpoint(truncate)");
                 let row: SqliteRow = truncate.fetch_one(&mut *conn).await?;
                 let busy: i64 = row.try_get(0)?;
