@@ -98,7 +98,7 @@ async fn look(
         Err(AuditError::Opening(OpeningError::Closed)) => {
             let closed = Some(account.subject);
             let page = PersonPage { shell, asked, missing: false, closed, found: None };
-            return Ok((StatusCode::FORBIDDEN, Page(page)).into_response());
+            return Ok(Page(page).into_response());
         }
         Ok(timeline) => {
             let links = identity::links_of(&mut tx, account.subject).await?;
