@@ -10,7 +10,8 @@ use crate::db::Tx;
 
 /// Leaves read at a time.
 const PAGE: u64 = 16_384;
-/// Faults that are reported; whoever changed more has done enough.
+/// Faults of one kind that are reported; whoever changed more has done enough. Every checkpoint after
+/// a changed entry is wrong, and must not crowd out which entry that is.
 const FAULTS_MAX: usize = 100;
 /// Bytes of a hash.
 const HASH: usize = 32;
@@ -283,7 +284,9 @@ impl Walk {
     }
 
     pub(super) fn fault(&mut self, fault: Fault) {
-        if self.faults.len() < FAULTS_MAX {
+        let kind = std::mem::discriminant(&fault);
+        let alike = self.faults.iter().filter(|known| std::mem::discriminant(*known) == kind);
+        if alike.count() < FAULTS_MAX {
             self.faults.push(fault);
         }
     }
