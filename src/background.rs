@@ -312,7 +312,7 @@ pub async fn expire(app: &App) -> Result<usize, SweepError> {
         while let Some(done) = waiting.join_next().await {
             match done.map_err(|_| GroupError::Closed)? {
                 Ok(recorded) => ended += usize::from(recorded.is_ok()),
-                Err(GroupError::Db(error)) => failed = Some(error),
+                Err(error @ (GroupError::Db(_) | GroupError::Panicked)) => failed = Some(error),
                 Err(error) => return Err(error.into()),
             }
         }

@@ -4,8 +4,11 @@
 //! who waits multiplies the rate without weakening anything: a caller is answered after the commit
 //! that holds its work, never before. There is no timer; a lone caller waits for nobody.
 
-use std::future::Future;
+use std::future::{self, Future};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -52,6 +55,9 @@ pub enum GroupError {
     /// The writer has stopped.
     #[error("the writer has stopped")]
     Closed,
+    /// The work of this caller panicked; nothing of it is kept, and the writer goes on.
+    #[error("the work panicked")]
+    Panicked,
     /// The database refused the work of this caller.
     #[error(transparent)]
     Db(#[from] Error),
@@ -130,7 +136,7 @@ async fn write<G: Grouped>(
             }
             Err(error) if items.len() == 1 => {
                 if let Some(sender) = senders.into_iter().next() {
-                    drop(sender.send(Err(GroupError::Db(error))));
+                    drop(sender.send(Err(error)));
                 }
             }
             Err(_) => one_by_one(&db, grouped.as_ref(), items, senders).await,
@@ -150,7 +156,7 @@ async fn one_by_one<G: Grouped>(
         let reply = match reply {
             Ok(Some(reply)) => Ok(reply),
             Ok(None) => Err(GroupError::Closed),
-            Err(error) => Err(GroupError::Db(error)),
+            Err(error) => Err(error),
         };
         drop(sender.send(reply));
     }
@@ -160,15 +166,31 @@ async fn attempt<G: Grouped>(
     db: &Db,
     grouped: &G,
     items: &[G::Item],
-) -> Result<Vec<G::Reply>, Error> {
+) -> Result<Vec<G::Reply>, GroupError> {
     let mut tries = 0;
-    loop {
+    let replies = loop {
         tries += 1;
-        match once(db, grouped, items).await {
+        match guarded(once(db, grouped, items)).await? {
             Err(Error::Conflict(_)) if tries < ATTEMPTS => {}
-            outcome => return outcome,
+            outcome => break outcome?,
         }
+    };
+    // It is kept, and its callers must hear so.
+    if catch_unwind(AssertUnwindSafe(|| grouped.committed(&replies))).is_err() {
+        tracing::error!("what follows a commit panicked");
     }
+    Ok(replies)
+}
+
+/// Polls `work` so that its panic ends this work alone: everybody waits for the one writer. Whatever
+/// it held is dropped with it; its transaction rolls back.
+async fn guarded<T>(work: impl Future<Output = T>) -> Result<T, GroupError> {
+    let mut work = pin!(work);
+    future::poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        polled.map_or(Poll::Ready(Err(GroupError::Panicked)), |poll| poll.map(Ok))
+    })
+    .await
 }
 
 async fn once<G: Grouped>(db: &Db, grouped: &G, items: &[G::Item]) -> Result<Vec<G::Reply>, Error> {
@@ -181,6 +203,5 @@ async fn once<G: Grouped>(db: &Db, grouped: &G, items: &[G::Item]) -> Result<Vec
         }
     };
     tx.commit().await?;
-    grouped.committed(&replies);
     Ok(replies)
 }

@@ -208,7 +208,8 @@ async fn sqlite_is_durable_and_there_is_no_way_to_weaken_it() {
     assert!(weakened.is_err() || fresh.path().join("volens.db?synchronous=off").exists());
 }
 
-/// Adds counters; refuses the name "refused", and lets the database refuse duplicates.
+/// Adds counters; refuses the name "refused", panics at "panic", and lets the database refuse
+/// duplicates.
 struct Adder;
 
 impl group::Grouped for Adder {
@@ -227,6 +228,7 @@ impl group::Grouped for Adder {
             }
         }
         tx.execute_rows(ADD_ROWS, rows).await?;
+        assert!(items.iter().all(|(name, _)| name != "panic"), "as the test asked");
         Ok(replies)
     }
 }
@@ -263,6 +265,30 @@ async fn group_commit_answers_each_caller_and_one_bad_row_harms_only_its_sender(
         let mut tx = db.read().await.unwrap();
         let rows: i64 = tx.fetch_one(ALL, values![]).await.unwrap().get("n").unwrap();
         assert_eq!(usize::try_from(rows - before).unwrap(), kept);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn work_that_panics_harms_only_its_sender_and_the_writer_goes_on() {
+    on_both(|db| async move {
+        let limits = group::Limits { waiting: 1000, batch: 256 };
+        let group = group::Group::spawn(db.clone(), Arc::new(Adder), limits);
+        for round in 0..2 {
+            let mut callers = Vec::new();
+            for n in 0..20_i64 {
+                let group = group.clone();
+                let name = if n == 7 { "panic".to_owned() } else { format!("{round} {n}") };
+                callers.push(tokio::spawn(async move { group.submit((name, n)).await }));
+            }
+            for (n, caller) in callers.into_iter().enumerate() {
+                let answer = caller.await.unwrap();
+                let panicked = matches!(answer, Err(group::GroupError::Panicked));
+                assert!(if n == 7 { panicked } else { matches!(answer, Ok(Ok(()))) }, "{n}");
+            }
+        }
+        assert_eq!(value(&db, "panic").await, None, "what it had written is rolled back");
+        assert_eq!(value(&db, "1 19").await, Some(19));
     })
     .await;
 }

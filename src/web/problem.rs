@@ -209,6 +209,7 @@ impl From<db::group::GroupError> for Problem {
             db::group::GroupError::Closed => {
                 Self::unavailable("stopping", "the service is stopping")
             }
+            db::group::GroupError::Panicked => Self::internal(&error),
             db::group::GroupError::Db(error) => error.into(),
         }
     }
