@@ -86,7 +86,7 @@ pub(super) struct Batch {
     pub(super) grants: Grants,
     /// Decisions that become ledger entries, in their order.
     pending: Vec<CommittedRecord>,
-    /// Tokens by grant, replacing what the grant had.
+    /// Tokens by grant, replacing another that the grant had.
     tokens: BTreeMap<GrantId, NewToken>,
 }
 
@@ -149,6 +149,11 @@ impl Batch {
                     return Ok(Outcome::Refused(Refused::AccountUnknown));
                 };
                 let about = (w.purpose, w.peer.clone());
+                if w.from_evidence
+                    && let Some(choice) = self.given_since(subject, &about, w.decided_at)
+                {
+                    return Ok(Outcome::Ended(choice, Effects::default()));
+                }
                 let (choice, effects) =
                     self.withdraw(tx, rng, (&w.app, subject), about, w.decided_at).await?;
                 Ok(Outcome::Ended(choice, effects))
@@ -283,6 +288,12 @@ impl Batch {
         decide: &Decide,
         item: &ItemDecision,
     ) -> db::Result<Choice> {
+        let about = (item.purpose, item.peer.clone());
+        if decide.from_evidence
+            && let Some(choice) = self.given_since(subject, &about, decide.decided_at)
+        {
+            return Ok(choice);
+        }
         // Saying no to what one had agreed to takes the consent back.
         let record = self.record(rng, subject, decide, item);
         self.end(tx, rng, record).await.map(|(choice, _)| choice)
@@ -399,7 +410,7 @@ impl Batch {
         self.objections.write(tx, keys, notes, changed).await?;
         self.grants.write(tx, first, changed).await?;
         for token in self.tokens.values() {
-            store::drop_token(tx, token.subject, &token.peer).await?;
+            store::drop_other_token(tx, token).await?;
         }
         let tokens: Vec<NewToken> = self.tokens.into_values().collect();
         store::add_tokens(tx, &tokens).await?;

@@ -20,7 +20,7 @@ use super::recorder::{Decide, ItemDecision, PepperedToken, Withdrawal};
 use crate::ids::unhex;
 
 /// How far an app's clock may run ahead of ours.
-const SKEW: Duration = Duration::from_mins(5);
+pub(super) const SKEW: Duration = Duration::from_mins(5);
 /// How long ago the app may have verified the number (a number may have a new owner since).
 const PHONE_VERIFIED_WITHIN: Duration = Duration::from_hours(90 * 24);
 /// Choices in one call; there are fewer purposes, but linking may name several peers.
@@ -205,6 +205,7 @@ impl Intake {
             notice: notice.reference(Some(rendered)),
             decided_at,
             time_told,
+            from_evidence: false,
             evidence: request.evidence,
             phone: label,
             items,
@@ -378,6 +379,7 @@ impl WithdrawRequest {
     ) -> Result<Withdrawal, IntakeError> {
         let (purpose, peer) = about(&self.purpose, self.peer.as_deref(), app, ToOwned::to_owned)?;
         let account = keys.account_tag(app, &self.account);
-        Ok(Withdrawal { app: app.clone(), account, purpose, peer, decided_at: now })
+        let app = app.clone();
+        Ok(Withdrawal { app, account, purpose, peer, decided_at: now, from_evidence: false })
     }
 }

@@ -43,6 +43,9 @@ pub struct Decide {
     pub decided_at: Timestamp,
     /// Whether the app told that time; without it, the time of the report counts.
     pub time_told: bool,
+    /// Whether this is evidence of what happened before, brought in later. What is reported as it
+    /// happens ends a consent whatever the app's clock says; evidence ends none that was given since.
+    pub from_evidence: bool,
     /// What the app adds as proof.
     pub evidence: Option<serde_json::Value>,
     /// How a phone number was presented, if one was.
@@ -84,6 +87,8 @@ pub struct Withdrawal {
     pub peer: Option<AppId>,
     /// When the person said so.
     pub decided_at: Timestamp,
+    /// Whether this is evidence of what happened before, brought in later (see [`Decide`]).
+    pub from_evidence: bool,
 }
 
 /// An objection to direct marketing.

@@ -7,6 +7,7 @@ use volens_privacy::{ConsentRecord, PurposeKind, Timestamp};
 
 use super::batch::{Batch, Choice, Outcome};
 use super::grants::About;
+use super::intake::SKEW;
 use super::recorder::{Decide, Effects, ItemDecision, Objecting};
 use crate::accounts::suppression::MARKETING;
 use crate::db::{self, Tx};
@@ -17,6 +18,20 @@ pub(super) fn gives_messages(item: &ItemDecision) -> bool {
 }
 
 impl Batch {
+    /// The live consent, if it was given after `at`, by more than clocks may differ: then what was said
+    /// until `at` does not end it.
+    pub(super) fn given_since(
+        &self,
+        subject: SubjectId,
+        about: &About,
+        at: Timestamp,
+    ) -> Option<Choice> {
+        let live = self.grants.live(subject, about)?;
+        let entry = self.grants.entry(subject, about)?;
+        let newer = live.given_at > at.plus(SKEW);
+        newer.then(|| Choice { about: about.clone(), decision: Decision::Given, entry })
+    }
+
     /// Takes one consent back. What was withdrawn before is only said until later.
     pub(super) async fn withdraw(
         &mut self,

@@ -44,9 +44,10 @@ statements! {
     NOTICES = "select id, version, language, sha256 from notices";
     ADD_NOTICES = "insert into notices (id, version, language, sha256, entry, created_at)
                    values {rows}";
+    // A consent that is renewed with the same number keeps its token, and what rests on the link.
     ADD_TOKENS = "insert into link_tokens (subject, peer, app, token, grant_id, pepper)
-                  values {rows}";
-    DROP_TOKEN = "delete from link_tokens where subject = $1 and peer = $2";
+                  values {rows} on conflict (subject, peer) do nothing";
+    DROP_OTHER_TOKEN = "delete from link_tokens where subject = $1 and peer = $2 and token <> $3";
     SCORES = "select count(*) as n from score_grants where owner = $1 and grant_id = $2";
     LIST_ROWS = "select count(*) as n from list_row_grants where owner = $1 and grant_id = $2";
     LINKS = "select count(*) as n from links where subject_a = $1 and app_b = $2";
@@ -202,8 +203,10 @@ pub(super) async fn add_tokens(tx: &mut Tx, tokens: &[NewToken]) -> db::Result<(
     tx.execute_rows(ADD_TOKENS, rows.collect()).await.map(drop)
 }
 
-pub(super) async fn drop_token(tx: &mut Tx, subject: SubjectId, peer: &AppId) -> db::Result<()> {
-    tx.execute(DROP_TOKEN, values![subject, peer]).await.map(drop)
+/// Removes the token of another number that this one replaces, and with it, by a trigger, what was
+/// lent over the link it made.
+pub(super) async fn drop_other_token(tx: &mut Tx, new: &NewToken) -> db::Result<()> {
+    tx.execute(DROP_OTHER_TOKEN, values![new.subject, &new.peer, new.token]).await.map(drop)
 }
 
 /// Entries from `from` on and before `to` of which there is a record.

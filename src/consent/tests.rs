@@ -172,6 +172,64 @@ async fn what_was_said_twice_was_said_until_the_second_time() {
     .await;
 }
 
+/// Of evidence that is brought in later; what is reported as it happens ends a consent whatever the
+/// app's clock says.
+#[tokio::test]
+async fn evidence_of_an_older_withdrawal_does_not_end_a_newer_consent() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let anna = world.account("messenger", "anna").await;
+        let relevance = PurposeKind::Relevance;
+        let before = world.clock.now();
+        world.clock.advance(DAY);
+        let entry = world.give("messenger", "anna", relevance).await;
+        let account = world.keys.account_tag(&app("messenger"), "anna");
+        let withdrawal = |decided_at, from_evidence| Withdrawal {
+            app: app("messenger"),
+            account,
+            purpose: relevance,
+            peer: None,
+            decided_at,
+            from_evidence,
+        };
+        let send = async |command| match world.consents.submit(command).await.unwrap() {
+            Ok(Replies::Ended(decided, _)) => decided,
+            Ok(Replies::Decided(mut decided)) => decided.remove(0),
+            _ => panic!("a withdrawal is answered as one"),
+        };
+        let live = async || {
+            let consents = world.consents_of(anna).await.unwrap();
+            consents.permit::<Relevance>((), world.clock.now()).is_ok()
+        };
+        let kept = send(Command::Withdraw(withdrawal(before, true))).await;
+        assert_eq!((kept.decision, kept.entry, live().await), (Decision::Given, entry, true));
+        let mut request = world.choice("anna", relevance, None, Decision::Refused, None);
+        request.decided_at = Some(before);
+        let refusal = |from_evidence| {
+            let (notices, now) = (Notices::builtin(), world.clock.now());
+            let (app, request) = (app("messenger"), request.clone());
+            let intake = Intake::check(request, &app, &world.apps, &world.keys, notices, now);
+            let decide = intake.unwrap().finish(&world.keys, &crate::testing::QUICK);
+            Command::Decide(Decide { from_evidence, ..decide })
+        };
+        assert_eq!(send(refusal(true)).await.decision, Decision::Given);
+        assert!(live().await, "a refusal that is as old does not end it either");
+
+        let close = world.clock.now().minus(Duration::from_mins(1));
+        let ended = send(Command::Withdraw(withdrawal(close, true))).await;
+        assert_eq!(
+            (ended.decision, live().await),
+            (Decision::Withdrawn, false),
+            "clocks may differ"
+        );
+        world.clock.advance(DAY);
+        world.give("messenger", "anna", relevance).await;
+        let ended = send(refusal(false)).await;
+        assert_eq!((ended.decision, live().await), (Decision::Refused, false), "she says no now");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn minors_cannot_consent_to_being_profiled() {
     on_both(|db| async move {

@@ -12,8 +12,8 @@ use super::Importing;
 use super::mapping::{BadCell, Cells, Columns};
 use crate::access::directory;
 use crate::consent::{
-    AppPhones, Command, DecisionRequest, DecisionsRequest, Intake, NoticeRequest, PhoneRequest,
-    Recording, Replies, WithdrawRequest,
+    AppPhones, Command, Decide, DecisionRequest, DecisionsRequest, Intake, NoticeRequest,
+    PhoneRequest, Recording, Replies, WithdrawRequest,
 };
 use crate::db;
 use crate::db::group::Grouped as _;
@@ -102,7 +102,7 @@ impl Importing<'_> {
         let cost = self.app.settings.stretch.cost();
         async move {
             let decide = stretch.run_patiently(move || intake.finish(&keys, &cost)).await;
-            Ok((row, Command::Decide(decide.map_err(|error| anyhow!(error))?)))
+            Ok((row, evidence(decide.map_err(|error| anyhow!(error))?)))
         }
     }
 
@@ -164,6 +164,7 @@ impl Importing<'_> {
             };
             let mut withdrawal = request.check(app, keys, self.now).map_err(bad)?;
             withdrawal.decided_at = time(need("decided_at")?, "decided_at")?;
+            withdrawal.from_evidence = true;
             return Ok(Checked::Ready(Box::new(Command::Withdraw(withdrawal))));
         }
         let request = request(of)?;
@@ -173,8 +174,13 @@ impl Importing<'_> {
             return Ok(Checked::Slow(Box::new(intake)));
         }
         let cost = self.app.settings.stretch.cost();
-        Ok(Checked::Ready(Box::new(Command::Decide(intake.finish(keys, &cost)))))
+        Ok(Checked::Ready(Box::new(evidence(intake.finish(keys, &cost)))))
     }
+}
+
+/// What happened before does not end a consent that was given since.
+fn evidence(decide: Decide) -> Command {
+    Command::Decide(Decide { from_evidence: true, ..decide })
 }
 
 enum Checked {

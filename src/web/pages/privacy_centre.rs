@@ -250,6 +250,7 @@ async fn withdraw(
         purpose,
         peer: peer.clone(),
         decided_at: now,
+        from_evidence: false,
     };
     let reply = app.consents.submit_patiently(Command::Withdraw(withdrawal)).await??;
     let (entry, effects) = match reply {
