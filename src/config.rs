@@ -385,6 +385,13 @@ impl Settings {
         self.database.url = Secret(url);
     }
 
+    /// Keeps database and key ring in a directory of their own, whatever was configured.
+    pub fn move_to(&mut self, directory: &Path) {
+        directory.clone_into(&mut self.data);
+        self.database.url = Secret(String::new());
+        self.keys.file = PathBuf::new();
+    }
+
     /// Where the key ring is.
     pub fn key_file(&self) -> PathBuf {
         if self.keys.file == Path::new("") {

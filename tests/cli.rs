@@ -231,6 +231,34 @@ fn the_bench_verifies_the_ledger_it_made() {
     assert!(measured["proof_microseconds"].as_f64() > Some(0.0), "{measured}");
 }
 
+#[tokio::test]
+async fn the_bench_erases_for_good() {
+    let sqlite = FreshSqlite::create();
+    erases(&sqlite.address(), "sqlite").await;
+    match FreshPostgres::create().await {
+        Some(fresh) => {
+            erases(&fresh.address(), "postgres").await;
+            fresh.drop_database().await;
+        }
+        None => skipped(),
+    }
+}
+
+async fn erases(address: &str, engine: &str) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut bench = volens(directory.path());
+    bench.args(["bench", "erasure", "--json", "--accounts", "600", "--erased", "20"]);
+    bench.args(["--scratch", address]);
+    let ran = tokio::task::spawn_blocking(move || bench.output()).await.expect("no panic");
+    let measured = json(&ran.expect("it runs"));
+    assert_eq!(measured["engine"], engine);
+    assert_eq!(measured["records_removed"], 20, "{measured}");
+    assert_eq!(measured["profiles_removed"], 20, "{measured}");
+    assert_eq!(measured["findings"], 0, "{measured}");
+    assert_eq!(measured["search_finds_the_living"], true, "{measured}");
+    assert!(measured["parts_decoded"].as_u64() > Some(0), "{measured}");
+}
+
 #[test]
 fn looking_at_what_is_not_there_makes_nothing() {
     let directory = tempfile::tempdir().expect("a directory");

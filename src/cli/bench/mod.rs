@@ -2,6 +2,7 @@
 
 mod client;
 mod cpu;
+mod erasure;
 mod floor;
 mod ledger;
 mod load;
@@ -25,6 +26,8 @@ enum What {
     Load(load::Args),
     /// Verifying a whole ledger, against hashing its bytes alone; and inclusion proofs from memory
     Ledger(ledger::Args),
+    /// Erasing some of many people, making it physical, and looking for what is left of them
+    Erasure(erasure::Args),
 }
 
 /// Runs `volens bench …`.
@@ -32,5 +35,6 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     match args.what {
         What::Load(args) => load::run(args, context).await,
         What::Ledger(args) => ledger::run(args, context).await,
+        What::Erasure(args) => erasure::run(args, context).await,
     }
 }
