@@ -12,17 +12,17 @@ use volens_privacy::ledger::{Hash, Leaf, LeafKind};
 use volens_privacy::{KeyRing, PurposeKind, SubjectId, Timestamp};
 
 use super::campaigns::{self, Campaign};
-use super::candidates::{Narrowed, Narrowing, depth};
+use super::candidates::{Narrowed, Narrowing, Stops, depth};
 use super::filter::Filter;
 use super::ranking::{Judge, Ranked, sort};
-use super::request::{self, List, ListState, Order, Rules, Sealing};
+use super::request::{self, List, Order, Rules, Sealing};
 use super::seal::{RowsTree, SealedList};
-use super::store::{self, Arm};
+use super::store::{self, Arm, Run};
 use super::waterfall::{Exclusion, Waterfall};
 use super::write::Batch;
 use super::{AudienceError, Result};
 use crate::clock::Clock;
-use crate::db::Db;
+use crate::db::{Db, Tx};
 use crate::ledger;
 use crate::relevance::{self, Columns, RelevanceError, Table};
 
@@ -68,12 +68,12 @@ pub async fn build(
 ) -> Result<List> {
     let mut tx = workshop.db.begin().await?;
     let list = request::find(&mut tx, order.business, order.list).await?;
-    if !store::begin(&mut tx, order.business, order.list).await? {
+    let Some(run) = store::begin(&mut tx, (order.business, order.list)).await? else {
         return Ok(list);
-    }
+    };
     clear(&mut tx, order).await?;
     tx.commit().await?;
-    let built = build_begun(workshop, &list, rng, progress).await;
+    let built = build_begun(workshop, (&list, run), rng, progress).await;
     let ended = match built {
         Ok(()) => None,
         Err((error, waterfall)) if error.is_refusal() => Some((error, waterfall)),
@@ -81,22 +81,30 @@ pub async fn build(
     };
     let mut tx = workshop.db.begin().await?;
     if let Some((error, waterfall)) = ended {
+        if !store::refuse(&mut tx, run, error.code(), waterfall.as_ref()).await? {
+            return Err(AudienceError::Overtaken);
+        }
         clear(&mut tx, order).await?;
-        let of = (order.business, order.list);
-        store::end(&mut tx, of, ListState::Refused, error.code(), waterfall.as_ref()).await?;
     }
     let list = request::find(&mut tx, order.business, order.list).await?;
     tx.commit().await?;
     Ok(list)
 }
 
-/// Ends a list that could not be built.
+/// Ends a list that could not be built; a run that is still at it writes no more.
 pub async fn give_up(db: &Db, order: Order, code: &str) -> Result<()> {
     let mut tx = db.begin().await?;
-    clear(&mut tx, order).await?;
-    let of = (order.business, order.list);
-    store::end(&mut tx, of, ListState::Failed, code, None).await?;
+    end_unfinished(&mut tx, order, code).await?;
     tx.commit().await?;
+    Ok(())
+}
+
+/// Ends a list as failed and clears it, unless it has ended: what somebody else has sealed in the
+/// meantime stays.
+pub(super) async fn end_unfinished(tx: &mut Tx, order: Order, code: &str) -> Result<()> {
+    if store::give_up(tx, (order.business, order.list), code).await? {
+        clear(tx, order).await?;
+    }
     Ok(())
 }
 
@@ -119,7 +127,7 @@ impl AudienceError {
 pub async fn dry_run(workshop: &Workshop<'_>, request: &request::Request) -> Result<Waterfall> {
     workshop.columns.refresh(workshop.db, workshop.keys).await?;
     let mut tx = workshop.db.read().await?;
-    let stops = store::stops(&mut tx, request.campaign.business).await?;
+    let stops = Stops::read(&mut tx, request.campaign.business).await?;
     drop(tx);
     let narrowing = Narrowing {
         campaign: request.campaign.id,
@@ -141,7 +149,7 @@ type Stopped = (AudienceError, Option<Waterfall>);
 
 async fn build_begun(
     workshop: &Workshop<'_>,
-    list: &List,
+    (list, run): (&List, Run),
     rng: &mut (dyn Rng + Send),
     progress: Progress<'_>,
 ) -> Result<(), Stopped> {
@@ -157,7 +165,7 @@ async fn build_begun(
     })?;
     let active = active.ok_or((AudienceError::NoModel, None))?;
     let judge = Arc::new(Judge::new(active, &campaign).map_err(early)?);
-    let stops = store::stops(&mut tx, list.business).await.map_err(|error| early(error.into()))?;
+    let stops = Stops::read(&mut tx, list.business).await.map_err(|error| early(error.into()))?;
     tx.rollback().await;
     let narrowing = Narrowing {
         campaign: campaign.id,
@@ -171,7 +179,7 @@ async fn build_begun(
     if waterfall.listed < workshop.rules.k {
         return Err((AudienceError::TooSmall(workshop.rules.k), Some(waterfall)));
     }
-    let mut making = Making { workshop, list, campaign: &campaign, judge: &judge, progress };
+    let mut making = Making { workshop, list, run, campaign: &campaign, judge: &judge, progress };
     let made = making.make(&proposals, &mut waterfall, rng).await;
     made.map_err(|error| (error, Some(waterfall)))
 }
@@ -227,6 +235,7 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 struct Making<'a> {
     workshop: &'a Workshop<'a>,
     list: &'a List,
+    run: Run,
     campaign: &'a Campaign,
     judge: &'a Judge,
     progress: Progress<'a>,
@@ -254,7 +263,7 @@ impl Making<'_> {
             self.rank(&proposals.kept_aside, proposals.listed.len() as u64, total).await?;
         let control: Vec<Ranked> =
             control.into_iter().filter(|kept| kept.score >= written.cut).collect();
-        self.write_control(&control, rng).await?;
+        self.write_control(&control, listed, rng).await?;
         self.seal(waterfall, proposals.as_of).await
     }
 
@@ -283,10 +292,10 @@ impl Making<'_> {
             let (batch, rest) = left.split_at(left.len().min(BATCH).min(size - written.rows));
             left = rest;
             let mut tx = self.workshop.db.begin().await?;
+            store::hold_run(&mut tx, self.run, written.rows as u64).await?;
             let first = written.rows as u32 + 1;
             let done = self.batch(Arm::Listed).write(&mut tx, batch, first, rng).await?;
-            let (business, id) = (self.list.business, self.list.id);
-            store::progress(&mut tx, business, id, (written.rows + done.rows) as u64).await?;
+            store::hold_run(&mut tx, self.run, (written.rows + done.rows) as u64).await?;
             tx.commit().await?;
             written.rows += done.rows;
             written.denied += batch.len() - done.rows;
@@ -295,9 +304,15 @@ impl Making<'_> {
         Ok(written)
     }
 
-    async fn write_control(&self, ranked: &[Ranked], rng: &mut (dyn Rng + Send)) -> Result<()> {
+    async fn write_control(
+        &self,
+        ranked: &[Ranked],
+        listed: u64,
+        rng: &mut (dyn Rng + Send),
+    ) -> Result<()> {
         for batch in ranked.chunks(BATCH) {
             let mut tx = self.workshop.db.begin().await?;
+            store::hold_run(&mut tx, self.run, listed).await?;
             self.batch(Arm::Holdout).write(&mut tx, batch, 0, rng).await?;
             tx.commit().await?;
         }
@@ -319,12 +334,11 @@ impl Making<'_> {
     async fn seal(&self, waterfall: &Waterfall, as_of: Timestamp) -> Result<()> {
         let Self { workshop, list, campaign, judge, .. } = self;
         let now = workshop.clock.now();
-        let of = (list.business, list.id);
         let mut tx = workshop.db.begin().await?;
+        store::hold_run(&mut tx, self.run, waterfall.listed).await?;
         let leaves: Vec<Hash> = store::leaves(&mut tx, list.business, list.id).await?;
-        // Another run that took the list over in the meantime would have written other leaves.
         if leaves.len() as u64 != waterfall.listed {
-            return Err(AudienceError::Overtaken);
+            return Err(AudienceError::Unreadable("list_leaves"));
         }
         let tree = RowsTree::over(leaves);
         let sealed = SealedList {
@@ -345,9 +359,10 @@ impl Making<'_> {
             checkpoint_size: appended.size,
             at: now,
         };
-        if !store::seal(&mut tx, of, waterfall, as_of, &sealing).await? {
+        if !store::seal(&mut tx, self.run, waterfall, as_of, &sealing).await? {
             return Err(AudienceError::Overtaken);
         }
+        store::add_nodes(&mut tx, (list.business, list.id), &tree).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -366,7 +381,7 @@ fn sealed_leaf(sealed: &SealedList, campaign: &Campaign, now: Timestamp) -> Leaf
     Leaf::new(LeafKind::ListSealed, now).with_app(campaign.delivery_app.clone()).with_detail(detail)
 }
 
-async fn clear(tx: &mut crate::db::Tx, order: Order) -> Result<()> {
+async fn clear(tx: &mut Tx, order: Order) -> Result<()> {
     let of = (order.business, order.list);
     relevance::forget_list(tx, order.list).await?;
     store::remove(tx, of).await?;

@@ -1,14 +1,17 @@
 //! Who could be on a list, as the bitmaps see it. Proposals only: everybody proposed is verified from
 //! ledger entries before a row is written.
 
+use std::collections::BTreeSet;
+
 use roaring::RoaringBitmap;
 use volens_privacy::keys::KeyRing;
 use volens_privacy::purpose::PurposeKind;
-use volens_privacy::{AppId, SubjectId};
+use volens_privacy::{AppId, BusinessId, RecipientId, SubjectId};
 
 use super::filter::Filter;
-use super::holdout;
 use super::waterfall::{Exclusion, Waterfall};
+use super::{holdout, store};
+use crate::db::{self, Tx};
 use crate::ids::CampaignId;
 use crate::relevance::Table;
 
@@ -31,7 +34,7 @@ pub struct Narrowing {
     /// What the business asked for.
     pub filter: Filter,
     /// Who said stop to the business.
-    pub stops: Vec<SubjectId>,
+    pub stops: Stops,
     /// Share kept aside.
     pub holdout: f64,
 }
@@ -49,7 +52,7 @@ impl Narrowing {
         for wanted in self.wanted(table) {
             left.keep(&wanted, Exclusion::Filtered);
         }
-        left.remove(&rows_of(table, &self.stops), Exclusion::Stopped);
+        left.remove(&self.stops.among(&left.rows, table, keys), Exclusion::Stopped);
         let kept_aside: RoaringBitmap = left
             .rows
             .iter()
@@ -97,8 +100,32 @@ impl Left {
     }
 }
 
-fn rows_of(table: &Table, subjects: &[SubjectId]) -> RoaringBitmap {
-    subjects.iter().filter_map(|subject| table.row(*subject)).collect()
+/// Who said stop to a business.
+pub struct Stops {
+    business: BusinessId,
+    accounts: Vec<SubjectId>,
+    /// Said when the row was gone that would have told which account it was.
+    recipients: BTreeSet<RecipientId>,
+}
+
+impl Stops {
+    /// All of them.
+    pub async fn read(tx: &mut Tx, business: BusinessId) -> db::Result<Self> {
+        let accounts = store::stops(tx, business).await?;
+        let recipients = store::stopped_recipients(tx, business).await?;
+        Ok(Self { business, accounts, recipients })
+    }
+
+    fn among(&self, rows: &RoaringBitmap, table: &Table, keys: &KeyRing) -> RoaringBitmap {
+        let mut stopped: RoaringBitmap =
+            self.accounts.iter().filter_map(|subject| table.row(*subject)).collect();
+        if !self.recipients.is_empty() {
+            let recipient = |row| Some(keys.recipient(self.business, table.subject(row)?));
+            let said = |row: &u32| recipient(*row).is_some_and(|of| self.recipients.contains(&of));
+            stopped.extend(rows.iter().filter(said));
+        }
+        stopped
+    }
 }
 
 /// How many are proposed for `wanted` places: some fail the verification, and exact scores, with

@@ -15,6 +15,7 @@ pub mod holdout;
 pub mod http;
 mod languages;
 pub mod outcomes;
+mod paths;
 pub mod ranking;
 pub mod recalls;
 pub mod replay;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use volens_privacy::{BusinessId, RecipientId, SubjectId, Timestamp};
+use volens_privacy::{BusinessId, KeyRing, RecipientId, SubjectId, Timestamp};
 
+use super::Result;
 use super::request::List;
-use super::{Result, store};
-use crate::db::Tx;
+use super::store::{self, NewStop};
+use crate::db::{self, Tx};
 use crate::ids::ListId;
 use crate::relevance::{self, Noted, Outcome, OutcomeKind};
 
@@ -92,7 +93,8 @@ impl Refused {
 }
 
 /// Takes in a batch; answers for each, in order, whether it was kept. A stop or a complaint keeps the
-/// person off the business's later lists.
+/// person off the business's later lists and is never refused: not when it comes late, and not when
+/// the list has expired.
 pub async fn record(
     tx: &mut Tx,
     business: BusinessId,
@@ -115,50 +117,82 @@ pub async fn record(
     Ok(answers)
 }
 
+/// The stops that an account said to businesses whose row of it was gone: to which, of which kind, when.
+/// For the person's own export.
+pub async fn stops_of(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    subject: SubjectId,
+) -> db::Result<Vec<(BusinessId, String, Timestamp)>> {
+    store::stops_of(tx, keys, subject).await
+}
+
+/// Forgets them, when the account is erased.
+pub async fn forget_stops(tx: &mut Tx, keys: &KeyRing, subject: SubjectId) -> db::Result<u64> {
+    store::forget_stops(tx, keys, subject).await
+}
+
+type Subjects = BTreeMap<RecipientId, SubjectId>;
+
 async fn record_of_list(
     tx: &mut Tx,
     list: &List,
     outcomes: &[&OutcomeIn],
     now: Timestamp,
 ) -> Result<Vec<Result<(), Refused>>> {
-    let Some(sealing) = &list.sealing else {
-        return Ok(vec![Err(Refused::NotSealed); outcomes.len()]);
-    };
-    if now >= list.expires_at {
-        return Ok(vec![Err(Refused::Expired); outcomes.len()]);
-    }
     let recipients: BTreeSet<RecipientId> = outcomes.iter().map(|one| one.recipient).collect();
     let recipients: Vec<RecipientId> = recipients.into_iter().collect();
     let of = (list.business, list.id);
-    let subjects: BTreeMap<RecipientId, SubjectId> =
-        store::subjects(tx, of, &recipients).await?.into_iter().collect();
-    let admit = |one: &OutcomeIn| {
-        let subject = *subjects.get(&one.recipient).ok_or(Refused::Recipient)?;
-        if one.at < sealing.at.minute() || one.at > now.plus(MAX_AHEAD) {
-            return Err(Refused::Time);
-        }
-        if one.value.is_some_and(|value| !value.is_finite()) {
-            return Err(Refused::Value);
-        }
-        Ok(Outcome { subject, kind: one.kind, at: one.at, value: one.value })
-    };
-    let admitted: Vec<Result<Outcome, Refused>> = outcomes.iter().map(|one| admit(one)).collect();
+    let subjects: Subjects = store::subjects(tx, of, &recipients).await?.into_iter().collect();
+    let stops: Vec<NewStop> =
+        outcomes.iter().filter(|one| is_stop(one)).map(|one| stop(one, &subjects, now)).collect();
+    store::add_stops(tx, list.business, &stops).await?;
+    let admitted: Vec<Result<Outcome, Refused>> =
+        outcomes.iter().map(|one| admit(list, &subjects, one, now)).collect();
     let kept: Vec<Outcome> = admitted.iter().flatten().cloned().collect();
-    for outcome in &kept {
-        if matches!(outcome.kind, OutcomeKind::Stop | OutcomeKind::Complaint) {
-            let kind = outcome.kind.as_str();
-            store::add_stop(tx, outcome.subject, list.business, kind, outcome.at).await?;
-        }
-    }
     let mut noted = relevance::record_outcomes(tx, list.id, &kept).await?.into_iter();
-    Ok(admitted
-        .into_iter()
-        .map(|admitted| {
-            admitted.and_then(|_| match noted.next() {
-                Some(Noted::Accepted) => Ok(()),
-                Some(Noted::TooLate) => Err(Refused::Late),
-                Some(Noted::NoExposure) | None => Err(Refused::Recipient),
-            })
+    let answers = admitted.into_iter().map(|admitted| {
+        admitted.and_then(|_| match noted.next() {
+            Some(Noted::Accepted) => Ok(()),
+            Some(Noted::TooLate) => Err(Refused::Late),
+            Some(Noted::NoExposure) | None => Err(Refused::Recipient),
         })
-        .collect())
+    });
+    // A stop is kept whether or not there is anything left to learn from it.
+    let answers = answers.zip(outcomes);
+    Ok(answers.map(|(answer, one)| if is_stop(one) { Ok(()) } else { answer }).collect())
+}
+
+const fn is_stop(outcome: &OutcomeIn) -> bool {
+    matches!(outcome.kind, OutcomeKind::Stop | OutcomeKind::Complaint)
+}
+
+fn stop(outcome: &OutcomeIn, subjects: &Subjects, now: Timestamp) -> NewStop {
+    NewStop {
+        subject: subjects.get(&outcome.recipient).copied(),
+        recipient: outcome.recipient,
+        kind: outcome.kind.as_str(),
+        at: outcome.at.min(now),
+    }
+}
+
+/// The outcome, if there is something to learn from it.
+fn admit(
+    list: &List,
+    subjects: &Subjects,
+    one: &OutcomeIn,
+    now: Timestamp,
+) -> Result<Outcome, Refused> {
+    let sealing = list.sealing.as_ref().ok_or(Refused::NotSealed)?;
+    if now >= list.expires_at {
+        return Err(Refused::Expired);
+    }
+    let subject = *subjects.get(&one.recipient).ok_or(Refused::Recipient)?;
+    if one.at < sealing.at.minute() || one.at > now.plus(MAX_AHEAD) {
+        return Err(Refused::Time);
+    }
+    if one.value.is_some_and(|value| !value.is_finite()) {
+        return Err(Refused::Value);
+    }
+    Ok(Outcome { subject, kind: one.kind, at: one.at, value: one.value })
 }

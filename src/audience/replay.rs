@@ -4,24 +4,21 @@
 //! sealed the list, the root over its rows, and for every row that the entries it names open to
 //! records of that account which permitted it at that moment. Nothing that is stored is believed.
 
-use std::collections::BTreeMap;
+mod rows;
 
 use serde::Serialize;
 use volens_privacy::ledger::{Frontier, Hash, Leaf, LeafKind, SignedCheckpoint, leaf_hash};
-use volens_privacy::purpose::{BusinessMessages, CrossAppLinking, Relevance};
-use volens_privacy::{
-    AgeBand, AppId, BusinessId, Consents, DataKey, KeyRing, PurposeKind, Refusal, SubjectId,
-    Timestamp,
-};
+use volens_privacy::{BusinessId, KeyRing, PurposeKind, Timestamp};
 
+use self::rows::Rows;
 use super::campaigns;
 use super::request::{self, List, Sealing};
 use super::seal::{RowsTree, SealedList};
-use super::store::{self, StoredRow};
+use super::store;
 use super::{AudienceError, Result};
 use crate::db::Tx;
 use crate::ids::{CampaignId, ListId};
-use crate::{accounts, consent, ledger};
+use crate::{consent, ledger};
 
 /// Entries read, and rows replayed, at a time.
 const PAGE: u32 = 1024;
@@ -259,121 +256,4 @@ fn ends_rows(leaf: &Leaf, list: &List) -> bool {
         LeafKind::ConsentWithdrawn | LeafKind::ConsentExpired | LeafKind::ConsentRefused
     ) && leaf.purpose().is_some_and(|purpose| purposes.contains(&purpose))
         && leaf.at() >= list.created_at.minute()
-}
-
-/// The rows of one list in replay.
-struct Rows<'a> {
-    keys: &'a KeyRing,
-    list: &'a List,
-    sealing: &'a Sealing,
-    app: &'a AppId,
-    tree: RowsTree,
-    now: Timestamp,
-}
-
-/// The consents of a batch, as they were when the list was sealed and as they are.
-struct Then {
-    past: BTreeMap<SubjectId, Consents>,
-    present: BTreeMap<SubjectId, Consents>,
-}
-
-impl Rows<'_> {
-    /// Replays all rows that are there; answers how many.
-    async fn replay(&self, tx: &mut Tx, found: &mut Replay, progress: Progress<'_>) -> Result<u64> {
-        let of = (self.list.business, self.list.id);
-        let (mut after, mut present) = (0, 0);
-        loop {
-            let rows = store::page(tx, of, after, PAGE).await?;
-            let Some(last) = rows.last() else { return Ok(present) };
-            after = last.rank;
-            present += rows.len() as u64;
-            let then = self.consents(tx, &rows).await?;
-            for row in &rows {
-                match self.check(row, &then) {
-                    Ok(lapsed) => {
-                        found.rows_confirmed += 1;
-                        found.rows_lapsed += u64::from(lapsed);
-                    }
-                    Err(code) => found.deny(Some(row.rank), code),
-                }
-            }
-            progress(found.ledger_size_now + present, found.ledger_size_now + self.sealing.rows);
-        }
-    }
-
-    async fn consents(&self, tx: &mut Tx, rows: &[StoredRow]) -> Result<Then> {
-        let subjects = rows.iter().flat_map(|row| {
-            std::iter::once(row.subject).chain(row.loans.iter().map(|loan| loan.lender))
-        });
-        let subjects: Vec<SubjectId> = subjects.collect();
-        let present = consent::consents_of(tx, self.keys, &subjects).await?;
-        let data_keys = accounts::data_keys(tx, self.keys, &subjects).await?;
-        let past = present.iter().filter_map(|(subject, consents)| {
-            Some((*subject, self.as_sealed(consents, data_keys.get(subject)?)?))
-        });
-        Ok(Then { past: past.collect(), present })
-    }
-
-    /// What the entries up to the list's checkpoint say.
-    fn as_sealed(&self, consents: &Consents, key: &DataKey) -> Option<Consents> {
-        let size = self.sealing.checkpoint_size;
-        let entries = consents.history().iter().filter(|entry| entry.index < size).cloned();
-        // Age is no part of the ledger; the present age is checked with the present consents.
-        Consents::replay(consents.subject(), AgeBand::Unknown, key, entries.collect()).ok()
-    }
-
-    /// Whether the row holds; and if so, whether a consent has run out since.
-    fn check(&self, row: &StoredRow, then: &Then) -> Result<bool, &'static str> {
-        if self.keys.recipient(self.list.business, row.subject) != row.recipient {
-            return Err("row.recipient");
-        }
-        if self.tree.leaf(row.rank) != Some(row.sealed_leaf(self.list.id)) {
-            return Err("row.not_sealed_so");
-        }
-        self.check_then(row, then)?;
-        match self.check_now(row, then) {
-            Ok(()) => Ok(false),
-            Err(Refusal::Expired) => Ok(true),
-            Err(_) => Err("row.outlived_consent"),
-        }
-    }
-
-    /// Every entry the row names was the one that permitted it.
-    fn check_then(&self, row: &StoredRow, then: &Then) -> Result<(), &'static str> {
-        let at = self.sealing.at;
-        let of = |subject| then.past.get(&subject).ok_or("account.unverifiable");
-        let same = |entry: u64, named: u64| if entry == named { Ok(()) } else { Err("row.entry") };
-        let own = of(row.subject)?;
-        let messages = own.permit::<BusinessMessages>((), at).map_err(Refusal::code)?;
-        same(messages.entry(), row.messages_entry)?;
-        let relevance = own.permit::<Relevance>((), at).map_err(Refusal::code)?;
-        same(relevance.entry(), row.relevance_entry)?;
-        for loan in &row.loans {
-            let lender = of(loan.lender)?;
-            let link =
-                own.permit::<CrossAppLinking>(loan.peer.clone(), at).map_err(Refusal::code)?;
-            same(link.entry(), loan.own_entry)?;
-            let link =
-                lender.permit::<CrossAppLinking>(self.app.clone(), at).map_err(Refusal::code)?;
-            same(link.entry(), loan.lender_entry)?;
-            let relevance = lender.permit::<Relevance>((), at).map_err(Refusal::code)?;
-            same(relevance.entry(), loan.relevance_entry)?;
-        }
-        Ok(())
-    }
-
-    /// The row is still there, so nothing it rests on may have been taken back.
-    fn check_now(&self, row: &StoredRow, then: &Then) -> Result<(), Refusal> {
-        let of = |subject| then.present.get(&subject).ok_or(Refusal::Absent);
-        let own = of(row.subject)?;
-        own.permit::<BusinessMessages>((), self.now).map(drop)?;
-        own.permit::<Relevance>((), self.now).map(drop)?;
-        for loan in &row.loans {
-            let lender = of(loan.lender)?;
-            own.permit::<CrossAppLinking>(loan.peer.clone(), self.now).map(drop)?;
-            lender.permit::<CrossAppLinking>(self.app.clone(), self.now).map(drop)?;
-            lender.permit::<Relevance>((), self.now).map(drop)?;
-        }
-        Ok(())
-    }
 }

@@ -10,7 +10,7 @@ use volens_privacy::{BusinessId, Timestamp};
 use super::campaigns::{self, Campaign};
 use super::filter::{Filter, FilterIn};
 use super::waterfall::Waterfall;
-use super::{AudienceError, Result, holdout, store};
+use super::{AudienceError, Result, build, holdout, store};
 use crate::config;
 use crate::db::Tx;
 use crate::ids::{CampaignId, ListId};
@@ -289,11 +289,14 @@ pub async fn owner(tx: &mut Tx, id: ListId) -> Result<BusinessId> {
 
 /// Removes what the list that expired first holds about people, a bounded number of rows at a time;
 /// answers whether there may be more to remove. What a list was sealed over stays, and what models
-/// learn from ends with its own consent.
+/// learn from ends with its own consent. One that is still being built is given up.
 pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> Result<bool> {
     let Some(list) = store::expired(tx, now).await? else { return Ok(false) };
+    let order = Order { business: list.0, list: list.1 };
+    build::end_unfinished(tx, order, AudienceError::Expired.code()).await?;
     store::recalls::close(tx, list, now).await?;
     if store::remove_some(tx, list, REMOVED_AT_ONCE).await? < REMOVED_AT_ONCE {
+        store::remove_nodes(tx, list).await?;
         store::rows_removed(tx, list, now).await?;
     }
     Ok(true)

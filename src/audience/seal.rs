@@ -115,6 +115,13 @@ impl RowsTree {
         self.levels[0].len() as u64
     }
 
+    /// Every complete subtree.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (Node, Hash)> {
+        (0..).zip(&self.levels).flat_map(|(level, hashes)| {
+            (0..).zip(hashes).map(move |(index, hash)| (Node { level, index }, *hash))
+        })
+    }
+
     /// The leaf of `rank` (from 1).
     pub fn leaf(&self, rank: u32) -> Option<Hash> {
         self.levels[0].get((rank as usize).checked_sub(1)?).copied()

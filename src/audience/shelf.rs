@@ -8,9 +8,9 @@ use volens_privacy::{BusinessId, KeyRing, PurposeKind, SubjectId, Timestamp};
 
 use super::campaigns::{self, Campaign};
 use super::export::{MANIFEST_TYPE, Manifest};
+use super::paths::Paths;
 use super::request::{self, List, Sealing};
 use super::rows::{Borrowed, Ground, NoticeName, Row, RowConsent, RowSeal};
-use super::seal::RowsTree;
 use super::store::{self, StoredRow};
 use super::verify::Verified;
 use super::{AudienceError, Result};
@@ -39,7 +39,6 @@ pub struct Shelf {
     pub campaign: Campaign,
     /// The signed head that every proof of the list leads to.
     pub checkpoint: SignedCheckpoint,
-    tree: RowsTree,
 }
 
 /// That a list was sealed, and over what.
@@ -80,8 +79,7 @@ impl Shelf {
         let checkpoint = ledger::checkpoint_at(tx, sealing.checkpoint_size)
             .await?
             .ok_or(AudienceError::Unreadable("lists.checkpoint_size"))?;
-        let tree = RowsTree::over(store::leaves(tx, business, id).await?);
-        Ok(Self { list, sealing, campaign, checkpoint, tree })
+        Ok(Self { list, sealing, campaign, checkpoint })
     }
 
     /// Rows after a rank, at most `limit`, each verified once more in this transaction.
@@ -103,8 +101,12 @@ impl Shelf {
         let looked_at = stored.len();
         stored.retain(|row| self.is_permitted(row, &verified));
         let proofs = self.proofs(tx, &stored).await?;
-        let rows: Vec<Row> =
-            stored.into_iter().filter_map(|row| self.row(row, &verified, &proofs)).collect();
+        let ranks: Vec<u32> = stored.iter().map(|row| row.rank).collect();
+        let paths = Paths::read(tx, of, self.sealing.rows, &ranks).await?;
+        let rows: Vec<Row> = stored
+            .into_iter()
+            .filter_map(|row| self.row(row, &verified, &proofs, &paths))
+            .collect();
         Ok(Page { dropped: (looked_at - rows.len()) as u64, rows, next })
     }
 
@@ -177,6 +179,7 @@ impl Shelf {
         stored: StoredRow,
         verified: &Verified,
         proofs: &BTreeMap<u64, Vec<Hash>>,
+        paths: &Paths,
     ) -> Option<Row> {
         let ground = |of: SubjectId, index: u64| -> Option<Ground> {
             let entry = verified.entry(of, index)?;
@@ -205,7 +208,7 @@ impl Shelf {
             relevance: ground(stored.subject, stored.relevance_entry)?,
             borrowed: borrowed.collect::<Option<_>>()?,
         };
-        let path = self.tree.path(stored.rank).ok()?;
+        let path = paths.path(stored.rank).ok()?;
         let row = Row {
             recipient: stored.recipient,
             rank: stored.rank,

@@ -4,5 +4,7 @@ mod audit;
 mod chance;
 mod export;
 mod lists;
+mod pages;
 mod recalls;
+mod runs;
 pub(crate) mod town;

@@ -62,10 +62,19 @@ impl Batch<'_> {
             .collect();
         // Held first and verified then: what is verified cannot end before the commit.
         let grants = Grants::of(store::hold(tx, &everybody).await?);
-        let subjects = ranked.iter().map(|one| one.subject);
-        let verified = Verified::read(tx, self.keys, subjects, self.now).await?;
-        let members: Vec<Member<'_>> =
-            ranked.iter().filter_map(|one| self.member(one, &verified, &grants, rng)).collect();
+        let subjects: Vec<SubjectId> = ranked.iter().map(|one| one.subject).collect();
+        let verified = Verified::read(tx, self.keys, subjects.iter().copied(), self.now).await?;
+        let business = self.list.business;
+        let stopped = store::stopped(tx, business, &subjects).await?;
+        let recipients = store::stopped_recipients(tx, business).await?;
+        let silent = |of: SubjectId| {
+            stopped.contains(&of) || recipients.contains(&self.keys.recipient(business, of))
+        };
+        let members: Vec<Member<'_>> = ranked
+            .iter()
+            .filter(|one| !silent(one.subject))
+            .filter_map(|one| self.member(one, &verified, &grants, rng))
+            .collect();
         let done =
             Done { rows: members.len(), lowest: members.last().map(|member| member.ranked.score) };
         self.keep(tx, members, first, rng).await?;

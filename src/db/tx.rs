@@ -15,6 +15,8 @@ pub struct Tx {
     conn: Option<Conn>,
     /// A statement failed. PostgreSQL would turn a commit into a silent rollback.
     failed: bool,
+    /// Rows that queries gave.
+    given: u32,
 }
 
 pub(super) enum Conn {
@@ -63,7 +65,7 @@ impl Tx {
     /// The connection belongs to the transaction from before the begin, so that a caller who goes
     /// away in the middle of it leaves a rollback behind and not a connection inside a transaction.
     pub(super) async fn begin(conn: Conn, begin: &'static str) -> Result<Self> {
-        let mut tx = Self { conn: Some(conn), failed: false };
+        let mut tx = Self { conn: Some(conn), failed: false, given: 0 };
         if let Some(conn) = &mut tx.conn
             && let Err(error) = conn.control(begin).await
         {
@@ -77,6 +79,11 @@ impl Tx {
     /// The engine underneath, for the rare text that differs in shape.
     pub fn engine(&self) -> Engine {
         self.conn.as_ref().expect("a transaction has its connection until it ends").engine()
+    }
+
+    /// How many rows the queries of this transaction gave: what a use case costs, whatever the machine.
+    pub const fn rows_given(&self) -> u32 {
+        self.given
     }
 
     /// Runs a statement; answers the number of rows it changed.
@@ -231,6 +238,7 @@ impl Tx {
         let packed: std::result::Result<Option<String>, _> = query.fetch_one(&mut **c).await;
         let Some(packed) = self.note(statement, packed)? else { return Ok(Vec::new()) };
         let rows = packed::unwrap(&packed, names.len())?.into_iter();
+        self.given = self.given.saturating_add(rows.len() as u32);
         Ok(rows.map(|values| Row(Native::Packed { names: Arc::clone(&names), values })).collect())
     }
 
@@ -254,7 +262,9 @@ impl Tx {
                 rows.map(|rows| rows.into_iter().map(|r| Row(Native::Postgres(r))).collect())
             }
         };
-        self.note(statement, rows)
+        let rows: Vec<Row> = self.note(statement, rows)?;
+        self.given = self.given.saturating_add(rows.len() as u32);
+        Ok(rows)
     }
 
     fn note<T>(

@@ -32,6 +32,7 @@ use volens_privacy::ledger::{Leaf, LeafKind};
 use volens_privacy::{SubjectId, Timestamp};
 
 use crate::accounts::{self, AccountError};
+use crate::audience::outcomes;
 use crate::consent::{self, ConsentError};
 use crate::db::group::GroupError;
 use crate::db::{self, Db, Tx};
@@ -174,6 +175,7 @@ pub async fn erase(
     let account = account.ok_or(AccountError::Unknown)?;
     let mut removed = store::holdings(tx, subject).await?;
     removed.consents = consent::end_all(tx, subject, now).await?;
+    outcomes::forget_stops(tx, keys, subject).await?;
     accounts::remove(tx, subject).await?;
     // The counts explain to an auditor why records and rows are missing.
     let detail = serde_json::json!({

@@ -23,16 +23,19 @@ statements! {
                    checkpoint_size, sealed_at
               from lists where business = $1 and id > $2 order by id limit $3";
     OWNER = "select business from lists where id = $1";
-    BEGIN = "update lists set state = 'building', done = 0
+    BEGIN = "update lists set state = 'building', done = 0, run = run + 1
               where business = $1 and id = $2 and state in ('queued', 'building')";
-    PROGRESS = "update lists set done = $3
-                 where business = $1 and id = $2 and state = 'building'";
-    END = "update lists set state = $3, reason = $4, waterfall = $5
-            where business = $1 and id = $2 and state in ('queued', 'building')";
+    RUN = "select run from lists where business = $1 and id = $2";
+    HOLD = "update lists set done = $4
+             where business = $1 and id = $2 and run = $3 and state = 'building'";
+    REFUSE = "update lists set state = 'refused', reason = $4, waterfall = $5
+               where business = $1 and id = $2 and run = $3 and state = 'building'";
+    GIVE_UP = "update lists set state = 'failed', reason = $3
+                where business = $1 and id = $2 and state in ('queued', 'building')";
     SEAL = "update lists set state = 'sealed', waterfall = $3, model = $4, data_as_of = $5,
                              leaves = $6, rows_root = $7, entry = $8, checkpoint_size = $9,
                              sealed_at = $10
-             where business = $1 and id = $2 and state = 'building'";
+             where business = $1 and id = $2 and run = $11 and state = 'building'";
     ADD_LEAVES = "insert into list_leaves (business, list, rank, hash) values {rows}";
     LEAVES = "select rank, hash from list_leaves where business = $1 and list = $2 order by rank";
     REMOVE_LEAVES = "delete from list_leaves where business = $1 and list = $2";
@@ -80,49 +83,69 @@ pub(in crate::audience) async fn owner(tx: &mut Tx, id: ListId) -> db::Result<Op
     row.map(|row| row.get("business")).transpose()
 }
 
-/// Takes the list in hand. `false` when it has already ended.
+/// One run at a list. Another run that begins, or whoever gives the list up or clears it, takes it away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::audience) struct Run {
+    business: BusinessId,
+    list: ListId,
+    number: i64,
+}
+
+/// Takes the list in hand; nothing when it has already ended.
 pub(in crate::audience) async fn begin(
     tx: &mut Tx,
-    business: BusinessId,
-    id: ListId,
-) -> db::Result<bool> {
-    Ok(tx.execute(BEGIN, values![business, id]).await? == 1)
+    (business, list): (BusinessId, ListId),
+) -> db::Result<Option<Run>> {
+    if tx.execute(BEGIN, values![business, list]).await? == 0 {
+        return Ok(None);
+    }
+    let number = tx.fetch_one(RUN, values![business, list]).await?.get("run")?;
+    Ok(Some(Run { business, list, number }))
 }
 
-pub(in crate::audience) async fn progress(
-    tx: &mut Tx,
-    business: BusinessId,
-    id: ListId,
-    done: u64,
-) -> db::Result<()> {
-    tx.execute(PROGRESS, vec![business.into(), id.into(), Value::count(done)?]).await?;
-    Ok(())
+/// Says how far the run is, and keeps everybody else from the list until the transaction ends.
+///
+/// # Errors
+/// `list.overtaken` when the list is not this run's any more: nothing may be written for it.
+pub(in crate::audience) async fn hold_run(tx: &mut Tx, run: Run, done: u64) -> Result<()> {
+    let Run { business, list, number } = run;
+    let values = vec![business.into(), list.into(), number.into(), Value::count(done)?];
+    let held = tx.execute(HOLD, values).await?;
+    if held == 1 { Ok(()) } else { Err(AudienceError::Overtaken) }
 }
 
-/// Ends a list that will not be sealed.
-pub(in crate::audience) async fn end(
+/// Ends the list as refused by policy. `false` when it is not this run's any more.
+pub(in crate::audience) async fn refuse(
     tx: &mut Tx,
-    (business, id): (BusinessId, ListId),
-    state: ListState,
+    run: Run,
     reason: &str,
     waterfall: Option<&Waterfall>,
-) -> db::Result<()> {
-    let waterfall = waterfall.map(json);
-    tx.execute(END, values![business, id, state.name(), reason, waterfall]).await?;
-    Ok(())
+) -> db::Result<bool> {
+    let Run { business, list, number } = run;
+    let values = values![business, list, number, reason, waterfall.map(json)];
+    Ok(tx.execute(REFUSE, values).await? == 1)
 }
 
-/// Marks the list as sealed. `false` when it is not being built any more.
+/// Ends the list as one that could not be made. `false` when it has already ended.
+pub(in crate::audience) async fn give_up(
+    tx: &mut Tx,
+    (business, list): (BusinessId, ListId),
+    reason: &str,
+) -> db::Result<bool> {
+    Ok(tx.execute(GIVE_UP, values![business, list, reason]).await? == 1)
+}
+
+/// Marks the list as sealed. `false` when it is not this run's any more.
 pub(in crate::audience) async fn seal(
     tx: &mut Tx,
-    (business, id): (BusinessId, ListId),
+    run: Run,
     waterfall: &Waterfall,
     data_as_of: Timestamp,
     sealing: &Sealing,
 ) -> db::Result<bool> {
     let values = vec![
-        business.into(),
-        id.into(),
+        run.business.into(),
+        run.list.into(),
         json(waterfall).into(),
         (&sealing.model).into(),
         data_as_of.into(),
@@ -131,6 +154,7 @@ pub(in crate::audience) async fn seal(
         Value::count(sealing.entry)?,
         Value::count(sealing.checkpoint_size)?,
         sealing.at.into(),
+        run.number.into(),
     ];
     Ok(tx.execute(SEAL, values).await? == 1)
 }

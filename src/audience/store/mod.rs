@@ -2,24 +2,38 @@
 
 mod campaigns;
 mod lists;
+mod nodes;
 pub(super) mod recalls;
 mod rows;
+mod stops;
 
 use crate::db::Statement;
 
 pub(super) use campaigns::{add_campaign, campaign, campaign_owner, campaigns};
 pub(super) use lists::{
-    add_leaves, add_list, begin, end, expired, leaves, list, lists, owner, progress, remove_leaves,
-    rows_removed, seal,
+    Run, add_leaves, add_list, begin, expired, give_up, hold_run, leaves, list, lists, owner,
+    refuse, remove_leaves, rows_removed, seal,
 };
+pub(super) use nodes::{add_nodes, nodes, remove_nodes};
 pub(super) use rows::{
     Arm, Footing, Grant, NewLoan, NewRow, NewScore, StoredRow, add_loans, add_rows, add_scores,
-    add_stop, count, hold, page, remove, remove_loans, remove_some, rows_about, stops, subjects,
+    count, hold, page, remove, remove_loans, remove_some, rows_about, subjects,
+};
+pub(super) use stops::{
+    NewStop, add_stops, forget_stops, stopped, stopped_recipients, stops, stops_of,
 };
 
 /// Every statement of the slice.
 pub(crate) fn statements() -> Vec<Statement> {
-    [campaigns::STATEMENTS, lists::STATEMENTS, recalls::STATEMENTS, rows::STATEMENTS].concat()
+    [
+        campaigns::STATEMENTS,
+        lists::STATEMENTS,
+        nodes::STATEMENTS,
+        recalls::STATEMENTS,
+        rows::STATEMENTS,
+        stops::STATEMENTS,
+    ]
+    .concat()
 }
 
 /// JSON that this slice wrote.

@@ -1,7 +1,7 @@
-//! What a list holds about people: scores, rows, loans, and who said stop.
+//! What a list holds about people: scores, rows, loans.
 
 use volens_privacy::ledger::Hash;
-use volens_privacy::{AppId, BusinessId, RecipientId, SubjectId, Timestamp};
+use volens_privacy::{AppId, BusinessId, RecipientId, SubjectId};
 
 use crate::audience::seal::{BorrowedEntries, Entries, Reason, SealedRow};
 use crate::audience::{AudienceError, Membership, Result};
@@ -9,9 +9,6 @@ use crate::db::{self, Row, Tx, Value, statements, values};
 use crate::ids::{GrantId, ListId, hex};
 
 statements! {
-    STOPS = "select subject from list_stops where business = $1";
-    ADD_STOP = "insert into list_stops (subject, business, kind, stopped_at)
-                values ($1, $2, $3, $4) on conflict (subject, business) do nothing";
     // The grants a batch rests on and their accounts, held until the batch is committed: a withdrawal
     // or restriction that comes meanwhile waits, and its trigger then sees the rows. SQLite has one
     // writer anyway.
@@ -172,28 +169,8 @@ pub(in crate::audience) struct StoredLoan {
     pub(in crate::audience) relevance_entry: u64,
 }
 
-fn listed(subjects: &[SubjectId]) -> Vec<Value> {
+pub(super) fn listed(subjects: &[SubjectId]) -> Vec<Value> {
     subjects.iter().map(|subject| Value::from(*subject)).collect()
-}
-
-/// Everybody who said stop to the business.
-pub(in crate::audience) async fn stops(
-    tx: &mut Tx,
-    business: BusinessId,
-) -> db::Result<Vec<SubjectId>> {
-    let rows = tx.fetch(STOPS, values![business]).await?;
-    rows.iter().map(|row| row.get("subject")).collect()
-}
-
-pub(in crate::audience) async fn add_stop(
-    tx: &mut Tx,
-    subject: SubjectId,
-    business: BusinessId,
-    kind: &str,
-    at: Timestamp,
-) -> db::Result<()> {
-    tx.execute(ADD_STOP, values![subject, business, kind, at]).await?;
-    Ok(())
 }
 
 /// Every live grant of these accounts, held against change until the transaction ends.

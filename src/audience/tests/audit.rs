@@ -1,9 +1,11 @@
 //! A replay confirms what is so and denies what was changed.
 
+use std::time::Duration;
+
 use volens_privacy::PurposeKind;
 use volens_privacy::consent::Decision;
 
-use super::town::{SHOP, Town, name, same};
+use super::town::{SHOP, Town, name, phone, same};
 use crate::audience::replay::{Replay, replay};
 use crate::audience::request::List;
 use crate::clock::Clock as _;
@@ -82,6 +84,32 @@ async fn a_list_is_confirmed_and_still_is_after_withdrawals() {
         town.world.decide("messenger", no).await.expect("taken");
         let found = replayed(&town, &list).await;
         assert_eq!((codes(&found), found.rows_gone), (vec![], 2), "saying no ends it too");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_renews_while_the_list_is_built_is_on_it_by_the_consent_before() {
+    on_both(|db| async move {
+        let town = Town::new(db, 60, 12).await;
+        let purposes = [PurposeKind::BusinessMessages, PurposeKind::Relevance];
+        let renew = async |_| {
+            town.world.clock.advance(Duration::from_mins(2));
+            for n in 1..10 {
+                for purpose in purposes {
+                    town.world.give("messenger", &name(n), purpose).await;
+                }
+                town.world.give_link("messenger", &name(n), "photos", &phone(n)).await;
+                town.world.give_link("photos", &name(n), "messenger", &phone(n)).await;
+            }
+        };
+        let list = town.list_while(town.request(20), renew).await.expect("built");
+        let page = town.rows(&list).await.expect("served");
+        let of = |n: usize| town.world.keys.recipient(SHOP, town.people[n]);
+        let renewed = (1..10).filter(|n| page.rows.iter().any(|row| row.recipient == of(*n)));
+        assert!(renewed.count() >= 2, "some of them are listed");
+        let found = replayed(&town, &list).await;
+        assert_eq!((codes(&found), found.rows_confirmed), (vec![], 20));
     })
     .await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use volens_privacy::PurposeKind;
 
-use super::town::{K, RIVAL, SHOP, Town, campaign, name, running_shoes, same};
+use super::town::{K, RIVAL, SHOP, Town, campaign, name, phone, running_shoes, same};
 use crate::audience::build::dry_run;
 use crate::audience::outcomes::{self, OutcomeIn, Refused};
 use crate::audience::request::{self, ListState, RequestIn};
@@ -15,6 +15,7 @@ use crate::clock::Clock as _;
 use crate::db::testing::on_both;
 use crate::db::{Statement, values};
 use crate::relevance::OutcomeKind;
+use crate::rights;
 
 const FREEZE: Statement = same("FREEZE", "update accounts set frozen_at = 1 where subject = $1");
 const HELD: Statement = same(
@@ -136,6 +137,38 @@ async fn what_was_borrowed_goes_with_either_side_of_the_link() {
 }
 
 #[tokio::test]
+async fn what_was_borrowed_goes_with_the_number_that_linked() {
+    on_both(|db| async move {
+        let town = Town::new(db, 60, 12).await;
+        let list = town.list(town.request(20)).await.expect("built");
+        let page = town.rows(&list).await.expect("served");
+        let borrower = |n: usize| {
+            let recipient = town.world.keys.recipient(SHOP, town.people[n]);
+            page.rows.iter().any(|r| r.recipient == recipient && !r.consent.borrowed.is_empty())
+        };
+        let mut borrowers = (0..12).filter(|n| borrower(*n));
+        let before = held(&town).await;
+        let n = borrowers.next().expect("a borrower");
+        town.world.clock.advance(Duration::from_mins(1));
+        town.world.give_link("messenger", &name(n), "photos", &phone(n)).await;
+        assert_eq!(held(&town).await, before, "renewed with the same number, it is the same link");
+        town.world.clock.advance(Duration::from_mins(1));
+        town.world.give_link("messenger", &name(n), "photos", "+4917012345678").await;
+        assert_eq!(held(&town).await, before.map(|count| count - 1), "the borrower's number");
+        let n = borrowers.next().expect("another borrower");
+        town.world.give_link("photos", &name(n), "messenger", "+4917012345679").await;
+        assert_eq!(held(&town).await, before.map(|count| count - 2), "the lender's number");
+        let n = borrowers.next().expect("another borrower");
+        town.world.account("photos", "somebody").await;
+        town.world.give_link("photos", "somebody", "messenger", &phone(n)).await;
+        assert_eq!(held(&town).await, before.map(|count| count - 3), "a number of two people");
+        let left = town.rows(&list).await.expect("served");
+        assert_eq!((left.rows.len(), left.dropped), (17, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_ran_out_is_not_served_even_before_it_is_ended() {
     on_both(|db| async move {
         let town = Town::new(db, 60, 0).await;
@@ -192,6 +225,64 @@ async fn small_audiences_are_refused_and_foreign_lists_do_not_exist() {
         let mut tx = town.world.db.read().await.expect("begins");
         let own = campaigns::page(&mut tx, SHOP, None, 10).await.expect("reads");
         assert_eq!(own, std::slice::from_ref(&town.campaign));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stop_is_heard_whatever_became_of_the_list() {
+    on_both(|db| async move {
+        let town = Town::new(db, 60, 0).await;
+        let list = town.list(town.request(20)).await.expect("built");
+        let rows = town.rows(&list).await.expect("served").rows;
+        let sent = town.world.clock.now();
+        let stop = |n: usize, kind| OutcomeIn {
+            list: list.id,
+            recipient: rows[n].recipient,
+            kind,
+            at: sent,
+            value: Some(f64::NAN),
+        };
+        let of = |n: usize| town.world.keys.recipient(SHOP, town.people[n]);
+        let left = (0..60).find(|n| of(*n) == rows[0].recipient).expect("of the town");
+        let messages = PurposeKind::BusinessMessages;
+        town.world.withdraw("messenger", &name(left), messages, None).await.expect("ends");
+        let report = async |said: &[OutcomeIn]| {
+            let now = town.world.clock.now();
+            let mut tx = town.world.db.begin().await.expect("begins");
+            let taken = outcomes::record(&mut tx, SHOP, said, now).await.expect("taken");
+            tx.commit().await.expect("commits");
+            taken
+        };
+        let late = OutcomeIn {
+            at: sent.plus(Duration::from_hours(24 * 365)),
+            ..stop(1, OutcomeKind::Stop)
+        };
+        assert_eq!(report(&[stop(0, OutcomeKind::Stop), late]).await, [Ok(()), Ok(())]);
+
+        town.world.clock.advance(Town::rules().lasts);
+        let said = [stop(2, OutcomeKind::Complaint), stop(3, OutcomeKind::Click)];
+        assert_eq!(report(&said).await, [Ok(()), Err(Refused::Expired)], "it has expired");
+        let mut tx = town.world.db.begin().await.expect("begins");
+        request::remove_expired(&mut tx, town.world.clock.now()).await.expect("removes");
+        tx.commit().await.expect("commits");
+        assert_eq!(report(&[stop(4, OutcomeKind::Stop)]).await, [Ok(())], "its rows are gone");
+
+        town.world.give("messenger", &name(left), messages).await;
+        let later = town.list(town.request(20)).await.expect("built");
+        assert_eq!(later.waterfall.clone().expect("counted").count(Exclusion::Stopped), 4);
+        let served = town.rows(&later).await.expect("served").rows;
+        let silent = |n: usize| served.iter().all(|row| row.recipient != rows[n].recipient);
+        assert!([0, 1, 2, 4].into_iter().all(silent), "nobody who said stop is on a later list");
+        assert!(!silent(3));
+
+        let (keys, subject) = (&town.world.keys, town.people[left]);
+        let mut tx = town.world.db.begin().await.expect("begins");
+        let kept = outcomes::stops_of(&mut tx, keys, subject).await.expect("reads");
+        assert_eq!(kept, [(SHOP, "stop".to_owned(), sent)], "it is in the person's export");
+        rights::erase(&mut tx, keys, subject, town.world.clock.now()).await.expect("erases");
+        let kept = outcomes::stops_of(&mut tx, keys, subject).await.expect("reads");
+        assert_eq!(kept, [], "and goes with the account");
     })
     .await;
 }

@@ -1,9 +1,10 @@
 //! A small town: people who consented to some things, a model that learned from them, a business.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use rand::rngs::StdRng;
 use serde_json::json;
 use volens_models::features::Features;
 use volens_privacy::consent::Decision;
@@ -49,7 +50,7 @@ pub(crate) fn name(n: usize) -> String {
 }
 
 /// A phone number of the `n`th person's.
-fn phone(n: usize) -> String {
+pub(super) fn phone(n: usize) -> String {
     format!("+4915112{n:06}")
 }
 
@@ -110,14 +111,43 @@ impl Town {
 
     /// Checks, keeps and builds.
     pub(crate) async fn list(&self, wanted: RequestIn) -> Result<List> {
+        let order = self.order(wanted).await?;
+        build(&self.workshop(), order, &mut self.rng(), &|_, _| {}).await
+    }
+
+    /// Checks and keeps.
+    pub(super) async fn order(&self, wanted: RequestIn) -> Result<Order> {
         let now = self.world.clock.now();
-        let mut rng = self.world.rng(self.seed.fetch_add(1, Ordering::Relaxed));
+        let mut rng = self.rng();
         let mut tx = self.world.db.begin().await?;
         let checked = request::check(&mut tx, SHOP, wanted, &Self::rules(), now).await?;
         let list = request::order(&mut tx, &checked, &Self::rules(), &mut rng, now).await?;
         tx.commit().await?;
-        let order = Order { business: SHOP, list: list.id };
-        build(&self.workshop(), order, &mut rng, &|_, _| {}).await
+        Ok(Order { business: SHOP, list: list.id })
+    }
+
+    /// Another generator each time.
+    pub(super) fn rng(&self) -> StdRng {
+        self.world.rng(self.seed.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Checks, keeps and builds; `meanwhile` happens once, when all rows are written and the list is not
+    /// yet sealed. Needs a runtime of several threads.
+    pub(super) async fn list_while(
+        &self,
+        wanted: RequestIn,
+        meanwhile: impl AsyncFn(Order) + Sync,
+    ) -> Result<List> {
+        let order = self.order(wanted).await?;
+        let happened = AtomicBool::new(false);
+        let progress = |done: u64, of: u64| {
+            // The listed are scored before they are written, those kept aside afterwards.
+            if done == of && !happened.swap(true, Ordering::Relaxed) {
+                let runtime = tokio::runtime::Handle::current();
+                tokio::task::block_in_place(|| runtime.block_on(meanwhile(order)));
+            }
+        };
+        build(&self.workshop(), order, &mut self.rng(), &progress).await
     }
 
     /// All rows that are served now.

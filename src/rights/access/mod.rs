@@ -18,12 +18,13 @@ use volens_privacy::{DataKey, SubjectId, Timestamp};
 
 use self::document::{
     AccountPart, ConsentPart, ListPart, MessagePart, ProfilePart, PurposePart, RecipientPart,
-    RestrictionPart, RowPart,
+    RestrictionPart, RowPart, StopPart,
 };
 use super::requests::SignedReceipt;
 use super::restriction::restriction_of;
 use super::{RightsError, interests};
 use crate::accounts::{self, AccountError};
+use crate::audience::outcomes;
 use crate::consent::{self, Grant};
 use crate::db::{self, Row, Tx};
 use crate::ids::ListId;
@@ -80,6 +81,14 @@ const LOGIC: &str = "An additive model estimates from the profile and the messag
     in which order a business may write to people who agreed to its messages; whoever wants none of \
     it withdraws or objects, and it is gone before the answer.";
 
+/// The stops on record, also those that came when the row was gone that would have told whose they are.
+async fn stops(tx: &mut Tx, keys: &KeyRing, subject: SubjectId) -> db::Result<Vec<StopPart>> {
+    let mut stops = store::stops(tx, subject).await?;
+    let late = outcomes::stops_of(tx, keys, subject).await?;
+    stops.extend(late.into_iter().map(|(business, kind, at)| StopPart { business, kind, at }));
+    Ok(stops)
+}
+
 /// Makes and signs the export of an account.
 ///
 /// # Errors
@@ -130,7 +139,7 @@ pub async fn export(
         lists,
         lent: store::lent(tx, subject).await?,
         messages: messages(tx, &key, subject).await?,
-        stops: store::stops(tx, subject).await?,
+        stops: stops(tx, keys, subject).await?,
         requests: requests(tx, keys, subject).await?,
         signal_marks: store::marks(tx, subject).await?,
         source: SOURCE.to_owned(),
@@ -296,9 +305,9 @@ async fn messages(
     key: &DataKey,
     subject: SubjectId,
 ) -> Result<Vec<MessagePart>, RightsError> {
-    let mut outcomes: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    let mut met: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (exposure, outcome) in store::outcomes(tx, subject).await? {
-        outcomes.entry(exposure).or_default().push(outcome);
+        met.entry(exposure).or_default().push(outcome);
     }
     let mut messages = Vec::new();
     for row in store::exposures(tx, subject).await? {
@@ -317,7 +326,7 @@ async fn messages(
             closes_at: row.get("closes_at")?,
             features: serde_json::to_value(&features)
                 .map_err(|_| db::Error::Damaged("exposures.features"))?,
-            outcomes: outcomes.remove(&id).unwrap_or_default(),
+            outcomes: met.remove(&id).unwrap_or_default(),
         });
     }
     Ok(messages)
