@@ -2,7 +2,9 @@
 //!
 //! A deleted row's bytes stay somewhere: in the write-ahead log until it is folded in, and in pages
 //! from which rows were moved before they were deleted (`secure_delete` overwrites a row where it
-//! is, not where it was). Only a rewrite of the whole file is sure to leave nothing.
+//! is, not where it was). Only a rewrite of the whole file is sure to leave nothing. And what an engine
+//! knows about a column to plan by it is a sample of its values, ids of accounts among them, until it
+//! looks at the column again.
 
 use std::path::{Path, PathBuf};
 
@@ -28,8 +30,10 @@ impl Db {
         match &self.0 {
             Pools::Sqlite { writer, .. } => {
                 let mut conn = writer.acquire().await?;
-                // The copy that a vacuum makes may not fit in memory.
-                let vacuum = "pragma temp_store = file; vacuum; pragma temp_store = memory";
+                // Its samples (sqlite_stat4) are of rows that may be gone, and are taken anew. The copy
+                // that a vacuum makes may not fit in memory.
+                let vacuum =
+                    "analyze; pragma temp_store = file; vacuum; pragma temp_store = memory";
                 sqlx::raw_sql(vacuum).execute(&mut *conn).await?;
                 let truncate = sqlx::query::<Sqlite>("pragma wal_checkpoint(truncate)");
                 let row: SqliteRow = truncate.fetch_one(&mut *conn).await?;
@@ -39,6 +43,8 @@ impl Db {
             Pools::Postgres(pool) => {
                 let sql = format!("vacuum (full, analyze) {}", tables.join(", "));
                 sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await?;
+                // The samples that were replaced; a role that may not, leaves them to autovacuum.
+                drop(sqlx::raw_sql("vacuum (full) pg_catalog.pg_statistic").execute(pool).await);
                 Ok(true)
             }
         }
@@ -168,6 +174,7 @@ async fn server_files(pool: &PgPool) -> Result<Vec<(PathBuf, String)>> {
     const FILES: &str = "select pg_relation_filepath(c.oid), c.relname::text from pg_class c
         where c.relkind in ('r', 'i', 't') and pg_relation_filepath(c.oid) is not null
           and (c.relnamespace = current_schema()::regnamespace
+               or c.oid = 'pg_catalog.pg_statistic'::regclass
                or c.oid in (select reltoastrelid from pg_class
                             where relnamespace = current_schema()::regnamespace))
         order by 2";

@@ -74,6 +74,7 @@ statements! {
                           union all select 'list_rows.reasons', reasons from list_rows
                           union all select 'list_loans.peer', peer from list_loans
                           union all select 'list_stops.kind', kind from list_stops
+                          union all select 'recipient_stops.kind', kind from recipient_stops
                           union all select 'bots.languages', languages from bots
                           union all select 'bot_documents.kind', kind from bot_documents
                           union all select 'bot_documents.language', language from bot_documents
@@ -165,6 +166,7 @@ statements! {
                           union all select 'list_rows.reasons', reasons from list_rows
                           union all select 'list_loans.peer', peer from list_loans
                           union all select 'list_stops.kind', kind from list_stops
+                          union all select 'recipient_stops.kind', kind from recipient_stops
                           union all select 'bots.languages', languages from bots
                           union all select 'bot_documents.kind', kind from bot_documents
                           union all select 'bot_documents.language', language from bot_documents

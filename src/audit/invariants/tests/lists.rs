@@ -17,6 +17,11 @@ const KEEP_EXPOSURES: Statement = breaking(
     "drop trigger exposures_end_with_consent",
     "drop trigger exposures_end_with_consent on grants",
 );
+const KEEP_LOANS: Statement = breaking(
+    "KEEP_LOANS",
+    "drop trigger loans_end_with_their_token",
+    "drop trigger loans_end_with_their_token on link_tokens",
+);
 const KEEP_FROZEN: Statement = breaking(
     "KEEP_FROZEN",
     "drop trigger account_freeze_removes_scores",
@@ -34,6 +39,7 @@ async fn everything_on_a_list_that_outlives_a_consent_is_found() {
         assert_eq!(violated(world).await, Vec::<String>::new());
         town.tamper(KEEP_SCORES, values![]).await;
         town.tamper(KEEP_EXPOSURES, values![]).await;
+        town.tamper(KEEP_LOANS, values![]).await;
         let withdraw = async |app: &str, reference: &str, purpose, peer| {
             world.withdraw(app, reference, purpose, peer).await.expect("ends");
         };
