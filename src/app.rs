@@ -17,7 +17,7 @@ use crate::access::key_ring::{self, KeyRingError};
 use crate::access::keys::KeyCache;
 use crate::clock::Clock;
 use crate::config::{self, Settings};
-use crate::consent::{self, ConsentError, Recorder, Recording, Registrar};
+use crate::consent::{self, ConsentError, Recorder, Recording, Registrar, Tokens};
 use crate::db::group::{Group, Limits};
 use crate::db::{self, Db};
 use crate::keyring::file::RingFile;
@@ -26,6 +26,7 @@ use crate::ledger::witnesses::{Endpoint, Witnesses};
 use crate::ledger::{self, Kept, KeptError, Trust};
 use crate::limits::{Buckets, InFlight};
 use crate::metrics::Metrics;
+use crate::pepper;
 use crate::relevance::Columns;
 use crate::rights::{self, Journal, RightsError};
 use crate::search::Shelf;
@@ -67,6 +68,8 @@ pub struct Parts {
     pub settings: Arc<Settings>,
     /// The pool of slow hashing.
     pub stretch: Stretch,
+    /// What makes link tokens of phone numbers.
+    pub tokens: Tokens,
     /// Counters and durations.
     pub metrics: Arc<Metrics>,
     /// API keys that were used lately.
@@ -162,6 +165,8 @@ impl App {
         let erasures = Journal::beside(&settings.key_file());
         rights::replay_erasures(&db, &keys, &erasures, clock.now()).await?;
         let keys = Arc::new(keys);
+        let stretch = stretch(&settings.stretch);
+        let tokens = tokens(&keys, &settings, &stretch);
         let limits = limits(&settings.queues);
         let registrar =
             Registrar::new(Arc::clone(&keys), Arc::clone(&clock), StdRng::from_rng(&mut rng));
@@ -185,7 +190,8 @@ impl App {
             kept,
             witnesses,
             clock,
-            stretch: stretch(&settings.stretch),
+            stretch,
+            tokens,
             metrics: Arc::new(Metrics::default()),
             api_keys: KeyCache::new(Duration::from_secs(settings.access.key_cache_seconds.into())),
             rates: Rates::new(&settings),
@@ -236,6 +242,16 @@ impl Rates {
             ),
         }
     }
+}
+
+/// What makes tokens. Settings and key ring that do not agree refuse consents to linking and no more.
+fn tokens(keys: &Arc<KeyRing>, settings: &Settings, stretch: &Stretch) -> Tokens {
+    let process = pepper::Client::new(&settings.pepper);
+    let tokens = Tokens::new(Arc::clone(keys), process, stretch.clone(), settings.stretch.cost());
+    if let Err(error) = tokens.check() {
+        tracing::error!(code = error.code(), %error, "nobody can consent to linking");
+    }
+    tokens
 }
 
 /// The witnesses of the settings, which were checked when they were loaded.

@@ -13,6 +13,10 @@ use serde::Deserialize;
 use toml::{Table, Value};
 use volens_privacy::ledger::{Quorum, Witness};
 
+mod pepper;
+
+pub use pepper::{Pepper, PepperAddress};
+
 const DEFAULTS: &str = include_str!("config.toml");
 
 /// Before every environment name.
@@ -50,6 +54,8 @@ pub struct Settings {
     pub access: Access,
     /// Argon2id.
     pub stretch: Stretch,
+    /// The process that holds a part of the pepper.
+    pub pepper: Pepper,
     /// Floors and limits of lists.
     pub lists: Lists,
     /// Writes waiting for the group commit.
@@ -425,6 +431,9 @@ impl Settings {
         if self.witnesses.quorum().is_none() {
             let reason = "between 1 and as many as there are different witnesses; 0 without any";
             return refuse("witnesses.needed", reason);
+        }
+        if let Some((key, reason)) = self.pepper.fault() {
+            return refuse(key, reason);
         }
         if self.witnesses.answer_seconds == 0 {
             return refuse("witnesses.answer_seconds", "at least 1");

@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod search;
 pub mod tabular;
 pub mod witness;
+pub mod pepper;
 pub mod access;
 pub mod ledger;
 pub mod accounts;

@@ -183,7 +183,7 @@ impl World {
         let notices = Notices::builtin();
         let intake = Intake::check(request, &app(name), &self.apps, &self.keys, notices, now)
             .expect("the report is well-formed");
-        let decide = intake.finish(&self.keys, &QUICK);
+        let decide = intake.finish(&self.keys, &QUICK).expect("the ring holds all of its pepper");
         match self.consents.submit(Command::Decide(decide)).await.expect("the recorder answers")? {
             Replies::Decided(decided) => Ok(decided),
             Replies::Ended(..) | Replies::Stopped { .. } => {

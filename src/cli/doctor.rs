@@ -12,7 +12,9 @@ use zeroize::Zeroizing;
 use super::{Context, Exit};
 use crate::access::key_ring;
 use crate::clock::{Clock as _, SystemClock};
+use crate::config::Settings;
 use crate::db::{Db, SCHEMA_VERSION};
+use crate::pepper::Client;
 use crate::{keyring, ledger};
 
 /// What `doctor` takes: nothing.
@@ -42,6 +44,7 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit> {
                 Ok(keys) => {
                     checks.push(check("keys", same_keys(&db, keys).await));
                     checks.push(check("ledger", ledger_head(&db, keys).await));
+                    checks.push(check("pepper", pepper(settings, keys).await));
                 }
                 Err(error) => checks.push(check("keys", Err(anyhow::anyhow!("{error:#}")))),
             }
@@ -111,6 +114,19 @@ async fn same_keys(db: &Db, keys: &KeyRing) -> Result<String> {
     let since = oldest.map(|since| since.to_string()).unwrap_or_default();
     let count = roots.len();
     Ok(format!("{count} keys, those of this database; keys of accounts are wrapped since {since}"))
+}
+
+/// The key ring and the pepper process belong together.
+async fn pepper(settings: &Settings, keys: &KeyRing) -> Result<String> {
+    let named = keys.pepper_process();
+    let Some(process) = Client::new(&settings.pepper) else {
+        ensure!(named.is_none(), "the key ring names a pepper process, and [pepper] is not set");
+        return Ok("held by the key ring alone".to_owned());
+    };
+    let named = named.context("the ring names no process yet; run `volens keys rotate pepper`")?;
+    let held = process.keys().await?;
+    ensure!(held.contains(&named), "the pepper process does not hold {named}");
+    Ok(format!("a part is held by the process with {named}"))
 }
 
 /// The newest checkpoint is ours and covers every entry.

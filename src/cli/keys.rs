@@ -4,14 +4,15 @@ use anyhow::Result;
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
-use volens_privacy::keys::{KeyRing, KeyState, KeyStatus};
+use volens_privacy::keys::{KeyRing, KeyState, KeyStatus, PepperPublic};
 
 use super::output::Stop;
-use super::{Context, Exit};
+use super::{Context, Exit, pepper};
 use crate::clock::SystemClock;
 use crate::db::Db;
 use crate::keyring::file::RingFile;
 use crate::keyring::{self, Keeper, Restored, Rotated, RotationError};
+use crate::pepper::Client;
 use crate::rights::Journal;
 
 /// What `keys` takes.
@@ -32,6 +33,9 @@ enum Action {
         /// Nobody serves with these keys: do not heed processes that were seen lately
         #[arg(long)]
         not_running: bool,
+        /// For pepper: go back from a pepper process to a pepper that the ring holds alone
+        #[arg(long)]
+        local: bool,
     },
     /// Bring a restored database up to the key ring of today
     Restore {
@@ -83,7 +87,9 @@ impl House {
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     match args.action {
         Action::Status => status(context).await,
-        Action::Rotate { root, not_running } => rotate(root, !not_running, context).await,
+        Action::Rotate { root, not_running, local } => {
+            rotate(root, local, !not_running, context).await
+        }
         Action::Restore { forget, not_running } => restore(forget, !not_running, context).await,
     }
 }
@@ -115,10 +121,13 @@ fn line(root: &KeyStatus) -> String {
         (KeyState::Accept, Some(since)) => format!("retired   since {since}"),
         (KeyState::Accept, None) => "added     not in use yet".to_owned(),
     };
-    format!("{:<7} {:>3}  {state}, made {}", root.domain.as_str(), root.version, root.created)
+    let process = root.process.map(|key| format!(", with the process that holds {key}"));
+    let process = process.unwrap_or_default();
+    let (domain, version) = (root.domain.as_str(), root.version);
+    format!("{domain:<7} {version:>3}  {state}, made {}{process}", root.created)
 }
 
-async fn rotate(root: Root, heed_nodes: bool, context: &Context) -> Result<Exit> {
+async fn rotate(root: Root, local: bool, heed_nodes: bool, context: &Context) -> Result<Exit> {
     let house = House::open(context, heed_nodes).await?;
     let mut rng = StdRng::try_from_rng(&mut SysRng)?;
     let bar = context.output.progress(0, "rotating");
@@ -132,13 +141,36 @@ async fn rotate(root: Root, heed_nodes: bool, context: &Context) -> Result<Exit>
         Root::Kek => keyring::kek(&keeper, &mut rng, &progress).await,
         Root::Wrap => keyring::wrap(&keeper, &mut rng, &progress).await,
         Root::Signing => keyring::sign(&keeper, &mut rng).await,
-        Root::Pepper => keyring::pepper(&keeper, &mut rng).await,
+        Root::Pepper => {
+            let process = pepper_process(&house.keys, local, context, &mut rng).await?;
+            keyring::pepper(&keeper, process, &mut rng).await
+        }
     };
     bar.finish_and_clear();
     house.db.close().await;
     let rotated = rotated.map_err(stop)?;
     context.output.result(&rotated, told(&rotated))?;
     Ok(Exit::Ok)
+}
+
+/// The key of the process that a new pepper is to name: its newest, after one question that it must
+/// answer with a proof.
+async fn pepper_process(
+    keys: &KeyRing,
+    local: bool,
+    context: &Context,
+    rng: &mut StdRng,
+) -> Result<Option<PepperPublic>> {
+    let refuse = |said: &str| Err(Stop::new(Exit::Conflict, said).into());
+    match (Client::new(&context.settings.pepper), local) {
+        (None, _) if keys.pepper_process().is_some() && !local => refuse(
+            "pepper.unset: a process holds a part of the pepper and [pepper] is not set; --local \
+             goes back to one that the ring holds alone",
+        ),
+        (None, _) => Ok(None),
+        (Some(_), true) => refuse("pepper.set: take [pepper] out of the settings before --local"),
+        (Some(process), false) => Ok(Some(pepper::newest(&process, rng).await?)),
+    }
 }
 
 /// What a rotation did, in words.

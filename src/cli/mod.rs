@@ -30,6 +30,7 @@ mod logging;
 mod migrate;
 mod openapi;
 pub mod output;
+mod pepper;
 mod purge;
 mod receipt;
 mod scratch;
@@ -85,6 +86,8 @@ commands! {
     Ledger => ledger;
     /// Watch the ledgers of others and cosign what extends what was seen.
     Witness => witness;
+    /// Hold a part of the pepper in a process of its own, and answer services that ask.
+    Pepper => pepper;
     /// Check a receipt offline.
     Receipt => receipt;
     /// Check a person's export of their data offline.
@@ -236,7 +239,9 @@ pub fn main() -> ExitCode {
     };
     // What a service does is its log; a command's result is not to be drowned in it.
     let log = match cli.command {
-        Command::Serve(_) | Command::Witness(_) => context.settings.log.clone(),
+        Command::Serve(_) | Command::Witness(_) | Command::Pepper(_) => {
+            context.settings.log.clone()
+        }
         _ => context.settings.log.quiet(),
     };
     logging::start(&log);

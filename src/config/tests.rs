@@ -73,3 +73,23 @@ fn errors_never_repeat_what_was_written() {
         assert!(!text.contains("hunter2"), "{text}");
     }
 }
+
+#[test]
+fn a_pepper_process_is_on_this_machine_and_has_a_token() {
+    let given = |process: &str, token: &str| {
+        let flags =
+            [("pepper.process", process.to_owned()), ("pepper.token_file", token.to_owned())];
+        load(None, [], &flags).map(|settings| settings.pepper.address())
+    };
+    assert_eq!(given("", ""), Ok(None));
+    let unix = PepperAddress::Unix("/run/pepper".into());
+    assert_eq!(given("unix:/run/pepper", "/etc/token"), Ok(Some(unix)));
+    let port = PepperAddress::Loopback("[::1]:8071".parse().expect("an address"));
+    assert_eq!(given("http://[::1]:8071", "/etc/token"), Ok(Some(port)));
+    let wrong =
+        ["http://10.0.0.7:8071", "https://127.0.0.1:8071", "unix:pepper", "127.0.0.1:8071", "yes"];
+    for process in wrong {
+        assert!(given(process, "/etc/token").is_err(), "{process}");
+    }
+    assert!(given("unix:/run/pepper", "").is_err());
+}

@@ -16,7 +16,7 @@ use volens_privacy::receipt::Receipt;
 
 use super::{
     AppPhones, Command, ConsentError, Decided, DecisionsRequest, Effects, Grant, Intake,
-    IntakeError, Refused, Replies, WithdrawRequest,
+    IntakeError, Refused, Replies, TokenError, WithdrawRequest,
 };
 use crate::access::directory;
 use crate::accounts::http::reference;
@@ -57,6 +57,19 @@ impl From<IntakeError> for Problem {
             error.code,
             error.detail,
         )
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        if let TokenError::Busy(busy) = error {
+            return busy.into();
+        }
+        // Whoever runs the service has to know; the app only that it may come back.
+        tracing::error!(code = error.code(), %error, "a consent to linking was refused");
+        let detail =
+            "the phone number cannot be made into a link at the moment; nothing was recorded";
+        Self::unavailable(error.code(), detail).after(error.come_back())
     }
 }
 
@@ -155,13 +168,7 @@ async fn decide(
     let apps = phones(&app, &caller, &body).await?;
     let now = app.clock.now();
     let intake = Intake::check(body, &caller, &apps, &app.keys, Notices::builtin(), now)?;
-    let cost = app.settings.stretch.cost();
-    let decide = if intake.needs_stretching() {
-        let keys = std::sync::Arc::clone(&app.keys);
-        app.stretch.run(move || intake.finish(&keys, &cost)).await?
-    } else {
-        intake.finish(&app.keys, &cost)
-    };
+    let decide = app.tokens.make(intake, &mut app.rng()).await?;
     let decided = match app.consents.submit(Command::Decide(decide)).await?? {
         Replies::Decided(decided) => decided,
         Replies::Ended(decided, _) => vec![decided],

@@ -1,17 +1,18 @@
 //! Checking a reported decision before it goes to the recorder.
 //!
-//! Pure but for [`Intake::finish`], which is slow on purpose and belongs on the stretch pool. The
+//! Pure. [`Intake::finish`] is slow on purpose and belongs on the stretch pool. The
 //! phone number lives in the request, is turned into link tokens if a linking grant is given in the
 //! same call, and is gone when the request is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rand::Rng;
 use serde::Deserialize;
 use volens_privacy::Timestamp;
 use volens_privacy::consent::{Decision, PhoneEvidenceLabel};
 use volens_privacy::identity::AppId;
-use volens_privacy::keys::{KeyRing, StretchCost};
+use volens_privacy::keys::{Blinded, Hardened, KeyError, KeyRing, StretchCost, Stretched};
 use volens_privacy::notice::Notices;
 use volens_privacy::phone::{PhoneEncoding, PhoneEvidence, PhoneNumber, PhoneSpace};
 use volens_privacy::purpose::PurposeKind;
@@ -218,23 +219,67 @@ impl Intake {
         self.phone.is_some()
     }
 
+    /// The number, blinded for the pepper process once per encoding in use; nothing when there is
+    /// no number or the ring holds all of its pepper.
+    pub fn blind(&self, keys: &KeyRing, rng: &mut dyn Rng) -> Option<(Vec<PhoneSpace>, Blinded)> {
+        let phone = self.phone.as_ref()?;
+        let spaces: BTreeSet<PhoneSpace> = self.spaces.values().copied().collect();
+        let each = spaces.into_iter().filter_map(|space| Some((space, phone.in_space(space)?)));
+        let (spaces, numbers): (Vec<_>, Vec<_>) = each.unzip();
+        Some((spaces, keys.blind(&numbers, rng)?))
+    }
+
     /// Stretches the number, once per encoding in use, into one token per linking grant, and lets
     /// go of it. Tens of milliseconds: call it on the stretch pool if
     /// [`Intake::needs_stretching`].
-    pub fn finish(self, keys: &KeyRing, cost: &StretchCost) -> Decide {
+    ///
+    /// # Errors
+    /// [`KeyError::PepperElsewhere`] when there is a number and a process holds a part of the pepper.
+    pub fn finish(self, keys: &KeyRing, cost: &StretchCost) -> Result<Decide, KeyError> {
         let Self { mut decide, phone, spaces } = self;
-        let Some(phone) = phone else { return decide };
+        let Some(phone) = phone else { return Ok(decide) };
         let mut stretched = BTreeMap::new();
-        for item in decide.items.iter_mut().filter(|item| item.decision == Decision::Given) {
-            let Some(peer) = &item.peer else { continue };
-            let Some(space) = spaces.get(peer).copied() else { continue };
-            item.token = phone.in_space(space).map(|number| {
-                let slow = stretched.entry(space).or_insert_with(|| keys.stretch(&number, cost));
-                let token = keys.link_token(slow, &decide.app, peer, space);
-                PepperedToken { token, pepper: slow.pepper() }
-            });
+        for space in spaces.values() {
+            if let Some(number) = phone.in_space(*space)
+                && !stretched.contains_key(space)
+            {
+                stretched.insert(*space, keys.stretch(&number, cost)?);
+            }
         }
+        add_tokens(&mut decide, &spaces, keys, &stretched);
+        Ok(decide)
+    }
+
+    /// The same with what the pepper process made of the number, which is let go of unread.
+    pub fn finish_hardened(
+        self,
+        keys: &KeyRing,
+        hardened: &BTreeMap<PhoneSpace, Hardened>,
+        cost: &StretchCost,
+    ) -> Decide {
+        let Self { mut decide, phone, spaces } = self;
+        drop(phone);
+        let stretched = hardened.iter().map(|(space, value)| (*space, value.stretch(cost)));
+        add_tokens(&mut decide, &spaces, keys, &stretched.collect());
         decide
+    }
+}
+
+/// One token per linking grant.
+fn add_tokens(
+    decide: &mut Decide,
+    spaces: &BTreeMap<AppId, PhoneSpace>,
+    keys: &KeyRing,
+    stretched: &BTreeMap<PhoneSpace, Stretched>,
+) {
+    for item in decide.items.iter_mut().filter(|item| item.decision == Decision::Given) {
+        let Some(peer) = &item.peer else { continue };
+        let Some((space, slow)) = spaces.get(peer).and_then(|space| stretched.get_key_value(space))
+        else {
+            continue;
+        };
+        let token = keys.link_token(slow, &decide.app, peer, *space);
+        item.token = Some(PepperedToken { token, pepper: slow.pepper() });
     }
 }
 

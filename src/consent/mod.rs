@@ -19,6 +19,7 @@ mod stops;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod written;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub use recorder::{
 };
 pub use registrar::{Registrar, register};
 pub(crate) use store::STATEMENTS;
+pub use tokens::{TokenError, Tokens};
 use volens_privacy::consent::{CommittedRecord, Consents, Decision, Entry};
 use volens_privacy::identity::{AppId, SubjectId};
 use volens_privacy::keys::{DataKey, KeyRing};

@@ -209,7 +209,7 @@ async fn evidence_of_an_older_withdrawal_does_not_end_a_newer_consent() {
             let (notices, now) = (Notices::builtin(), world.clock.now());
             let (app, request) = (app("messenger"), request.clone());
             let intake = Intake::check(request, &app, &world.apps, &world.keys, notices, now);
-            let decide = intake.unwrap().finish(&world.keys, &crate::testing::QUICK);
+            let decide = intake.unwrap().finish(&world.keys, &crate::testing::QUICK).unwrap();
             Command::Decide(Decide { from_evidence, ..decide })
         };
         assert_eq!(send(refusal(true)).await.decision, Decision::Given);

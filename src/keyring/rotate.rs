@@ -4,7 +4,7 @@
 use rand::Rng;
 use serde::Serialize;
 use serde_json::json;
-use volens_privacy::keys::{KeyDomain, KeyRing};
+use volens_privacy::keys::{KeyDomain, KeyRing, PepperPublic};
 use volens_privacy::ledger::{Leaf, LeafKind};
 
 use super::store::{self, KINDS};
@@ -43,7 +43,7 @@ pub async fn kek(
     progress: Progress<'_>,
 ) -> Result<Rotated, RotationError> {
     let _held = keeper.file.hold()?;
-    let (version, resumed) = introduce(keeper, KeyDomain::Kek, rng).await?;
+    let (version, resumed) = introduce(keeper, New::Root(KeyDomain::Kek), rng).await?;
     let mut tx = keeper.db.begin().await?;
     store::lock_fence(&mut tx, KeyDomain::Kek).await?;
     store::set_fence(&mut tx, KeyDomain::Kek, version, None).await?;
@@ -64,31 +64,54 @@ pub async fn sign(
     rng: &mut (dyn Rng + Send),
 ) -> Result<Rotated, RotationError> {
     let _held = keeper.file.hold()?;
-    let (version, resumed) = introduce(keeper, KeyDomain::Sign, rng).await?;
+    let (version, resumed) = introduce(keeper, New::Root(KeyDomain::Sign), rng).await?;
     let destroyed = destroy_retired(keeper, KeyDomain::Sign).await?;
     Ok(Rotated { domain: KeyDomain::Sign, version, rows: 0, destroyed, resumed })
 }
 
 /// Makes new link tokens with a new pepper. Tokens of the old one go on linking with each other until
 /// it is destroyed; an account's next linking consent brings it to the new one.
+///
+/// `process` is the key of the process that holds the other part of the new pepper, if one does: what
+/// is made with this version is made with that key and no other.
 pub async fn pepper(
     keeper: &Keeper<'_>,
+    process: Option<PepperPublic>,
     rng: &mut (dyn Rng + Send),
 ) -> Result<Rotated, RotationError> {
     let _held = keeper.file.hold()?;
-    let (version, resumed) = introduce(keeper, KeyDomain::Pepper, rng).await?;
+    let (version, resumed) = introduce(keeper, New::Pepper(process), rng).await?;
     let mut tx = keeper.db.begin().await?;
     note(&mut tx, keeper, KeyDomain::Pepper, version).await?;
     tx.commit().await?;
     Ok(Rotated { domain: KeyDomain::Pepper, version, rows: 0, destroyed: Vec::new(), resumed })
 }
 
+/// What gets a new version.
+#[derive(Clone, Copy)]
+pub(super) enum New {
+    /// A root that the ring holds alone.
+    Root(KeyDomain),
+    /// The pepper, with the key of the process that holds a part of it.
+    Pepper(Option<PepperPublic>),
+}
+
+impl New {
+    fn domain(self) -> KeyDomain {
+        match self {
+            Self::Root(domain) => domain,
+            Self::Pepper(_) => KeyDomain::Pepper,
+        }
+    }
+}
+
 /// Brings a new version of a root to every process and into use; one that broke off is gone on with.
 async fn introduce(
     keeper: &Keeper<'_>,
-    domain: KeyDomain,
+    new: New,
     rng: &mut (dyn Rng + Send),
 ) -> Result<(u32, bool), RotationError> {
+    let domain = new.domain();
     let ring = keeper.file.read()?;
     keeper.keys.take_in(&ring)?;
     let waiting = ring.waiting_version(domain).is_some();
@@ -96,7 +119,7 @@ async fn introduce(
     let version = if unfinished && !waiting {
         ring.active_version(domain)
     } else {
-        add(keeper, ring, domain, rng).await?
+        add(keeper, ring, new, rng).await?
     };
     nodes::wait_for(keeper, domain, version, 0).await?;
     let mut ring = keeper.file.read()?;
@@ -112,13 +135,16 @@ async fn introduce(
 pub(super) async fn add(
     keeper: &Keeper<'_>,
     mut ring: KeyRing,
-    domain: KeyDomain,
+    new: New,
     rng: &mut (dyn Rng + Send),
 ) -> Result<u32, RotationError> {
     let mut tx = keeper.db.begin().await?;
     store::lock_fence(&mut tx, KeyDomain::Kek).await?;
     ring.verify_checks(&key_ring::stored(&mut tx).await?)?;
-    let version = ring.add(domain, rng, keeper.clock.now())?;
+    let version = ring.add(new.domain(), rng, keeper.clock.now())?;
+    if let New::Pepper(process) = new {
+        ring.name_pepper_process(version, process)?;
+    }
     key_ring::bind(&mut tx, &ring).await?;
     keeper.file.replace(&ring)?;
     tx.commit().await?;
@@ -205,6 +231,9 @@ pub(super) async fn note(
 ) -> Result<(), RotationError> {
     let (signer, now) = (keeper.keys.log_signer(), keeper.clock.now());
     let mut detail = json!({ "domain": domain.as_str(), "version": version });
+    if let (KeyDomain::Pepper, Some(process)) = (domain, keeper.keys.pepper_process()) {
+        detail["process"] = json!(process);
+    }
     if domain == KeyDomain::Sign {
         detail["vkey"] = json!(keeper.keys.log_verifier().vkey());
     }

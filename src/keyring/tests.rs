@@ -385,7 +385,7 @@ async fn a_new_pepper_is_taken_up_lazily_and_the_old_one_ends_with_its_tokens() 
         let house = House::new(db).await;
         let (anna, otto) = people(&house.world).await;
         let (world, phone) = (&house.world, "+4915112345678");
-        pepper(&house.keeper(), &mut world.rng(10)).await.expect("rotated");
+        pepper(&house.keeper(), None, &mut world.rng(10)).await.expect("rotated");
         assert_eq!((links(&house, anna).await, links(&house, otto).await), (1, 1), "old with old");
         for (own, peer) in [("messenger", "photos"), ("photos", "messenger")] {
             world

@@ -6,7 +6,7 @@
 use rand::Rng;
 use volens_privacy::keys::KeyDomain;
 
-use super::rotate::{BATCH, Rotated, add, keep, note};
+use super::rotate::{BATCH, New, Rotated, add, keep, note};
 use super::store::{self, Tagged};
 use super::{Keeper, Progress, RotationError, nodes};
 use crate::db::Tx;
@@ -31,7 +31,7 @@ pub async fn wrap(
     let resumed = fence.pending.is_some() || ring.waiting_version(KeyDomain::Wrap).is_some();
     let version = match fence.pending {
         Some(pending) => pending,
-        None => add(keeper, ring, KeyDomain::Wrap, rng).await?,
+        None => add(keeper, ring, New::Root(KeyDomain::Wrap), rng).await?,
     };
     // From here on nobody starts to serve.
     let mut tx = keeper.db.begin().await?;

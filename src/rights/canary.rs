@@ -125,6 +125,7 @@ async fn release(
         let intake = Intake::check(request, &app, &AppPhones::default(), keys, notices, now);
         let intake = intake.map_err(|_refused| RightsError::Canary)?;
         let decide = intake.finish(keys, &StretchCost::default());
+        let decide = decide.map_err(|_elsewhere| RightsError::Canary)?;
         let done = consents.submit_patiently(Command::Decide(decide)).await;
         done.map_err(|_| RightsError::Canary)?.map_err(|_| RightsError::Canary)?;
     }

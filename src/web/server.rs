@@ -9,7 +9,7 @@ mod stall;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,8 +22,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 
@@ -40,8 +40,8 @@ const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// Serves `router` on `listener` until `stop` resolves; then lets accepted requests finish.
-pub async fn serve(
-    listener: TcpListener,
+pub async fn serve<L: Listen>(
+    listener: L,
     router: Router,
     settings: &Web,
     stop: impl Future<Output = ()>,
@@ -54,10 +54,10 @@ pub async fn serve(
         let accepted = tokio::select! {
             biased;
             () = &mut stop => break,
-            accepted = listener.accept() => accepted,
+            accepted = listener.next() => accepted,
         };
         let (stream, address) = match accepted {
-            Ok((stream, address)) => (stream, address.ip().to_canonical()),
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(error = %error, "a connection was not accepted");
                 sleep(REST).await;
@@ -81,6 +81,37 @@ pub async fn serve(
     }
 }
 
+/// Where connections come from.
+pub trait Listen: Send {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next one, and the address that it counts for.
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, IpAddr)>> + Send;
+}
+
+impl Listen for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<(TcpStream, IpAddr)> {
+        let (stream, address) = self.accept().await?;
+        // Answers are small and written whole; waiting to fill a packet only adds latency.
+        if let Err(error) = stream.set_nodelay(true) {
+            note(Err(error));
+        }
+        Ok((stream, address.ip().to_canonical()))
+    }
+}
+
+impl Listen for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<(UnixStream, IpAddr)> {
+        let (stream, _unnamed) = self.accept().await?;
+        Ok((stream, Ipv4Addr::LOCALHOST.into()))
+    }
+}
+
 /// How long a peer may take.
 #[derive(Clone, Copy)]
 struct Patience {
@@ -100,16 +131,12 @@ impl Patience {
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     address: IpAddr,
     router: Router,
     patience: Patience,
     watcher: Watcher,
 ) {
-    // Answers are small and written whole; waiting to fill a packet only adds latency.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
     let began = Arc::new(AtomicBool::new(false));
     let service = router.map_request({
         let began = Arc::clone(&began);
@@ -153,7 +180,7 @@ fn note<E: std::fmt::Display>(ended: Result<(), E>) {
     }
 }
 
-async fn refuse(mut stream: TcpStream) {
+async fn refuse(mut stream: impl AsyncWrite + Unpin) {
     let writing = async { stream.write_all(FULL).await.and(stream.shutdown().await) };
     let ended: Result<io::Result<()>, _> = timeout(Duration::from_secs(1), writing).await;
     if let Ok(ended) = ended {

@@ -153,6 +153,54 @@ impl Service {
     }
 }
 
+/// `volens receipt verify` demands the word of witnesses, of as many as are asked for.
+async fn demanded_of_receipts(receipts: &Json, log: &str, [one, two]: [&str; 2], stranger: &str) {
+    let home = tempfile::tempdir().expect("a directory");
+    let file = home.path().join("receipts.json");
+    let check = async |receipts: &Json, args: &[&str]| {
+        std::fs::write(&file, receipts.to_string()).expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_volens"));
+        command.args(["--json", "receipt", "verify", "--key", log]).args(args).arg(&file);
+        let output = command.output().await.expect("it runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code().unwrap_or(-1), said)
+    };
+    const W: &str = "--witness";
+    let asked: [(&[&str], i32); 11] = [
+        (&[], 0),
+        (&[W, one], 0),
+        (&[W, one, W, two], 0),
+        (&[W, one, W, two, W, stranger, "--needed", "2"], 0),
+        (&[W, one, W, two, W, stranger], 3),
+        (&[W, stranger], 3),
+        (&[W, one, W, stranger, "--needed", "1"], 0),
+        (&[W, one, W, stranger, "--needed", "2"], 3),
+        (&[W, one, "--needed", "2"], 2),
+        (&["--needed", "1"], 2),
+        (&[W, "nobody"], 2),
+    ];
+    for (args, exit) in asked {
+        let (code, said) = check(receipts, args).await;
+        assert_eq!(code, exit, "{args:?}: {said}");
+        let names = exit == 0 && args.contains(&two);
+        assert_eq!(said.contains("w2.example"), names, "{args:?}: {said}");
+    }
+    // A cosignature that is left out, or changed, is none.
+    let proof = receipts[0]["proof"].as_str().expect("a proof");
+    let of_two = |line: &&str| line.starts_with("— w2.example ");
+    let line = proof.lines().find(of_two).expect("it cosigned");
+    let (head, last) = line.split_at(line.len() - 4);
+    let other = if last.starts_with('A') { "B" } else { "A" };
+    let changed = format!("{head}{other}{}", &last[1..]);
+    for instead in [String::new(), format!("{changed}\n")] {
+        let mut receipts = receipts.clone();
+        receipts[0]["proof"] = json!(proof.replace(&format!("{line}\n"), &instead));
+        assert_eq!(check(&receipts, &[W, one, W, two]).await.0, 3);
+        let (code, said) = check(&receipts, &[W, one]).await;
+        assert_eq!(code, 0, "{said}");
+    }
+}
+
 async fn log_key(directory: &Path, database: &str) -> String {
     let test = TestApp::open_in(directory, database, &[]).await;
     let key = test.app.keys.log_verifier().vkey();
@@ -181,6 +229,7 @@ async fn story(database: &str) {
     let given = service.give("anna").await.expect(201);
     let proof = parse_tlog_proof(given["receipts"][0]["proof"].as_str().expect("a proof"));
     assert!(quorum.is_met(&proof.expect("it is one").checkpoint));
+    demanded_of_receipts(&given["receipts"], &log, [&first.key, &second.key], &liar_key).await;
     assert!(service.is_live("anna").await);
     let (port, key) = (second.address.to_string(), second.key.clone());
 

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::oprf::PepperPublic;
 use crate::time::Timestamp;
 
 /// What is written. Version 1 had no root of its own for `pepper`: there it was the one of `prf`.
-pub(super) const FILE_VERSION: u32 = 2;
+/// Version 2 knew no pepper process.
+pub(super) const FILE_VERSION: u32 = 3;
 /// The oldest that is read.
 pub(super) const OLDEST_VERSION: u32 = 1;
 
@@ -41,6 +43,9 @@ pub(super) struct RootFile {
     pub(super) created: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) retired: Option<Timestamp>,
+    /// For `pepper`: the key of the process that holds a part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) process: Option<PepperPublic>,
     pub(super) secret: SecretText,
 }
 

@@ -11,12 +11,16 @@
 //! | `kek` | wrapping the keys of accounts | `kek/data-key` |
 //! | `sign` | the ledger's checkpoints | `sign/log` |
 //!
+//! A part of `pepper` may be held by a process of its own: see [`KeyRing::blind`].
+//!
 //! Separate roots, so that destroying an old version of one never endangers the others. `prf` alone
 //! has one version for good: nothing that it was computed from is kept.
 
 mod data_key;
 mod derive;
 mod file;
+mod oprf;
+mod pepper;
 mod ring;
 mod rotation;
 mod tags;
@@ -24,6 +28,8 @@ mod tags;
 pub use data_key::DataKey;
 pub(crate) use data_key::EntryKey;
 pub use file::{KeyDomain, KeyState};
+pub use oprf::{Blinding, Evaluation, OprfError, PepperPublic, PepperSecret};
+pub use pepper::{Blinded, Hardened};
 pub use ring::{KeyCheck, KeyRing};
 pub use rotation::KeyStatus;
 pub use tags::{StretchCost, Stretched};
@@ -76,6 +82,9 @@ pub enum KeyError {
         /// Version of the root.
         version: u32,
     },
+    /// A part of the pepper is held by a process, without which no token can be made.
+    #[error("a part of the pepper is held by a process of its own, and it was not asked")]
+    PepperElsewhere,
     /// Sealed bytes were altered, moved to another owner or context, or made with another key.
     #[error("sealed bytes do not open")]
     Unopenable,
@@ -94,6 +103,7 @@ impl KeyError {
             Self::VersionMissing { .. } => "keys.version_missing",
             Self::NotNewer => "keys.not_newer",
             Self::State { .. } => "keys.state",
+            Self::PepperElsewhere => "keys.pepper_elsewhere",
             Self::Unopenable => "keys.unopenable",
         }
     }

@@ -11,6 +11,7 @@ use super::file::{
     FILE_VERSION, KeyDomain, KeyState, OLDEST_VERSION, RetiredSignerFile, RingFile, RootFile,
     SecretText,
 };
+use super::oprf::PepperPublic;
 use super::{DataKey, KeyError};
 use crate::encoding::{base64, unbase64_exact};
 use crate::identity::random_bytes;
@@ -61,6 +62,9 @@ pub(super) struct Root {
     /// Since when it makes nothing new.
     #[zeroize(skip)]
     pub(super) retired: Option<Timestamp>,
+    /// For `pepper`: the key of the process that holds a part of it.
+    #[zeroize(skip)]
+    pub(super) process: Option<PepperPublic>,
     pub(super) secret: [u8; 32],
 }
 
@@ -68,7 +72,7 @@ impl Root {
     /// A new root that is not used yet.
     pub(super) fn fresh(domain: KeyDomain, version: u32, rng: &mut dyn Rng, at: Timestamp) -> Self {
         let (state, secret) = (KeyState::Accept, random_bytes(rng));
-        Self { domain, version, state, created: Some(at), retired: None, secret }
+        Self { domain, version, state, created: Some(at), retired: None, process: None, secret }
     }
 
     /// The sub-key for one use.
@@ -174,6 +178,7 @@ impl KeyRing {
                 state: root.state,
                 created: root.created,
                 retired: root.retired,
+                process: root.process,
                 secret: SecretText(base64(&root.secret)),
             })
             .collect();
@@ -315,6 +320,10 @@ fn active(state: &State, domain: KeyDomain) -> Arc<Root> {
 }
 
 fn read_root(file: &RootFile) -> Result<Root, KeyError> {
+    if file.process.is_some() && file.domain != KeyDomain::Pepper {
+        let domain = file.domain.as_str();
+        return Err(KeyError::Unreadable(format!("{domain} names a pepper process")));
+    }
     let secret = unbase64_exact(&file.secret.0).ok_or_else(|| {
         KeyError::Unreadable(format!("secret of {} is not 32 bytes", file.domain.as_str()))
     })?;
@@ -324,6 +333,7 @@ fn read_root(file: &RootFile) -> Result<Root, KeyError> {
         state: file.state,
         created: file.created,
         retired: file.retired,
+        process: file.process,
         secret,
     })
 }

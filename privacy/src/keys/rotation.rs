@@ -11,6 +11,7 @@ use serde::Serialize;
 use subtle::ConstantTimeEq as _;
 
 use super::file::RetiredSignerFile;
+use super::oprf::PepperPublic;
 use super::ring::{Root, State};
 use super::{DataKey, KeyCheck, KeyDomain, KeyError, KeyRing, KeyState};
 use crate::time::Timestamp;
@@ -29,6 +30,9 @@ pub struct KeyStatus {
     /// Since when it makes nothing new; nothing while it does, or has not begun to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retired: Option<Timestamp>,
+    /// For `pepper`: the key of the process that holds a part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<PepperPublic>,
 }
 
 impl KeyRing {
@@ -48,7 +52,11 @@ impl KeyRing {
         let (own, new) = (self.state(), newer.state());
         let same_house = self.created == newer.created && self.origin == newer.origin;
         let agree = own.roots.iter().all(|root| match find(&new, root.domain, root.version) {
-            Some(other) => bool::from(root.secret.ct_eq(&other.secret)),
+            Some(other) => {
+                let used = root.state == KeyState::Active || root.retired.is_some();
+                bool::from(root.secret.ct_eq(&other.secret))
+                    && (!used || root.process == other.process)
+            }
             None => true,
         });
         let forward = KeyDomain::ALL
@@ -156,6 +164,7 @@ impl KeyRing {
             state: root.state,
             created: root.created.unwrap_or(self.created),
             retired: root.retired,
+            process: root.process,
         };
         let mut all: Vec<KeyStatus> = self.state().roots.iter().map(status).collect();
         all.sort_by_key(|root| (root.domain, root.version));
@@ -213,7 +222,7 @@ impl KeyRing {
         Ok(Some(self.wrap(owner, &key)))
     }
 
-    fn change(
+    pub(super) fn change(
         &mut self,
         with: impl FnOnce(&mut State) -> Result<(), KeyError>,
     ) -> Result<(), KeyError> {

@@ -128,24 +128,20 @@ impl KeyRing {
     /// Stretches a phone number with Argon2id (RFC 9106), keyed and salted by the ring.
     ///
     /// Takes tens of milliseconds and the cost's memory: run it on a bounded pool of its own.
-    pub fn stretch(&self, phone: &CanonicalPhone, cost: &StretchCost) -> Stretched {
+    ///
+    /// # Errors
+    /// [`KeyError::PepperElsewhere`] when a process holds a part of the pepper: then a number goes
+    /// through [`KeyRing::blind`], and nothing can be made of it here alone.
+    pub fn stretch(
+        &self,
+        phone: &CanonicalPhone,
+        cost: &StretchCost,
+    ) -> Result<Stretched, KeyError> {
         let pepper = self.active(KeyDomain::Pepper);
-        let secret = pepper.sub_key::<32>("argon2-secret/link");
-        let salt = pepper.sub_key::<16>("argon2-salt/link");
-        let params = Params::new(
-            cost.memory_kib.max(Params::MIN_M_COST),
-            cost.passes.max(Params::MIN_T_COST),
-            1,
-            Some(32),
-        )
-        .expect("one lane, 32 bytes and costs of at least the minimum");
-        let argon = Argon2::new_with_secret(&*secret, Algorithm::Argon2id, Version::V0x13, params)
-            .expect("the secret is 32 bytes long");
-        let mut stretched = Stretched { bytes: [0; 32], pepper: Arc::clone(&pepper) };
-        argon
-            .hash_password_into(phone.as_bytes(), &*salt, &mut stretched.bytes)
-            .expect("input, salt and output have fixed lengths within Argon2's bounds");
-        stretched
+        match pepper.process {
+            None => Ok(stretch(pepper, phone.as_bytes(), *cost)),
+            Some(_) => Err(KeyError::PepperElsewhere),
+        }
     }
 
     /// The link token of a number for one pair of apps, the same from either side.
@@ -208,6 +204,26 @@ impl KeyRing {
         let inner = siv_open(&outer_key(&root, label), &context, sealed)?;
         inner.as_slice().try_into().ok().map(Zeroizing::new)
     }
+}
+
+/// Argon2id (RFC 9106) of a number, or of what the pepper process made of it.
+pub(super) fn stretch(pepper: Arc<Root>, input: &[u8], cost: StretchCost) -> Stretched {
+    let secret = pepper.sub_key::<32>("argon2-secret/link");
+    let salt = pepper.sub_key::<16>("argon2-salt/link");
+    let params = Params::new(
+        cost.memory_kib.max(Params::MIN_M_COST),
+        cost.passes.max(Params::MIN_T_COST),
+        1,
+        Some(32),
+    )
+    .expect("one lane, 32 bytes and costs of at least the minimum");
+    let argon = Argon2::new_with_secret(&*secret, Algorithm::Argon2id, Version::V0x13, params)
+        .expect("the secret is 32 bytes long");
+    let mut stretched = Stretched { bytes: [0; 32], pepper };
+    argon
+        .hash_password_into(input, &*salt, &mut stretched.bytes)
+        .expect("input, salt and output have fixed lengths within Argon2's bounds");
+    stretched
 }
 
 fn outer_key(root: &Root, label: &str) -> Zeroizing<[u8; 64]> {

@@ -50,7 +50,7 @@ fn evidence(number: &str) -> PhoneEvidence {
 
 fn token(ring: &KeyRing, number: &str, own: &str, peer: &str) -> String {
     let phone = evidence(number).in_space(PhoneSpace::Plus).unwrap();
-    let stretched = ring.stretch(&phone, &CHEAP);
+    let stretched = ring.stretch(&phone, &CHEAP).unwrap();
     hex(ring.link_token(&stretched, &app(own), &app(peer), PhoneSpace::Plus).as_bytes())
 }
 
@@ -251,10 +251,10 @@ fn link_tokens_depend_on_number_pair_space_cost_and_ring() {
 
     let phone = evidence("+4915112345678").in_space(PhoneSpace::Plus).unwrap();
     let (messenger, photo) = (app("messenger"), app("photo"));
-    let stretched = here.stretch(&phone, &CHEAP);
+    let stretched = here.stretch(&phone, &CHEAP).unwrap();
     let digits = here.link_token(&stretched, &messenger, &photo, PhoneSpace::Digits);
     assert_ne!(base, hex(digits.as_bytes()));
-    let dearer = here.stretch(&phone, &StretchCost { passes: 3, ..CHEAP });
+    let dearer = here.stretch(&phone, &StretchCost { passes: 3, ..CHEAP }).unwrap();
     let dearer = here.link_token(&dearer, &messenger, &photo, PhoneSpace::Plus);
     assert_ne!(base, hex(dearer.as_bytes()));
 }
@@ -266,7 +266,7 @@ fn hashed_evidence_links_with_the_number_itself() {
     for encoding in [crate::PhoneEncoding::Google, crate::PhoneEncoding::Uid2] {
         let hashed = PhoneEvidence::hashed(&number.encode(encoding), encoding).unwrap();
         let phone = hashed.in_space(PhoneSpace::Plus).unwrap();
-        let stretched = ring.stretch(&phone, &CHEAP);
+        let stretched = ring.stretch(&phone, &CHEAP).unwrap();
         let own = ring.link_token(&stretched, &app("photo"), &app("messenger"), PhoneSpace::Plus);
         let other = token(&ring, "+4915112345678", "messenger", "photo");
         assert_eq!(hex(own.as_bytes()), other);
@@ -278,7 +278,7 @@ fn costs_below_the_minimum_are_raised() {
     let ring = ring(1);
     let phone = evidence("+4915112345678").in_space(PhoneSpace::Plus).unwrap();
     let stretch = |memory_kib, passes| {
-        let stretched = ring.stretch(&phone, &StretchCost { memory_kib, passes });
+        let stretched = ring.stretch(&phone, &StretchCost { memory_kib, passes }).unwrap();
         *ring.link_token(&stretched, &app("aa"), &app("bb"), PhoneSpace::Plus).as_bytes()
     };
     assert_eq!(stretch(0, 0), stretch(8, 1));
@@ -390,7 +390,7 @@ mod file {
             let error = KeyRing::from_json(good.replacen(from, to, 1).as_bytes()).err().unwrap();
             assert_eq!(error.code(), code, "{error}");
         };
-        check("\"version\": 2", "\"version\": 3", "keys.version_unsupported");
+        check("\"version\": 3", "\"version\": 4", "keys.version_unsupported");
         check("\"created\"", "\"extra\": 1, \"created\"", "keys.unreadable");
         check("\"state\"", "\"extra\": 1, \"state\"", "keys.unreadable");
         check("\"prf\"", "\"prg\"", "keys.unreadable");

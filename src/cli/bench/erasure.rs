@@ -241,7 +241,7 @@ fn consent(app: &App, id: &AppId, nth: u64) -> Result<Command> {
     let phones = AppPhones(std::collections::BTreeMap::default());
     let intake = Intake::check(request, id, &phones, &app.keys, Notices::builtin(), app.now());
     let intake = intake.map_err(|error| anyhow!("{}", error.code))?;
-    Ok(Command::Decide(intake.finish(&app.keys, &app.settings.stretch.cost())))
+    Ok(Command::Decide(intake.finish(&app.keys, &app.settings.stretch.cost())?))
 }
 
 fn viewed(app: &App, id: &AppId, people: &[u64]) -> Result<Batch> {

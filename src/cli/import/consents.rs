@@ -92,16 +92,15 @@ impl Importing<'_> {
         }
     }
 
-    /// Stretches a phone number on the pool of slow hashing.
+    /// Makes a phone number into tokens, on the pool of slow hashing.
     fn stretched(
         &self,
         row: u64,
         intake: Intake,
     ) -> impl Future<Output = Result<Numbered>> + Send + 'static {
-        let (stretch, keys) = (self.app.stretch.clone(), Arc::clone(&self.app.keys));
-        let cost = self.app.settings.stretch.cost();
+        let (tokens, mut rng) = (self.app.tokens.clone(), self.app.rng());
         async move {
-            let decide = stretch.run_patiently(move || intake.finish(&keys, &cost)).await;
+            let decide = tokens.make_patiently(intake, &mut rng).await;
             Ok((row, evidence(decide.map_err(|error| anyhow!(error))?)))
         }
     }
@@ -174,7 +173,9 @@ impl Importing<'_> {
             return Ok(Checked::Slow(Box::new(intake)));
         }
         let cost = self.app.settings.stretch.cost();
-        Ok(Checked::Ready(Box::new(evidence(intake.finish(keys, &cost)))))
+        let decide = intake.finish(keys, &cost);
+        let decide = decide.map_err(|error| BadCell::new("phone", error.code()))?;
+        Ok(Checked::Ready(Box::new(evidence(decide))))
     }
 }
 

@@ -220,7 +220,7 @@ impl House {
         let notices = Notices::builtin();
         let intake = Intake::check(request, app, &self.phones, &self.keys, notices, now);
         let intake = intake.unwrap_or_else(|error| panic!("{}: {error}", error.code));
-        Command::Decide(intake.finish(&self.keys, &COST))
+        Command::Decide(intake.finish(&self.keys, &COST).expect("no pepper process"))
     }
 
     /// Everybody who is up at `hour` uses `app`, some more than others.
