@@ -74,9 +74,10 @@ struct Serving {
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr =
         text.parse().map_err(|_error| "not an address and port".to_owned())?;
-    match address.ip().is_loopback() {
-        true => Ok(address),
-        false => Err("only loopback: lead a tunnel here from other machines".to_owned()),
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("only loopback: lead a tunnel here from other machines".to_owned())
     }
 }
 

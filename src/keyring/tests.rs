@@ -227,7 +227,9 @@ async fn a_rotation_that_breaks_off_anywhere_is_finished_by_the_next() {
         let keeper = house.keeper();
         // Broken off after the new root was added; after it was activated; in the middle of rows.
         let ring = house.on_disk();
-        rotate::add(&keeper, ring, KeyDomain::Kek, &mut house.world.rng(5)).await.expect("added");
+        rotate::add(&keeper, ring, rotate::New::Root(KeyDomain::Kek), &mut house.world.rng(5))
+            .await
+            .expect("added");
         assert!(house.opens(otto).await);
         let mut ring = house.on_disk();
         ring.activate(KeyDomain::Kek, 2, house.world.clock.now()).expect("activated");
@@ -329,7 +331,9 @@ async fn nobody_serves_between_two_outer_layers() {
         let (anna, _) = people(&house.world).await;
         let keeper = house.keeper();
         let ring = house.on_disk();
-        rotate::add(&keeper, ring, KeyDomain::Wrap, &mut house.world.rng(5)).await.expect("added");
+        rotate::add(&keeper, ring, rotate::New::Root(KeyDomain::Wrap), &mut house.world.rng(5))
+            .await
+            .expect("added");
         let mut tx = house.world.db.begin().await.expect("begins");
         store::set_fence(&mut tx, KeyDomain::Wrap, 1, Some(2)).await.expect("set");
         tx.commit().await.expect("commits");

@@ -173,9 +173,10 @@ impl Loaded {
     /// The name of the client whose token this is. Looks at all of them, whichever it is.
     fn client(&self, token: &str) -> Result<&str, Declined> {
         let hash: [u8; 32] = Sha256::digest(token).into();
-        let matching = |known: &&(String, [u8; 32])| bool::from(known.1.ct_eq(&hash));
-        let found = self.clients.iter().filter(matching).last();
-        found.map(|(name, _)| name.as_str()).ok_or(Declined::Token)
+        let found = self.clients.iter().fold(None, |found, (name, known)| {
+            if bool::from(known.ct_eq(&hash)) { Some(name.as_str()) } else { found }
+        });
+        found.ok_or(Declined::Token)
     }
 }
 
