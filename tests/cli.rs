@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use volens::access::Caller;
+use volens::clock::{Clock as _, SystemClock};
 use volens::db::testing::{FreshPostgres, FreshSqlite, skipped};
+use volens::ledger;
 use volens_privacy::AppId;
 
 use crate::support::TestApp;
@@ -207,6 +209,37 @@ async fn measures(address: &str, engine: &str) {
         assert!(measured[what]["answered"].as_u64() > Some(0), "{measured}");
     }
     assert!(measured["ratio_to_floor"].as_f64() > Some(0.0), "{measured}");
+}
+
+#[tokio::test]
+async fn an_interrupted_verification_is_gone_on_with() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    std::fs::create_dir(&data).expect("made");
+    let sqlite = format!("sqlite:{}", data.join("volens.db").display());
+    let test = TestApp::open_in(&data, &sqlite, &[]).await;
+    let (app, mut last) = (&test.app, None);
+    let trust = app.trust().expect("what is known");
+    let mut tx = app.db.read().await.expect("a transaction");
+    let report = ledger::verify_from(&mut tx, &trust, None, |_, _, position| last = position).await;
+    let entries = report.expect("verified").entries;
+    drop(tx);
+    app.db.close().await;
+
+    let bookmark = ledger::Bookmark::beside(&app.settings.key_file());
+    let interrupt = || {
+        let position = last.as_ref().expect("a position");
+        bookmark.write(&app.keys, position, SystemClock.now()).expect("written");
+    };
+    let verify = |more: &[&str]| {
+        let args = [&["ledger", "verify", "--json"][..], more].concat();
+        json(&run(directory.path(), &args))["resumed"].as_u64()
+    };
+    interrupt();
+    assert_eq!(verify(&[]), Some(entries));
+    assert_eq!(verify(&[]), None, "a whole run begins at the beginning again");
+    interrupt();
+    assert_eq!(verify(&["--afresh"]), None);
 }
 
 #[test]

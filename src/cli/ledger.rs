@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::output::Stop;
 use super::{Context, Exit};
-use crate::ledger;
+use crate::app::App;
+use crate::ledger::{self, Bookmark};
 
 /// What `ledger` takes.
 #[derive(clap::Args)]
@@ -17,8 +18,12 @@ pub(super) struct Args {
 #[derive(clap::Subcommand)]
 enum Action {
     /// Recompute every leaf, node, checkpoint and cosignature, and compare with the checkpoint kept
-    /// beside the key ring; exit code 3 if anything differs.
-    Verify,
+    /// beside the key ring; exit code 3 if anything differs. An interrupted run is gone on with.
+    Verify {
+        /// Start at the beginning, whatever an interrupted run has verified
+        #[arg(long)]
+        afresh: bool,
+    },
     /// Print the latest signed checkpoint.
     Checkpoint,
     /// Print the key that checkpoints and receipts are verified with.
@@ -29,7 +34,7 @@ enum Action {
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let app = context.existing().await?;
     match args.action {
-        Action::Verify => verify(&app, context).await,
+        Action::Verify { afresh } => verify(&app, afresh, context).await,
         Action::Checkpoint => {
             let mut tx = app.db.read().await?;
             let checkpoint = ledger::checkpoint(&mut tx)
@@ -52,13 +57,27 @@ struct Verified {
     report: ledger::Report,
 }
 
-async fn verify(app: &crate::app::App, context: &Context) -> Result<Exit> {
+async fn verify(app: &App, afresh: bool, context: &Context) -> Result<Exit> {
     let trust = app.trust()?;
+    let bookmark = Bookmark::beside(&app.settings.key_file());
+    if afresh {
+        bookmark.remove()?;
+    }
+    let position = bookmark.read(&app.keys, app.now());
     let mut tx = app.db.read().await?;
     let size = ledger::size(&mut tx).await?;
     let bar = context.output.progress(size, "entries");
-    let report = ledger::verify(&mut tx, &trust, |done, _| bar.set_position(done)).await?;
+    let report = ledger::verify_from(&mut tx, &trust, position.as_ref(), |done, of, position| {
+        bar.set_position(done);
+        if let Some(position) = position.filter(|_| done < of)
+            && let Err(error) = bookmark.write(&app.keys, &position, app.now())
+        {
+            tracing::warn!(%error, "an interruption would start at the beginning");
+        }
+    });
+    let report = report.await?;
     bar.finish_and_clear();
+    bookmark.remove()?;
     let ok = report.faults.is_empty();
     context.output.result(&Verified { ok, report: report.clone() }, text(&report, ok)?)?;
     Ok(if ok { Exit::Ok } else { Exit::VerificationFailed })
@@ -69,6 +88,11 @@ fn text(report: &ledger::Report, ok: bool) -> Result<String> {
         "{} entries, {} nodes, {} checkpoints, {} cosignatures recomputed; root {}",
         report.entries, report.nodes, report.checkpoints, report.cosignatures, report.root
     )];
+    if let Some(before) = report.resumed {
+        lines.push(format!(
+            "{before} of them by a run that was interrupted; --afresh reads them again"
+        ));
+    }
     lines.push(match report.kept {
         Some(kept) => format!("compared with the checkpoint of {kept} entries kept outside"),
         None => "no checkpoint is kept outside: a cut or older ledger cannot be told".to_owned(),

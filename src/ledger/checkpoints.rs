@@ -8,8 +8,9 @@ use volens_privacy::ledger::SignedCheckpoint;
 
 use super::store::{StoredCheckpoint, StoredCosignature};
 use super::verify::{Fault, Walk};
-use super::{LedgerError, Trust, store};
+use super::{LedgerError, Position, Trust, store};
 use crate::db::Tx;
+use crate::ids::hex;
 
 /// Checkpoints read at a time.
 const BATCH: i64 = 1000;
@@ -33,6 +34,8 @@ pub(super) struct Checkpoints<'t> {
     pub(super) confirmed: Option<u64>,
     /// Entries of the last checkpoint.
     pub(super) last: u64,
+    /// It, as it is signed; nothing before one was checked here.
+    last_note: Option<String>,
     /// Checkpoints checked.
     pub(super) seen: u64,
     /// Cosignatures checked.
@@ -52,8 +55,37 @@ impl<'t> Checkpoints<'t> {
             met: None,
             confirmed: store::confirmed(tx).await?,
             last: 0,
+            last_note: None,
             seen: 0,
             cosignatures_seen: 0,
+        })
+    }
+
+    /// Goes on after the checkpoint of `last` entries.
+    pub(super) fn resume(&mut self, position: &Position, last: u64) {
+        (self.read_to, self.last) = (last, last);
+        (self.dated, self.earliest, self.met) = (position.dated, position.earliest, position.met);
+        (self.seen, self.cosignatures_seen) = (position.checkpoints, position.cosignatures);
+        self.last_note = Some(position.checkpoint.clone());
+    }
+
+    /// Where the walk is; nothing before the first checkpoint, when something is wrong, or while a
+    /// cosignature belongs to no checkpoint.
+    pub(super) fn position(&self, walk: &Walk) -> Option<Position> {
+        let orphans = self.cosignatures.range(..=self.last).next().is_some();
+        if orphans || !walk.faults.is_empty() {
+            return None;
+        }
+        Some(Position {
+            entries: walk.frontier.size(),
+            root: hex(walk.frontier.root().as_bytes()),
+            checkpoint: self.last_note.clone()?,
+            nodes: walk.nodes,
+            checkpoints: self.seen,
+            cosignatures: self.cosignatures_seen,
+            dated: self.dated,
+            earliest: self.earliest,
+            met: self.met,
         })
     }
 
@@ -85,6 +117,7 @@ impl<'t> Checkpoints<'t> {
             }
             self.times(&next, walk);
             self.witnesses(&next, walk);
+            self.last_note = Some(next.note);
         }
         Ok(())
     }

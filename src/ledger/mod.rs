@@ -8,6 +8,7 @@
 mod checkpoints;
 pub mod http;
 mod kept;
+mod position;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -18,9 +19,10 @@ pub mod witnesses;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use kept::{Kept, KeptError, Trust};
+pub use position::{Bookmark, Position};
 pub(crate) use store::STATEMENTS;
 pub use tiles::{bundle, tile};
-pub use verify::{Fault, Report, verify};
+pub use verify::{Fault, Report, verify, verify_from};
 use volens_privacy::Timestamp;
 use volens_privacy::ledger::{
     Checkpoint, Frontier, Hash, Leaf, LogSigner, Node, SignedCheckpoint, consistency_nodes,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use volens_privacy::ledger::{Checkpoint, Frontier, Hash, Leaf, Node, leaf_hash};
 
 use super::checkpoints::Checkpoints;
-use super::{LedgerError, Trust, store};
+use super::{LedgerError, Position, Trust, root_at, store};
 use crate::db::Tx;
 
 /// Leaves read at a time.
@@ -102,6 +102,9 @@ pub enum Fault {
 pub struct Report {
     /// Entries recomputed.
     pub entries: u64,
+    /// Of these, entries that an interrupted verification had recomputed before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<u64>,
     /// Stored subtree hashes compared.
     pub nodes: u64,
     /// Checkpoints verified.
@@ -127,11 +130,30 @@ pub async fn verify(
     trust: &Trust,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Report, LedgerError> {
+    verify_from(tx, trust, None, |done, of, _| progress(done, of)).await
+}
+
+/// [`verify`], going on from where an interrupted one came to, if the log still goes through that
+/// point. `progress` is also told where this one is, as long as nothing is wrong.
+pub async fn verify_from(
+    tx: &mut Tx,
+    trust: &Trust,
+    position: Option<&Position>,
+    mut progress: impl FnMut(u64, u64, Option<Position>),
+) -> Result<Report, LedgerError> {
     let size = store::size(tx).await?;
     let mut walk = Walk::new(size);
     let mut outside = Outside::new(trust, &mut walk);
     let mut checkpoints = Checkpoints::new(tx, trust).await?;
-    let mut from = 0;
+    if let Some(position) = position
+        && let Some((frontier, last)) = position.frontier(tx, &trust.log).await?
+    {
+        checkpoints.resume(position, last);
+        (walk.frontier, walk.nodes, walk.resumed) =
+            (frontier, position.nodes, Some(position.entries));
+        outside.resume(tx, &mut walk).await?;
+    }
+    let mut from = walk.frontier.size();
     while from < size {
         let to = size.min(from + PAGE);
         let page = Page::read(tx, from, to).await?;
@@ -151,7 +173,7 @@ pub async fn verify(
         }
         walk.compare(tx, &computed).await?;
         from = to;
-        progress(from, size);
+        progress(from, size, checkpoints.position(&walk));
     }
     if checkpoints.last != size {
         walk.fault(Fault::Uncovered { size });
@@ -186,6 +208,20 @@ impl Outside {
         {
             walk.fault(Fault::OtherHistory { size: kept.size, known_by: Self::NAME.to_owned() });
         }
+    }
+
+    /// For a kept checkpoint that the verification is past already.
+    async fn resume(&mut self, tx: &mut Tx, walk: &mut Walk) -> Result<(), LedgerError> {
+        let past = |kept: &mut Checkpoint| kept.size <= walk.frontier.size();
+        let Some(Checkpoint { size, root, .. }) = self.kept.take_if(past) else { return Ok(()) };
+        let same = match root_at(tx, size).await {
+            Err(LedgerError::Damaged) => false,
+            stored => stored? == root,
+        };
+        if !same {
+            walk.fault(Fault::OtherHistory { size, known_by: Self::NAME.to_owned() });
+        }
+        Ok(())
     }
 
     fn end(&mut self, walk: &mut Walk) {
@@ -274,13 +310,14 @@ impl Computed {
 pub(super) struct Walk {
     size: u64,
     pub(super) frontier: Frontier,
-    nodes: u64,
-    faults: Vec<Fault>,
+    pub(super) nodes: u64,
+    resumed: Option<u64>,
+    pub(super) faults: Vec<Fault>,
 }
 
 impl Walk {
     fn new(size: u64) -> Self {
-        Self { size, frontier: Frontier::default(), nodes: 0, faults: Vec::new() }
+        Self { size, frontier: Frontier::default(), nodes: 0, resumed: None, faults: Vec::new() }
     }
 
     pub(super) fn fault(&mut self, fault: Fault) {
@@ -331,6 +368,7 @@ impl Walk {
     fn report(self, outside: &Outside, checkpoints: &Checkpoints<'_>) -> Report {
         Report {
             entries: self.frontier.size(),
+            resumed: self.resumed,
             nodes: self.nodes,
             checkpoints: checkpoints.seen,
             cosignatures: checkpoints.cosignatures_seen,

@@ -155,6 +155,7 @@ impl Service {
 
 /// `volens receipt verify` demands the word of witnesses, of as many as are asked for.
 async fn demanded_of_receipts(receipts: &Json, log: &str, [one, two]: [&str; 2], stranger: &str) {
+    const W: &str = "--witness";
     let home = tempfile::tempdir().expect("a directory");
     let file = home.path().join("receipts.json");
     let check = async |receipts: &Json, args: &[&str]| {
@@ -165,7 +166,6 @@ async fn demanded_of_receipts(receipts: &Json, log: &str, [one, two]: [&str; 2],
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         (output.status.code().unwrap_or(-1), said)
     };
-    const W: &str = "--witness";
     let asked: [(&[&str], i32); 11] = [
         (&[], 0),
         (&[W, one], 0),

@@ -1,5 +1,6 @@
 //! The persisted log: proofs hold, history cannot be changed, and changes are found.
 
+mod interrupted;
 mod tamper;
 mod witnesses;
 
