@@ -169,8 +169,12 @@ async fn retrain(app: &App, job: &Job) -> Result<(), Failure> {
     let learned = learned.map_err(|_| Failure::Retry("model.interrupted"))?.map_err(failed)?;
     let (signer, mut rng) = (app.keys.log_signer(), app.rng());
     let mut tx = app.db.begin().await?;
-    relevance::keep(&mut tx, &signer, learned, app.now(), &mut rng).await.map_err(failed)?;
+    let kept = relevance::keep(&mut tx, &signer, learned, app.now(), &mut rng).await;
+    let kept = kept.map_err(failed)?;
     tx.commit().await?;
+    if kept.version.held {
+        tracing::warn!(model = %kept.version.id, "a model waits for an officer");
+    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod invariants;
 mod join_attack;
 mod kill;
 mod list_at_the_command_line;
+mod models;
 mod pepper;
 mod rights;
 mod rotation;

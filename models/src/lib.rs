@@ -8,10 +8,11 @@
 //!
 //! [`features`] (person and message as named values) → [`table`] → [`binning`] → [`learner`] (additive terms
 //! by FTRL, chosen by cross-validation) → [`calibrate`] → [`model`] → [`score`] and [`explain`] → [`words`]
-//! (reasons a person can read). [`evaluate`] and [`uplift`] say how good it is, [`card`] what it is, and
-//! [`artifact`] is the file it is kept in.
+//! (reasons a person can read). [`evaluate`] and [`uplift`] say how good it is, [`association`] what a
+//! column could stand for, [`card`] what it is, and [`artifact`] is the file it is kept in.
 
 pub mod artifact;
+pub mod association;
 pub mod binning;
 pub mod calibrate;
 pub mod card;

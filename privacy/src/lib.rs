@@ -43,6 +43,7 @@ mod language;
 pub mod ledger;
 pub mod notice;
 pub mod phone;
+pub mod proxies;
 pub mod purpose;
 pub mod receipt;
 mod redact;

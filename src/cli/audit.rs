@@ -17,9 +17,10 @@ use crate::audience::export::read::{FileReport, read};
 use crate::audience::replay::{Replay, replay};
 use crate::audience::request;
 use crate::audit::invariants::{self, Finding, Invariant, Report, Verdict};
-use crate::ids::ListId;
+use crate::ids::{ListId, ModelId};
 use crate::keyring::sheet::ENDING as SHEET;
 use crate::needles::Trace;
+use crate::relevance::{self, RelevanceError};
 use crate::rights::traces::{self, Remembered};
 
 /// What `audit` takes.
@@ -48,6 +49,11 @@ enum Action {
         /// The ledger's public key [default: that of this installation]
         #[arg(long, value_name = "VKEY")]
         key: Option<String>,
+    },
+    /// What columns of a model could stand for although nobody may use it: age, origin and the like
+    Proxies {
+        /// The model
+        model: ModelId,
     },
     /// Print the register of processing activities (GDPR Art. 30)
     Register,
@@ -79,11 +85,43 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         Action::List { id } => list(id, context).await,
         Action::Invariants => invariants(context).await,
         Action::Export { file, format, key } => export(file, format, key, context).await,
+        Action::Proxies { model } => proxies(model, context).await,
         Action::Register => records::register(context).await,
         Action::Dpia(action) => records::dpia(action, context).await,
         Action::Breach(args) => records::breach(args, context).await,
         Action::Erasure { app, subject, also } => erasure(&app, subject, also, context).await,
     }
+}
+
+async fn proxies(model: ModelId, context: &Context) -> Result<Exit> {
+    let app = context.existing().await?;
+    let version = relevance::find(&mut app.db.read().await?, model).await;
+    app.db.close().await;
+    let version = version.map_err(|error| match error {
+        RelevanceError::NoVersion => Stop::new(Exit::NotFound, error.to_string()).into(),
+        other => anyhow::Error::from(other),
+    })?;
+    let looked = version.proxies();
+    let found = looked.clone().unwrap_or_default();
+    let mut lines: Vec<String> = found.suspicions.iter().map(ToString::to_string).collect();
+    lines.push(match (&looked, version.held, version.cleared) {
+        (None, ..) => "the model is of before this was looked at: train it again".to_owned(),
+        (_, true, _) => {
+            "the model waits until an officer has looked, on /officer/models".to_owned()
+        }
+        (_, _, Some(entry)) => format!("an officer has looked: entry {entry}"),
+        _ if lines.is_empty() => "nothing stands for anything else".to_owned(),
+        _ => "nothing of it holds the model".to_owned(),
+    });
+    let measured = found.measured.join(", ");
+    let (columns, rows) = (found.columns, found.rows);
+    lines.push(format!("looked at {columns} columns over {rows} rows; measured: {measured}"));
+    let (held, cleared) = (version.held, version.cleared);
+    let object = serde_json::json!({
+        "model": model, "held": held, "cleared": cleared, "proxies": looked,
+    });
+    context.output.result(&object, lines.join("\n"))?;
+    Ok(if version.held { Exit::VerificationFailed } else { Exit::Ok })
 }
 
 async fn erasure(

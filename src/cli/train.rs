@@ -94,7 +94,11 @@ impl fmt::Display for Readable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { version, rows, excluded } = self.0;
         let card = &version.card["model"];
-        write!(f, "{} version {} ({}) is in use", version.goal, version.version, version.id)?;
+        let state = if version.held { "waits for an officer" } else { "is in use" };
+        write!(f, "{} version {} ({}) {state}", version.goal, version.version, version.id)?;
+        for suspicion in version.proxies().into_iter().flat_map(|found| found.suspicions) {
+            write!(f, "\nWARNING {suspicion}")?;
+        }
         write!(f, "\nlearned from {rows} exposures, {} with the outcome", card["positives"])?;
         for (code, count) in excluded {
             write!(f, "\nleft out: {count} ({code})")?;

@@ -49,6 +49,7 @@ const MIGRATIONS: &[Texts] = migrations![
     28 "0028_list_runs",
     29 "0029_lent_over_a_link",
     30 "0030_list_nodes",
+    31 "0031_model_proxies",
 ];
 
 /// The newest migration this program knows.

@@ -16,6 +16,9 @@ pub mod columns;
 mod exposures;
 pub mod features;
 pub mod members;
+pub mod proxies;
+#[cfg(test)]
+mod proxies_tests;
 mod registry;
 mod standing;
 mod store;
@@ -29,7 +32,7 @@ pub use exposures::{
     Exposure, Goal, Noted, Occasion, Outcome, OutcomeKind, forget_list, opened_features,
     record_exposures, record_met, record_outcomes,
 };
-pub use registry::{Active, Version, activate, active, roll_back, versions};
+pub use registry::{Active, Version, activate, active, all, find, roll_back, versions};
 pub use standing::Standing;
 pub(crate) use store::STATEMENTS;
 pub use table::{Known, Table};
@@ -73,6 +76,15 @@ pub enum RelevanceError {
     /// No such version of the model.
     #[error("there is no such version of the model")]
     NoVersion,
+    /// The model waits until an officer has looked at what it could stand for.
+    #[error("the model waits until an officer has looked at what its columns could stand for")]
+    Held,
+    /// The model does not wait for anybody.
+    #[error("the model does not wait for an officer")]
+    NotHeld,
+    /// A reason is missing or too long.
+    #[error("a reason of 1 to 1000 characters is needed")]
+    Reason,
     /// The model learned from somebody who took that back more than a day ago, or nobody knows any
     /// more from whom it learned: it is not used until it is trained again.
     #[error("the model learned from people who took that back more than a day ago")]

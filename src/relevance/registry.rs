@@ -7,6 +7,7 @@ use volens_models::artifact::Artifact;
 use volens_privacy::{BusinessId, Timestamp};
 
 use super::exposures::Goal;
+use super::proxies::Findings;
 use super::{RelevanceError, Result, members, store};
 use crate::db::Tx;
 use crate::ids::ModelId;
@@ -31,6 +32,17 @@ pub struct Version {
     pub card: serde_json::Value,
     /// Whether it is the one in use.
     pub active: bool,
+    /// Whether it waits until an officer has looked at what it could stand for.
+    pub held: bool,
+    /// Ledger index of the `model.cleared` entry of the officer who did.
+    pub cleared: Option<u64>,
+}
+
+impl Version {
+    /// What its columns could stand for; nothing for a model of before this was looked at.
+    pub fn proxies(&self) -> Option<Findings> {
+        serde_json::from_value(self.card.get("proxies")?.clone()).ok()
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -47,6 +59,19 @@ pub struct Active {
     pub version: u32,
     /// Weights and card.
     pub artifact: Arc<Artifact>,
+}
+
+/// A model.
+///
+/// # Errors
+/// [`RelevanceError::NoVersion`] when there is none with this id.
+pub async fn find(tx: &mut Tx, model: ModelId) -> Result<Version> {
+    store::model(tx, model).await?.ok_or(RelevanceError::NoVersion)
+}
+
+/// The newest models of all owners, newest first, at most 100.
+pub async fn all(tx: &mut Tx) -> Result<Vec<Version>> {
+    store::models(tx).await
 }
 
 /// All versions for an owner and a goal, oldest first.
@@ -84,8 +109,8 @@ pub async fn active(
 /// Puts a version in use.
 ///
 /// # Errors
-/// [`RelevanceError::NoVersion`] when there is no such version, [`RelevanceError::Stale`] when it may
-/// not be used; nothing changes then.
+/// [`RelevanceError::NoVersion`] when there is no such version, [`RelevanceError::Stale`] or
+/// [`RelevanceError::Held`] when it may not be used; nothing changes then.
 pub async fn activate(
     tx: &mut Tx,
     business: Option<BusinessId>,
@@ -94,18 +119,16 @@ pub async fn activate(
     now: Timestamp,
 ) -> Result<()> {
     let all = store::versions(tx, business, goal).await?;
-    let wanted = all.iter().find(|held| held.version == version);
-    if members::is_stale(tx, wanted.ok_or(RelevanceError::NoVersion)?.id, now).await? {
-        return Err(RelevanceError::Stale);
-    }
+    let wanted = all.iter().find(|one| one.version == version);
+    may_be_used(tx, wanted.ok_or(RelevanceError::NoVersion)?, now).await?;
     store::activate(tx, business, goal, version, now).await
 }
 
 /// Puts the version before the one in use back in use; answers which that is.
 ///
 /// # Errors
-/// [`RelevanceError::NoVersion`] when there is none before it, [`RelevanceError::Stale`] when it may
-/// not be used.
+/// [`RelevanceError::NoVersion`] when there is none before it, [`RelevanceError::Stale`] or
+/// [`RelevanceError::Held`] when it may not be used.
 pub async fn roll_back(
     tx: &mut Tx,
     business: Option<BusinessId>,
@@ -115,9 +138,15 @@ pub async fn roll_back(
     let all = store::versions(tx, business, goal).await?;
     let used = all.iter().position(|version| version.active).ok_or(RelevanceError::NoVersion)?;
     let before = used.checked_sub(1).ok_or(RelevanceError::NoVersion)?;
-    if members::is_stale(tx, all[before].id, now).await? {
-        return Err(RelevanceError::Stale);
-    }
+    may_be_used(tx, &all[before], now).await?;
     store::activate(tx, business, goal, all[before].version, now).await?;
     Ok(all[before].version)
+}
+
+/// Whether a version may be put in use.
+async fn may_be_used(tx: &mut Tx, version: &Version, now: Timestamp) -> Result<()> {
+    if version.held {
+        return Err(RelevanceError::Held);
+    }
+    if members::is_stale(tx, version.id, now).await? { Err(RelevanceError::Stale) } else { Ok(()) }
 }

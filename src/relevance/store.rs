@@ -32,10 +32,19 @@ statements! {
     CLOSED_OF_ALL = "select subject, id, treated, at, features from exposures
         where closes_at <= $1 order by subject, id";
     MET = "select subject, exposure from outcomes where kind = $1 and subject in ({list})";
-    ADD_MODEL = "insert into models (business, goal, version, id, created_at, entry, artifact, card)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)";
-    VERSIONS = "select business, goal, version, id, created_at, entry, card, activated_at
+    ADD_MODEL = "insert into models (business, goal, version, id, created_at, entry, artifact, card,
+        held_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    VERSIONS = "select business, goal, version, id, created_at, entry, card, activated_at, held_at,
+            cleared_at, cleared_entry
         from models where business = $1 and goal = $2 order by version";
+    MODEL = "select business, goal, version, id, created_at, entry, card, activated_at, held_at,
+            cleared_at, cleared_entry
+        from models where id = $1";
+    MODELS = "select business, goal, version, id, created_at, entry, card, activated_at, held_at,
+            cleared_at, cleared_entry
+        from models order by entry desc limit 100";
+    CLEAR = "update models set cleared_at = $2, cleared_entry = $3, cleared_reason = $4
+        where id = $1 and held_at is not null and cleared_at is null";
     LAST_VERSION = "select cast(coalesce(max(version), 0) as bigint) as version from models
         where business = $1 and goal = $2";
     DEACTIVATE = "update models set activated_at = null
@@ -212,7 +221,7 @@ pub(super) async fn met(
 pub(super) async fn add_model(tx: &mut Tx, v: &Version, artifact: Vec<u8>) -> Result<()> {
     let mut values = values![owner(v.business), v.goal.as_str(), v.version, v.id, v.created_at];
     values.push(Value::count(v.entry)?);
-    values.extend(values![artifact, v.card.to_string()]);
+    values.extend(values![artifact, v.card.to_string(), v.held.then_some(v.created_at)]);
     tx.execute(ADD_MODEL, values).await?;
     Ok(())
 }
@@ -233,23 +242,61 @@ pub(super) async fn versions(
     goal: Goal,
 ) -> Result<Vec<Version>> {
     let rows = tx.fetch(VERSIONS, values![owner(business), goal.as_str()]).await?;
-    let version = |row: &Row| {
-        let card: String = row.get("card")?;
-        let version: i64 = row.get("version")?;
-        let entry: i64 = row.get("entry")?;
-        let active: Option<i64> = row.get("activated_at")?;
-        Ok(Version {
-            business,
-            goal,
-            version: u32::try_from(version).map_err(|_| RelevanceError::Unreadable("version"))?,
-            id: row.get("id")?,
-            created_at: row.get("created_at")?,
-            entry: entry.unsigned_abs(),
-            card: serde_json::from_str(&card).map_err(|_| RelevanceError::Unreadable("card"))?,
-            active: active.is_some(),
-        })
-    };
     rows.iter().map(version).collect()
+}
+
+pub(super) async fn model(tx: &mut Tx, id: ModelId) -> Result<Option<Version>> {
+    tx.fetch_optional(MODEL, values![id]).await?.as_ref().map(version).transpose()
+}
+
+pub(super) async fn models(tx: &mut Tx) -> Result<Vec<Version>> {
+    tx.fetch(MODELS, values![]).await?.iter().map(version).collect()
+}
+
+/// Notes that an officer looked at a model that waits.
+pub(super) async fn clear(
+    tx: &mut Tx,
+    id: ModelId,
+    reason: &str,
+    entry: u64,
+    now: Timestamp,
+) -> Result<()> {
+    tx.execute(CLEAR, vec![id.into(), now.into(), Value::count(entry)?, reason.into()]).await?;
+    Ok(())
+}
+
+fn version(row: &Row) -> Result<Version> {
+    let card: String = row.get("card")?;
+    let version: i64 = row.get("version")?;
+    let entry: i64 = row.get("entry")?;
+    let active: Option<i64> = row.get("activated_at")?;
+    let (held, cleared): (Option<i64>, Option<i64>) = (row.get("held_at")?, row.get("cleared_at")?);
+    let (business, goal) = owned(row)?;
+    Ok(Version {
+        business,
+        goal,
+        version: u32::try_from(version).map_err(|_| RelevanceError::Unreadable("version"))?,
+        id: row.get("id")?,
+        created_at: row.get("created_at")?,
+        entry: entry.unsigned_abs(),
+        card: serde_json::from_str(&card).map_err(|_| RelevanceError::Unreadable("card"))?,
+        active: active.is_some(),
+        held: held.is_some() && cleared.is_none(),
+        cleared: row.get("cleared_entry")?,
+    })
+}
+
+/// Whose outcomes a model learned from, and what it predicts.
+fn owned(row: &Row) -> Result<(Option<BusinessId>, Goal)> {
+    let business: Vec<u8> = row.get("business")?;
+    let business = match business.as_slice() {
+        [] => None,
+        bytes => Some(BusinessId::from_bytes(
+            bytes.try_into().map_err(|_| RelevanceError::Unreadable("business"))?,
+        )),
+    };
+    let goal: String = row.get("goal")?;
+    Ok((business, Goal::parse(&goal).ok_or(RelevanceError::Unreadable("goal"))?))
 }
 
 /// Makes one version the active one.
@@ -366,15 +413,7 @@ pub(super) async fn due(
     ordered: Timestamp,
 ) -> Result<Vec<(ModelId, Retraining)>> {
     let due = |row: &Row| {
-        let business: Vec<u8> = row.get("business")?;
-        let business = match business.as_slice() {
-            [] => None,
-            bytes => Some(BusinessId::from_bytes(
-                bytes.try_into().map_err(|_| RelevanceError::Unreadable("business"))?,
-            )),
-        };
-        let goal: String = row.get("goal")?;
-        let goal = Goal::parse(&goal).ok_or(RelevanceError::Unreadable("goal"))?;
+        let (business, goal) = owned(row)?;
         Ok((row.get("id")?, Retraining { business, goal }))
     };
     tx.fetch(DUE, values![left, ordered]).await?.iter().map(due).collect()

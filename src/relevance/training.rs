@@ -16,12 +16,14 @@ use volens_models::features::{Features, Schema, TREATMENT};
 use volens_models::learner::{Options, train};
 use volens_models::table::Table;
 use volens_privacy::ledger::{Frontier, leaf_hash};
+use volens_privacy::proxies::Proxies;
 use volens_privacy::purpose::{ModelTraining, Relevance};
 use volens_privacy::{
     BusinessId, Consents, KeyRing, Leaf, LeafKind, LogSigner, PurposeKind, SubjectId, Timestamp,
 };
 
 use super::exposures::{Goal, context};
+use super::proxies::{Findings, Told};
 use super::registry::Version;
 use super::store::{self, Closed};
 use super::{Result, members};
@@ -63,6 +65,7 @@ struct Row {
     at: Timestamp,
     features: Features,
     met: bool,
+    told: Told,
 }
 
 impl TrainingSet {
@@ -102,6 +105,7 @@ pub async fn gather(
         let consents = consent::consents_of(tx, keys, &subjects).await?;
         let data_keys = accounts::data_keys(tx, keys, &subjects).await?;
         let met = store::met(tx, order.goal.outcome(), &subjects).await?;
+        let known = accounts::find(tx, &subjects).await?;
         for (subject, exposures) in page {
             looked_at += exposures.len() as u64;
             let (Some(consents), Some(key)) = (consents.get(&subject), data_keys.get(&subject))
@@ -109,7 +113,9 @@ pub async fn gather(
                 gathering.exclude("consent.absent", exposures.len());
                 continue;
             };
-            gathering.account(consents, key, exposures, |id| met.contains(&(subject, id)))?;
+            let told = known.get(&subject).map(|account| Told::from(&account.details));
+            let of = (consents, key, told.unwrap_or_default());
+            gathering.account(of, exposures, |id| met.contains(&(subject, id)))?;
         }
         progress(looked_at, total);
     }
@@ -147,8 +153,7 @@ impl Gathering {
 
     fn account(
         &mut self,
-        consents: &Consents,
-        key: &volens_privacy::DataKey,
+        (consents, key, told): (&Consents, &volens_privacy::DataKey, Told),
         exposures: Vec<Closed>,
         met: impl Fn(crate::ids::ExposureId) -> bool,
     ) -> Result<()> {
@@ -173,7 +178,8 @@ impl Gathering {
             proof.extend_from_slice(&teaching.entry().to_be_bytes());
             self.proofs.push(proof);
             let met = met(exposure.id);
-            self.rows.push((subject, Row { at: exposure.at, features, met }));
+            let told = told.clone();
+            self.rows.push((subject, Row { at: exposure.at, features, met, told }));
         }
         Ok(())
     }
@@ -199,6 +205,7 @@ impl Gathering {
 pub struct Learned {
     set: TrainingSet,
     artifact: Artifact,
+    proxies: Findings,
 }
 
 /// Learns a model from the set: measured on the latest fifth of the rows, then learned from all.
@@ -216,7 +223,9 @@ pub fn learn(set: TrainingSet, now: Timestamp) -> Result<Learned> {
     if let Some(metrics) = measure(&set, &table, &labels, &options) {
         card = card.with_folds(vec![metrics]);
     }
-    Ok(Learned { set, artifact: Artifact { model: trained.model, card } })
+    let told: Vec<Told> = set.rows.iter().map(|row| row.told.clone()).collect();
+    let proxies = Findings::of(Proxies::builtin(), &trained.model, &table, &told);
+    Ok(Learned { set, artifact: Artifact { model: trained.model, card }, proxies })
 }
 
 /// What the same training gives on the latest rows when it learns from the earlier ones only;
@@ -243,7 +252,7 @@ fn measure(
 /// What a training came to.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The new version, in use from now on.
+    /// The new version, in use from now on unless it waits for an officer.
     #[serde(flatten)]
     pub version: Version,
     /// Rows learned from.
@@ -252,7 +261,8 @@ pub struct Report {
     pub excluded: BTreeMap<&'static str, u64>,
 }
 
-/// Appends `model.trained` to the ledger, keeps the model and puts it in use.
+/// Appends `model.trained` to the ledger, keeps the model and puts it in use, unless it has to wait for
+/// an officer ([`super::proxies`]).
 pub async fn keep(
     tx: &mut Tx,
     signer: &LogSigner,
@@ -260,9 +270,11 @@ pub async fn keep(
     now: Timestamp,
     rng: &mut (dyn Rng + Send),
 ) -> Result<Report> {
-    let Learned { set, mut artifact } = learned;
+    let Learned { set, mut artifact, proxies } = learned;
     let Order { business, goal } = set.order;
     let id = ModelId::random(rng);
+    let earlier = store::versions(tx, business, goal).await?;
+    let held = proxies.holds() && !proxies.were_cleared(&earlier);
     let version = store::last_version(tx, business, goal).await? + 1;
     let detail = json!({
         "model": id,
@@ -273,6 +285,8 @@ pub async fn keep(
         "people": set.members.len(),
         "ledger_size": set.ledger_size,
         "training_set": hex(&set.manifest),
+        "proxies": proxies.suspicions.len(),
+        "held": held,
     });
     let leaf = Leaf::new(LeafKind::ModelTrained, now)
         .with_purpose(PurposeKind::ModelTraining)
@@ -283,6 +297,7 @@ pub async fn keep(
         "model": artifact.card,
         "training": detail,
         "excluded": set.excluded,
+        "proxies": proxies,
         "file_sha256": hex(&artifact.hash()),
     });
     let version = Version {
@@ -293,10 +308,14 @@ pub async fn keep(
         created_at: now,
         entry: appended.first,
         card,
-        active: true,
+        active: !held,
+        held,
+        cleared: None,
     };
     store::add_model(tx, &version, artifact.to_bytes()).await?;
     members::keep(tx, &version, &set.members, now).await?;
-    store::activate(tx, business, goal, version.version, now).await?;
+    if !held {
+        store::activate(tx, business, goal, version.version, now).await?;
+    }
     Ok(Report { version, rows: set.rows.len(), excluded: set.excluded })
 }

@@ -58,11 +58,13 @@ pub enum LeafKind {
     ImpactAssessed,
     /// A breach of personal data became known, or its authority was told (GDPR Art. 33).
     IncidentNoted,
+    /// An officer looked at what a model could stand for, and let it be used.
+    ModelCleared,
 }
 
 impl LeafKind {
     /// All kinds.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ConsentGiven,
         Self::ConsentRefused,
         Self::ConsentWithdrawn,
@@ -84,6 +86,7 @@ impl LeafKind {
         Self::AccessDecided,
         Self::ImpactAssessed,
         Self::IncidentNoted,
+        Self::ModelCleared,
     ];
 
     /// The name in the leaf.
@@ -110,6 +113,7 @@ impl LeafKind {
             Self::AccessDecided => "access.decided",
             Self::ImpactAssessed => "impact.assessed",
             Self::IncidentNoted => "incident.noted",
+            Self::ModelCleared => "model.cleared",
         }
     }
 }

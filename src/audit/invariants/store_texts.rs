@@ -71,6 +71,7 @@ statements! {
                           union all select 'lists.model', model from lists
                           union all select 'scores.arm', arm from scores
                           union all select 'scores.model', model from scores
+                          union all select 'models.cleared_reason', cleared_reason from models
                           union all select 'list_rows.reasons', reasons from list_rows
                           union all select 'list_loans.peer', peer from list_loans
                           union all select 'list_stops.kind', kind from list_stops
@@ -163,6 +164,7 @@ statements! {
                           union all select 'lists.model', model from lists
                           union all select 'scores.arm', arm from scores
                           union all select 'scores.model', model from scores
+                          union all select 'models.cleared_reason', cleared_reason from models
                           union all select 'list_rows.reasons', reasons from list_rows
                           union all select 'list_loans.peer', peer from list_loans
                           union all select 'list_stops.kind', kind from list_stops

@@ -56,6 +56,7 @@ const OFFICER: &[(&str, &str)] = &[
     ("/officer/lists", "Lists"),
     ("/officer/requests", "Requests"),
     ("/officer/invariants", "Invariants"),
+    ("/officer/models", "Models"),
     ("/officer/notices", "Notices"),
     ("/officer/records", "Records"),
 ];

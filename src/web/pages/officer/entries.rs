@@ -116,7 +116,7 @@ fn tone(kind: LeafKind) -> &'static str {
         | LeafKind::AccessAsked
         | LeafKind::AccessDecided
         | LeafKind::ProcessingRestricted => "warn",
-        LeafKind::ListSealed | LeafKind::ModelTrained => "accent",
+        LeafKind::ListSealed | LeafKind::ModelTrained | LeafKind::ModelCleared => "accent",
         LeafKind::NoticePublished
         | LeafKind::KeyRotated
         | LeafKind::AuditRun

@@ -3,6 +3,7 @@
 mod entries;
 mod invariants;
 mod lists;
+mod models;
 mod notices;
 mod openings;
 mod person;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Router<App> {
         .merge(entries::routes())
         .merge(invariants::routes())
         .merge(lists::routes())
+        .merge(models::routes())
         .merge(notices::routes())
         .merge(openings::routes())
         .merge(person::routes())

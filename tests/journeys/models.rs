@@ -1,0 +1,80 @@
+//! A model waits for an officer, who looks at the page and lets it through; before that nobody is ranked
+//! by it.
+
+use std::process::Command;
+
+use axum::http::StatusCode;
+use serde_json::{Value as Json, json};
+use volens::db::Statement;
+
+use crate::support::town::{SMALL, Town};
+use crate::support::{Client, TestApp, on_both_with};
+
+/// As training leaves a model in which a column stands for an attribute.
+const HOLD: Statement = Statement::new(
+    "journeys::models",
+    "HOLD",
+    "update models set held_at = created_at, activated_at = null",
+    "update models set held_at = created_at, activated_at = null",
+);
+
+async fn signed_in(test: &TestApp) -> Client {
+    let user = json!({"email": "officer@volens.test", "password": "correct-horse-battery",
+                      "role": "officer"});
+    test.operator().await.post("/v1/users", user).await.expect(201);
+    let fields = [("email", "officer@volens.test"), ("password", "correct-horse-battery")];
+    let answer = test.anonymous().form("/console/sign-in", &fields).await;
+    let cookie = answer.header("set-cookie").split(';').next().expect("a pair").to_owned();
+    test.anonymous().with_cookie(&cookie)
+}
+
+/// What `volens audit proxies` answers, with its exit code.
+fn proxies(town: &Town, model: &str) -> (Option<i32>, Json) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_volens"));
+    command.env_remove("VOLENS_CONFIG").arg("--data").arg(town.test.directory());
+    command.arg("--database").arg(town.test.app.settings.database_url().expose());
+    let output = command.args(["audit", "proxies", model, "--json"]).output().expect("it runs");
+    (output.status.code(), serde_json::from_slice(&output.stdout).expect("an object"))
+}
+
+fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
+    let (_, rest) = text.split_once(before).expect("it is on the page");
+    rest.split(after).next().expect("a beginning")
+}
+
+#[tokio::test]
+async fn an_officer_lets_a_model_through_that_waits() {
+    on_both_with(&[SMALL], |test| async move {
+        let town = Town::new(test, 45).await;
+        let browser = signed_in(&town.test).await;
+        let page = browser.get("/officer/models").await.text();
+        assert!(page.contains("Nothing stands for anything else"), "{page}");
+        let model = between(&page, "<code>", "</code>").to_owned();
+        let (code, said) = proxies(&town, &model);
+        assert_eq!((code, &said["held"]), (Some(0), &json!(false)), "{said}");
+        assert_eq!(said["proxies"]["suspicions"], json!([]), "{said}");
+
+        let mut tx = town.test.app.db.begin().await.expect("begins");
+        tx.execute(HOLD, Vec::new()).await.expect("obeys");
+        tx.commit().await.expect("commits");
+        let campaign = town.campaign().await;
+        let wanted = json!({"campaign": campaign["id"], "size": 12});
+        let refused = town.list(wanted.clone()).await;
+        assert_eq!(refused["reason"], "model.absent", "{refused}");
+        let (code, said) = proxies(&town, &model);
+        assert_eq!((code, &said["held"]), (Some(3), &json!(true)), "{said}");
+
+        let page = browser.get("/officer/models").await.text();
+        let token = between(&page, "name=\"form_token\" value=\"", "\"").to_owned();
+        let path = format!("/officer/models/{model}/cleared");
+        let forged = browser.form(&path, &[("reason", "none")]).await;
+        forged.problem(403, "access.cross_site");
+        let form = [("form_token", token.as_str()), ("reason", "looked at it")];
+        let done = browser.form(&path, &form).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+        assert!(browser.get("/officer/models").await.text().contains("an officer has looked"));
+        assert_eq!(proxies(&town, &model).0, Some(0));
+        assert_eq!(town.list(wanted).await["state"], "sealed");
+    })
+    .await;
+}
