@@ -49,7 +49,11 @@ async fn prepare(state: &Path, token_file: &Path) -> String {
 }
 
 /// `volens pepper serve` in a process of its own.
-struct Process(Child);
+struct Process {
+    child: Child,
+    /// Where it listens besides its socket.
+    listening: Option<String>,
+}
 
 impl Process {
     async fn start(state: &Path, socket: &Path, log: &Path, args: &[&str]) -> Self {
@@ -69,18 +73,19 @@ impl Process {
             .expect("the program starts");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let first = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("in time");
-        first.expect("read").expect("it says where");
-        Self(child)
+        let said: Json =
+            serde_json::from_str(&first.expect("read").expect("it says where")).expect("JSON");
+        Self { child, listening: said["listening"].as_str().map(str::to_owned) }
     }
 
     async fn signal(&self, name: &str) {
-        let id = self.0.id().expect("it runs").to_string();
+        let id = self.child.id().expect("it runs").to_string();
         let sent = Command::new("kill").args([name, &id]).status().await.expect("it runs");
         assert!(sent.success());
     }
 
     async fn kill(mut self) {
-        self.0.kill().await.expect("it is killed");
+        self.child.kill().await.expect("it is killed");
     }
 }
 
@@ -294,7 +299,8 @@ async fn story(database: &str) {
     assert_eq!(exit, 0, "{said}");
 
     let service = trouble(&house, service, process).await;
-    let process = house.start(&[]).await;
+    let process = house.start(&["--listen", "127.0.0.1:0"]).await;
+    over_loopback(&house, &process).await;
     rotations(&house, &service, &process, &first).await;
     process.kill().await;
     service.close().await;
@@ -367,6 +373,20 @@ async fn trouble(house: &House<'_>, service: Service, process: Process) -> Servi
     service.refused(EMIL, "pepper.unauthorized").await;
     fs::write(&house.token, token).expect("written");
     service
+}
+
+/// It answers on a port of this machine too, and on no other address.
+async fn over_loopback(house: &House<'_>, process: &Process) {
+    let address = process.listening.as_ref().expect("an address");
+    let mut doctor = command(&house.directory, house.database);
+    doctor.env("VOLENS_PEPPER_PROCESS", format!("http://{address}"));
+    doctor.env("VOLENS_PEPPER_TOKEN_FILE", &house.token);
+    let output = doctor.arg("doctor").output().await.expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let mut open = Command::new(env!("CARGO_BIN_EXE_volens"));
+    open.args(["pepper", "serve", "--listen", "0.0.0.0:0", "--state"]).arg(&house.state);
+    let refused = open.output().await.expect("it runs");
+    assert_eq!(refused.status.code(), Some(2));
 }
 
 /// The process gets a new key, and forgets the old one; the ring goes back to a pepper of its own.
