@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use volens_privacy::{KeyRing, Notices, Timestamp};
+use volens_privacy::{Issuer, KeyRing, Notices, Parties, PartiesError, Timestamp};
 
 use crate::access::key_ring::{self, KeyRingError};
 use crate::access::keys::KeyCache;
@@ -64,6 +64,8 @@ pub struct Parts {
     pub witnesses: Witnesses,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// Writes and signs receipts, and knows who answers for the data.
+    pub receipts: Issuer,
     /// What was configured.
     pub settings: Arc<Settings>,
     /// The pool of slow hashing.
@@ -136,6 +138,15 @@ pub enum StartError {
     /// The notices that people consent under could not be put on record.
     #[error("the notices cannot be published")]
     Notices(#[from] ConsentError),
+    /// Who answers for the data is not said, or not completely.
+    #[error("{path}: {error}")]
+    Parties {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: PartiesError,
+    },
     /// It is not certain that what was erased is gone.
     #[error("erasures cannot be replayed")]
     Erasures(#[from] RightsError),
@@ -156,10 +167,12 @@ impl App {
         let mut tx = db.begin().await?;
         key_ring::verify(&mut tx, &keys).await?;
         keyring::check_finished(&mut tx, &keys).await?;
-        let notices = Notices::builtin();
-        consent::publish_notices(&mut tx, &keys.log_signer(), notices, clock.now()).await?;
         let witnesses = witnesses(&settings.witnesses);
         ledger::witnesses::adopt(&mut tx, witnesses.quorum()).await.map_err(ConsentError::from)?;
+        let signer = keys.log_signer();
+        consent::publish_notices(&mut tx, &signer, Notices::builtin(), clock.now()).await?;
+        let (text, parties) = parties(&settings)?;
+        consent::publish_parties(&mut tx, &signer, (&text, &parties), clock.now()).await?;
         tx.commit().await?;
         let kept = Kept::beside(&settings.key_file());
         let erasures = Journal::beside(&settings.key_file());
@@ -167,6 +180,7 @@ impl App {
         let keys = Arc::new(keys);
         let stretch = stretch(&settings.stretch);
         let tokens = tokens(&keys, &settings, &stretch);
+        let receipts = Issuer::new(Arc::new(parties), Arc::clone(&keys));
         let limits = limits(&settings.queues);
         let registrar =
             Registrar::new(Arc::clone(&keys), Arc::clone(&clock), StdRng::from_rng(&mut rng));
@@ -189,6 +203,7 @@ impl App {
             erasures,
             kept,
             witnesses,
+            receipts,
             clock,
             stretch,
             tokens,
@@ -278,6 +293,23 @@ fn make_directory(path: &Path) -> Result<(), StartError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(|error| StartError::File { path: path.to_owned(), error })
+}
+
+/// Who answers for the data, as the installation says; without a file of its own, the invented
+/// companies of the demonstration.
+fn parties(settings: &Settings) -> Result<(String, Parties), StartError> {
+    let path = settings.parties_file();
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !settings.names_parties() => {
+            Parties::EXAMPLE.to_owned()
+        }
+        Err(error) => return Err(StartError::File { path, error }),
+    };
+    match Parties::parse(&text) {
+        Ok(parties) => Ok((text, parties)),
+        Err(error) => Err(StartError::Parties { path, error }),
+    }
 }
 
 /// Reads the key ring, or makes it when neither file nor database has seen one.

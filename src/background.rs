@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::access::sessions;
 use crate::accounts::AccountError;
 use crate::app::App;
+use crate::assistant::{AssistantError, conversation};
 use crate::audience::http::workshop;
 use crate::audience::request::{self, BUILD_JOB, Order};
 use crate::audience::{AudienceError, build, recalls};
@@ -35,6 +36,9 @@ const EXPIRED_MAX: u32 = 500;
 /// Why a sweep did not finish; the next one goes on.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
+    /// The conversations.
+    #[error(transparent)]
+    Assistant(#[from] AssistantError),
     /// Consents could not be read.
     #[error("expired consents could not be read")]
     Consent(#[from] ConsentError),
@@ -244,7 +248,7 @@ pub async fn run(app: &App, node: Node, stop: impl Future<Output = ()>) {
 }
 
 /// Finishes erasures that broke off, ends consents whose time has run out, removes the rows of
-/// expired lists, deletes old sessions, kept answers and marks of signals, and keeps the ledger's
+/// expired lists, deletes old sessions, kept answers, marks of signals and conversations, and keeps the ledger's
 /// checkpoint outside the database. The first sweep of a day orders the check of the invariants.
 pub async fn sweep(app: &App) -> Result<(), SweepError> {
     let replayed = rights::replay_erasures(&app.db, &app.keys, &app.erasures, app.now()).await;
@@ -258,6 +262,7 @@ pub async fn sweep(app: &App) -> Result<(), SweepError> {
     signals::forget_old(&mut tx, app.now()).await?;
     let overdue = recalls::sweep(&mut tx, app.now()).await?;
     let requests = rights::requests::sweep(&mut tx, app.now()).await?;
+    conversation::forget_old(&mut tx, app.now()).await?;
     relevance::members::order_retraining(&mut tx, &mut app.rng(), app.now()).await?;
     openings::forget_old(&mut tx, app.now()).await?;
     let night = runs::order_nightly(&mut tx, &mut app.rng(), app.now()).await?;

@@ -44,6 +44,7 @@ pub struct Settings {
     database: Database,
     /// The key ring and its rotation.
     pub keys: Keys,
+    parties: Parties,
     /// What is written about requests, and how.
     pub log: Log,
     /// Connections, bodies and pages.
@@ -81,6 +82,12 @@ pub struct Keys {
     pub ratchet_days: u32,
     pub restore_days: u32,
     pub pepper_days: u32,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parties {
+    file: PathBuf,
 }
 
 /// What is written about requests, and how.
@@ -405,6 +412,20 @@ impl Settings {
         } else {
             self.keys.file.clone()
         }
+    }
+
+    /// Where it is said who answers for the data.
+    pub fn parties_file(&self) -> PathBuf {
+        if self.names_parties() {
+            self.parties.file.clone()
+        } else {
+            self.data.join("parties.toml")
+        }
+    }
+
+    /// Whether that file was named, and so has to be there.
+    pub fn names_parties(&self) -> bool {
+        self.parties.file != Path::new("")
     }
 
     fn check(&self) -> Result<(), ConfigError> {

@@ -143,6 +143,7 @@ impl World {
                 encoding: None,
                 verified_at: self.clock.now(),
             }),
+            requested_at: None,
             decided_at: None,
             evidence: None,
         }

@@ -28,8 +28,12 @@ struct Site {
 
 impl Site {
     async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    async fn with(settings: &[(&str, &str)]) -> Self {
         let database = FreshSqlite::create();
-        let test = TestApp::open(&database.address(), &[]).await;
+        let test = TestApp::open(&database.address(), settings).await;
         let server = Server::start(&test).await;
         Self { test, server, _database: database }
     }

@@ -2,6 +2,7 @@
 
 mod consent_to_list;
 mod erasure;
+mod evidence;
 mod faults;
 mod first_list;
 mod import;

@@ -37,11 +37,14 @@
 mod age;
 pub mod consent;
 mod encoding;
+pub mod evidence;
 pub mod identity;
+pub mod jurisdiction;
 pub mod keys;
 mod language;
 pub mod ledger;
 pub mod notice;
+pub mod parties;
 pub mod phone;
 pub mod proxies;
 pub mod purpose;
@@ -67,12 +70,13 @@ pub use language::{LANGUAGES, Translated, base_language};
 pub use ledger::{
     Checkpoint, Frontier, Hash, Leaf, LeafKind, LogSigner, LogVerifier, Node, SignedCheckpoint,
 };
-pub use notice::{Notice, NoticeError, Notices};
+pub use notice::{Lack, Notice, NoticeDiff, NoticeError, Notices, Part};
+pub use parties::{Parties, PartiesError};
 pub use phone::{
     CanonicalPhone, PhoneEncoding, PhoneError, PhoneEvidence, PhoneNumber, PhoneSpace,
 };
 pub use purpose::{Purpose, PurposeDefinition, PurposeError, PurposeKind, Purposes};
-pub use receipt::{Receipt, ReceiptError, ReceiptReport, RowProof};
+pub use receipt::{Issuer, Receipt, ReceiptError, ReceiptReport, ReceiptSigner, RowProof};
 pub use redact::Redacted;
 pub use rights::{Jurisdiction, RequestKind};
 pub use time::{TimeError, Timestamp};

@@ -1,11 +1,17 @@
 //! Notices: the exact texts people are shown, per version and language, hashed.
 //!
 //! A notice is a file `notices/<id>/<version>/<language>.md` with a TOML header between `+++` lines.
-//! Published text is never edited; a change is a new version.
+//! Published text is never edited; a change is a new version. `{{controllers}}` and the like stand for
+//! whoever answers for the data in an installation ([`Parties::value`](crate::Parties::value)).
 
-use std::collections::BTreeSet;
+mod diff;
+mod parts;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+pub use diff::{Change, NoticeDiff};
+pub use parts::{Lack, Part};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -26,10 +32,14 @@ pub struct Notice {
     pub title: String,
     /// Text in Markdown, without the header.
     pub text: String,
-    /// SHA-256 of the whole file, header included.
+    /// The whole file, header included.
+    pub file: String,
+    /// SHA-256 of the whole file.
     pub sha256: [u8; 32],
     /// Purposes it asks for.
     pub purposes: Vec<PurposeKind>,
+    /// Heading under which each thing that the law demands is said.
+    pub sections: BTreeMap<Part, String>,
 }
 
 impl Notice {
@@ -64,36 +74,20 @@ struct Header {
     title: String,
     purposes: Vec<PurposeKind>,
     /// Heading under which each thing that GDPR Art. 13 and 14 demand is said.
-    sections: Sections,
+    sections: BTreeMap<Part, String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sections {
-    controller: String,
-    purposes: String,
-    recipients: String,
-    retention: String,
-    rights: String,
-    withdrawal: String,
-    complaint: String,
-    logic: String,
-}
-
-impl Sections {
-    fn all(&self) -> [&str; 8] {
-        [
-            &self.controller,
-            &self.purposes,
-            &self.recipients,
-            &self.retention,
-            &self.rights,
-            &self.withdrawal,
-            &self.complaint,
-            &self.logic,
-        ]
-    }
-}
+/// What the first versions of the texts had to name.
+const FIRST: [Part; 8] = [
+    Part::Controller,
+    Part::Purposes,
+    Part::Recipients,
+    Part::Retention,
+    Part::Rights,
+    Part::Withdrawal,
+    Part::Complaint,
+    Part::Logic,
+];
 
 /// All notices.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +111,16 @@ impl Notices {
     /// The notices this program was built with.
     pub fn builtin() -> &'static Self {
         static BUILTIN: LazyLock<Notices> = LazyLock::new(|| {
-            let files = files!["linking" / 1, "messages" / 1, "assistant" / 1, "reports" / 1];
+            let files = files![
+                "linking" / 1,
+                "messages" / 1,
+                "assistant" / 1,
+                "reports" / 1,
+                "linking" / 2,
+                "messages" / 2,
+                "assistant" / 2,
+                "reports" / 2,
+            ];
             Notices::read(&files)
                 .expect("the notices are checked by `builtin_notices_are_complete`")
         });
@@ -164,6 +167,18 @@ impl Notices {
         self.get(id, newest, language).or_else(|| self.get(id, newest, "en"))
     }
 
+    /// What the newest version of any notice lacks of what the law demands; earlier versions were
+    /// published and stay as they are.
+    pub fn lacks(&self) -> Vec<Lack> {
+        let newest = self.0.iter().filter(|notice| notice.version == self.newest(&notice.id));
+        newest.flat_map(Notice::lacks).collect()
+    }
+
+    /// The newest version of a notice; zero if there is none.
+    pub fn newest(&self, id: &str) -> u32 {
+        self.0.iter().filter(|notice| notice.id == id).map(|n| n.version).max().unwrap_or(0)
+    }
+
     /// The newest notice that asks for a purpose.
     pub fn latest_for(&self, purpose: PurposeKind, language: &str) -> Option<&Notice> {
         let id = &self.0.iter().find(|notice| notice.purposes.contains(&purpose))?.id;
@@ -189,28 +204,26 @@ fn parse(path: &str, file: &str) -> Result<Notice, NoticeError> {
     if !LANGUAGES.contains(&header.language.as_str()) || header.purposes.is_empty() {
         return Err(error("unknown language or no purposes".to_owned()));
     }
-    for section in header.sections.all() {
-        if !section_has_text(text, section) {
-            return Err(error(format!("section “{section}” is missing or empty")));
-        }
-    }
-    Ok(Notice {
+    let notice = Notice {
         id: header.id,
         version: header.version,
         language: header.language,
         title: header.title,
         text: text.trim().to_owned(),
         sha256: Sha256::digest(file.as_bytes()).into(),
+        file: file.to_owned(),
         purposes: header.purposes,
-    })
-}
-
-fn section_has_text(text: &str, heading: &str) -> bool {
-    let marker = format!("\n## {heading}\n");
-    let Some(start) = text.find(&marker) else { return false };
-    let body = &text[start + marker.len()..];
-    let body = body.split("\n## ").next().unwrap_or(body);
-    body.trim().chars().count() >= 20
+        sections: header.sections,
+    };
+    for part in FIRST {
+        let Some(heading) = notice.sections.get(&part) else {
+            return Err(error(format!("the header names no section for {part}")));
+        };
+        if notice.section(heading).is_none_or(|text| text.chars().count() < 20) {
+            return Err(error(format!("section “{heading}” is missing or empty")));
+        }
+    }
+    Ok(notice)
 }
 
 #[cfg(test)]

@@ -1,15 +1,21 @@
 //! What consent is for. A purpose is a *type*, so that consent for one cannot pass for another.
 
+mod terms;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde::Deserialize;
+pub use terms::{Activity, Basis, Controllers, PersonalData, Recipient, Vocabulary};
 
 use crate::encoding::text_serde;
 use crate::identity::AppId;
 use crate::language::Translated;
+
+/// Digital Markets Act Art. 5(2): not more than once within a year.
+const GATEKEEPER_DAYS: u32 = 365;
 
 /// A purpose as a value, for storage and the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -168,12 +174,18 @@ pub enum PurposeError {
 #[serde(deny_unknown_fields)]
 pub struct PurposeDefinition {
     kind: PurposeKind,
+    basis: Basis,
     legal_basis: String,
     lasts_days: u32,
     ask_again_after_days: u32,
     minimum_age: u8,
     needs_peer: bool,
+    combines: bool,
+    profiles: bool,
+    controllers: Controllers,
+    recipients: Vec<Recipient>,
     data: Vec<String>,
+    dpv: Vocabulary,
     title: Translated,
     covers: Translated,
 }
@@ -214,6 +226,13 @@ impl PurposeDefinition {
         self.ask_again_after_days
     }
 
+    /// For how long nobody is asked again after a no; a year at least by a gatekeeper (Digital Markets
+    /// Act Art. 5(2)).
+    pub fn ask_again_after(&self, gatekeeper: bool) -> Duration {
+        let by_law = if gatekeeper { GATEKEEPER_DAYS } else { 0 };
+        days(self.ask_again_after_days.max(by_law))
+    }
+
     /// Youngest age, in years, at which consent for it counts.
     pub fn minimum_age(&self) -> u8 {
         self.minimum_age
@@ -227,6 +246,31 @@ impl PurposeDefinition {
     /// Which categories of data are used for it.
     pub fn data(&self) -> &[String] {
         &self.data
+    }
+
+    /// Why it may be done.
+    pub fn basis(&self) -> Basis {
+        self.basis
+    }
+
+    /// Who answers for it.
+    pub fn controllers(&self) -> Controllers {
+        self.controllers
+    }
+
+    /// Who receives data for it.
+    pub fn recipients(&self) -> &[Recipient] {
+        &self.recipients
+    }
+
+    /// Whether people are evaluated for it (GDPR Art. 4(4)).
+    pub fn profiles(&self) -> bool {
+        self.profiles
+    }
+
+    /// The same in terms of the Data Privacy Vocabulary.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.dpv
     }
 
     fn check(&self) -> Result<(), String> {
@@ -243,6 +287,18 @@ impl PurposeDefinition {
         if self.legal_basis.trim().is_empty() || self.data.is_empty() {
             return Err("legal_basis and data are needed".to_owned());
         }
+        self.basis.check(self.combines, self.profiles)?;
+        if self.basis != Basis::Consent {
+            return Err("a purpose rests on consent; what does not is an activity".to_owned());
+        }
+        let both = self.controllers == Controllers::BothApps;
+        if both != self.needs_peer || self.recipients.contains(&Recipient::PeerApp) != both {
+            return Err("both apps answer for and receive what names a peer".to_owned());
+        }
+        if !self.recipients.contains(&Recipient::App) {
+            return Err("recipients are missing".to_owned());
+        }
+        self.dpv.check()?;
         let missing = self.title.missing().or_else(|| self.covers.missing());
         missing.map_or(Ok(()), |language| Err(format!("title or covers is empty in {language}")))
     }
@@ -255,12 +311,18 @@ pub(crate) fn days(number: u32) -> Duration {
 
 /// All purposes, as written in `purposes.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Purposes(Vec<PurposeDefinition>);
+pub struct Purposes {
+    /// In the order of [`PurposeKind::ALL`].
+    definitions: Vec<PurposeDefinition>,
+    activities: Vec<Activity>,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PurposesFile {
     purpose: Vec<PurposeDefinition>,
+    #[serde(default)]
+    activity: Vec<Activity>,
 }
 
 impl Purposes {
@@ -289,18 +351,26 @@ impl Purposes {
             definition.check().map_err(invalid)?;
             definitions.push(definition.clone());
         }
-        Ok(Self(definitions))
+        for activity in &file.activity {
+            activity.check().map_err(PurposeError::Unreadable)?;
+        }
+        Ok(Self { definitions, activities: file.activity })
     }
 
     /// One definition.
     pub fn get(&self, kind: PurposeKind) -> &PurposeDefinition {
         let position = PurposeKind::ALL.iter().position(|listed| *listed == kind);
-        &self.0[position.expect("every kind is listed")]
+        &self.definitions[position.expect("every kind is listed")]
     }
 
     /// All definitions, in the order of [`PurposeKind::ALL`].
     pub fn all(&self) -> &[PurposeDefinition] {
-        &self.0
+        &self.definitions
+    }
+
+    /// What is done without asking, and why it may be.
+    pub fn activities(&self) -> &[Activity] {
+        &self.activities
     }
 }
 

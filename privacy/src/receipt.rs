@@ -1,8 +1,18 @@
 //! What a person or a business can check without us.
 
+mod document;
+mod iso;
+mod once;
+mod read;
+mod signature;
+mod terms;
+
 use std::fmt;
 
+pub use document::Issuer;
+pub(crate) use read::{once, verify_signed};
 use serde::{Deserialize, Serialize};
+pub use signature::ReceiptSigner;
 
 use crate::consent::{CommittedRecord, ConsentError, ConsentRecord, Decision};
 use crate::encoding::{base64, unbase64_exact};
@@ -20,7 +30,8 @@ const OPENING_ALG: &str = "HMAC-SHA256";
 /// Proof of one decision, for the person who made it.
 ///
 /// Holds the record, the key that opens the ledger's commitment to it, the leaf and the proof that
-/// the leaf is in the ledger. Whoever has a receipt can read it; it is given to the person alone.
+/// the leaf is in the ledger. Whoever has a receipt can read it; it is given to the person alone, as
+/// the signed JSON-LD document that [`Issuer::document`] makes of it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
@@ -30,6 +41,9 @@ pub struct Receipt {
     opening: Opening,
     leaf: Leaf,
     proof: String,
+    /// Where it was read from a signed document.
+    #[serde(skip)]
+    signed: Option<Box<read::Signed>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +82,9 @@ pub enum ReceiptError {
     /// The entry is not a consent.
     #[error("the entry is not a consent")]
     NotAGrant,
+    /// The document is not signed by a key that the log vouches for.
+    #[error("the document was altered, or is not signed by a key that the ledger vouches for")]
+    Signature,
 }
 
 impl ReceiptError {
@@ -82,6 +99,7 @@ impl ReceiptError {
             Self::Proof(_) => "receipt.proof",
             Self::Index => "receipt.index",
             Self::NotAGrant => "receipt.not_a_grant",
+            Self::Signature => "receipt.signature",
         }
     }
 }
@@ -101,17 +119,17 @@ impl Receipt {
             opening: Opening { alg: OPENING_ALG.to_owned(), key: base64(key.as_bytes()) },
             record,
             proof: tlog_proof(index, proof, checkpoint),
+            signed: None,
         }
     }
 
-    /// Reads a receipt; unknown fields and versions are refused.
+    /// Reads a receipt in the form of today or the one before; unknown versions and repeated members
+    /// are refused.
     pub fn from_json(json: &[u8]) -> Result<Self, ReceiptError> {
-        let receipt: Self =
-            serde_json::from_slice(json).map_err(|_error| ReceiptError::Malformed)?;
-        if receipt.kind == RECEIPT_TYPE { Ok(receipt) } else { Err(ReceiptError::Malformed) }
+        read::read(json)
     }
 
-    /// The document that [`Receipt::from_json`] reads, for a person to keep.
+    /// The form before JSON-LD, which receipts handed out earlier have.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a receipt is strings, numbers and JSON values")
     }
@@ -128,7 +146,8 @@ impl Receipt {
 
     /// Checks everything offline: that the leaf is a commitment to exactly this record, that its
     /// public facts are the record's, that it is in the tree of the checkpoint, and that `log`
-    /// signed the checkpoint.
+    /// signed the checkpoint; of a JSON-LD document also its signature, and that it states what the
+    /// record states.
     pub fn verify(&self, log: &LogVerifier) -> Result<ReceiptReport, ReceiptError> {
         if self.kind != RECEIPT_TYPE || self.opening.alg != OPENING_ALG {
             return Err(ReceiptError::Malformed);
@@ -148,6 +167,9 @@ impl Receipt {
         }
         let proof = parse_tlog_proof(&self.proof)?;
         let checkpoint = proof.verify(&bytes, log)?;
+        if let Some(signed) = &self.signed {
+            signed.verify(self, log)?;
+        }
         Ok(ReceiptReport { record: self.record.clone(), index: proof.index, checkpoint })
     }
 }
@@ -269,5 +291,11 @@ impl RowProof {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod sample {
+    pub(crate) use super::tests::{World, world};
+}
+#[cfg(test)]
+mod document_tests;
 #[cfg(test)]
 mod tests;

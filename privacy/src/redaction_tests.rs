@@ -61,6 +61,7 @@ fn records_entries_and_receipts_hide_the_person() {
         peer: None,
         decision: Decision::Given,
         notice: Notices::builtin().latest_for(purpose, "en").map(|notice| notice.reference(None)),
+        requested_at: None,
         decided_at: Timestamp::from_micros(0),
         recorded_at: Timestamp::from_micros(0),
         expires_at: None,

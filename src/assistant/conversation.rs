@@ -5,6 +5,8 @@
 //! the conversation, which is itself wrapped by the key ring, so the database alone tells nobody
 //! what was said.
 
+use std::time::Duration;
+
 use rand::Rng;
 use serde::Serialize;
 use subtle::ConstantTimeEq as _;
@@ -187,6 +189,15 @@ pub async fn start(
     store::conversations::add_messages(tx, &conversation, messages, published.version).await?;
     store::conversations::change(tx, &conversation, None).await?;
     Ok(Started { conversation, token, label, greeting })
+}
+
+/// How long a conversation is kept after the customer's last message, as the notice about the assistant
+/// promises.
+pub const KEPT: Duration = Duration::from_hours(30 * 24);
+
+/// Deletes conversations that were kept long enough, with their keys and messages.
+pub async fn forget_old(tx: &mut Tx, now: Timestamp) -> Result<u64> {
+    Ok(store::conversations::forget_old(tx, now.minus(KEPT)).await?)
 }
 
 /// The conversation with this id, for whoever holds its token.

@@ -489,3 +489,22 @@ fn a_bot_is_checked() {
         "persona.refused_topics"
     );
 }
+
+#[tokio::test]
+async fn a_conversation_is_kept_for_thirty_days_after_the_last_message() {
+    on_both(|db| async move {
+        let mut world = World::new(db);
+        let bot = world.shop().await;
+        let (silent, lively) = (world.start(&bot, None).await, world.start(&bot, None).await);
+        world.now = NOW.plus(conversation::KEPT);
+        world.say(&lively, "How can I pay?").await;
+        world.now = world.now.plus(Duration::from_mins(2));
+        let mut tx = world.db.begin().await.expect("begins");
+        let gone = conversation::forget_old(&mut tx, world.now).await.expect("forgets");
+        tx.commit().await.expect("commits");
+        assert_eq!(gone, 1);
+        assert!(world.ask(&silent, "Hello?").await.is_err(), "nothing is left of it");
+        world.open(&lively).await;
+    })
+    .await;
+}

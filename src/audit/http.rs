@@ -1,5 +1,7 @@
 //! What officers read over HTTP.
 
+pub(crate) mod time;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -27,6 +29,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(show_timeline))
         .routes(routes!(replay_list))
+        .merge(time::routes())
         .routes(routes!(last_run, order_run))
 }
 

@@ -4,11 +4,15 @@
 //! `officer.access` entry in the ledger, written in the transaction that reads (see
 //! [`crate::readings`]).
 
+pub mod evidence;
 pub mod http;
 pub mod invariants;
 pub mod records;
+pub mod time_machine;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod time_machine_tests;
 
 use rand::Rng;
 use serde::Serialize;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
-use volens_privacy::{KeyDomain, KeyRing};
+use volens_privacy::{KeyDomain, KeyRing, Parties};
 use zeroize::Zeroizing;
 
 use super::{Context, Exit};
@@ -35,6 +35,7 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit> {
     let mut checks = vec![check("disk", writable(&settings.data))];
     let opened = open(settings.database_url().expose()).await;
     let ring = read_ring(&settings.key_file());
+    checks.push(check("parties", parties(settings)));
     checks.push(check("clock", clock(ring.as_ref().ok())));
     match opened {
         Ok(db) => {
@@ -66,6 +67,21 @@ fn check(name: &'static str, result: Result<String>) -> Check {
     match result {
         Ok(found) => Check { name, ok: true, found },
         Err(error) => Check { name, ok: false, found: format!("{error:#}") },
+    }
+}
+
+/// Who answers for the data, as notices and receipts name them.
+fn parties(settings: &Settings) -> Result<String> {
+    let file = settings.parties_file();
+    match fs::read_to_string(&file) {
+        Ok(text) => {
+            let parties = Parties::parse(&text)?;
+            Ok(format!("{} and {} controllers", parties.operator.name, parties.controllers.len()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !settings.names_parties() => {
+            Ok(format!("the invented companies of the demonstration; {} is yours", file.display()))
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
     }
 }
 

@@ -28,6 +28,7 @@ mod ledger;
 mod list;
 mod logging;
 mod migrate;
+mod notices;
 mod openapi;
 pub mod output;
 mod pepper;
@@ -92,6 +93,8 @@ commands! {
     Receipt => receipt;
     /// Check a person's export of their data offline.
     Export => export;
+    /// Check the texts that people are shown, or compare their versions.
+    Notices => notices;
     /// Measure speed as ratios within one run.
     Bench => bench;
     /// Make apps, businesses, users, keys and sign-in links.

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 use volens_privacy::consent::Decision;
+use volens_privacy::evidence::{EvidenceError, verify_evidence};
 use volens_privacy::ledger::{Cosignature, LogVerifier, Quorum, Witness, parse_tlog_proof};
 use volens_privacy::purpose::PurposeKind;
 use volens_privacy::receipt::{Receipt, ReceiptReport};
@@ -26,8 +27,8 @@ pub(super) struct Args {
 enum Action {
     /// Check a receipt against the log's key, offline; exit code 3 if it does not hold.
     Verify {
-        /// The receipt or receipts, a JSON file as the service or the privacy centre gave it; - for
-        /// standard input.
+        /// The receipt or receipts, a JSON file as the service or the privacy centre gave it, or an
+        /// evidence file (HTML); - for standard input.
         file: PathBuf,
         /// The log's verifier key, or @FILE; `volens ledger key` prints it.
         #[arg(long, value_name = "KEY")]
@@ -41,8 +42,8 @@ enum Action {
     },
 }
 
-/// Bytes of a receipt at most.
-const RECEIPT_MAX: u64 = 1 << 20;
+/// Bytes of a file of receipts at most.
+const RECEIPT_MAX: u64 = 1 << 24;
 
 /// Runs `volens receipt …`.
 #[expect(clippy::unused_async, reason = "every command has the same signature")]
@@ -50,7 +51,16 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let Action::Verify { file, key, witnesses, needed } = args.action;
     let log = verifier(&key)?;
     let quorum = quorum(&witnesses, needed)?;
-    let all: Value = serde_json::from_slice(&read(&file)?)
+    let bytes = read(&file)?;
+    if bytes.trim_ascii_start().starts_with(b"<") {
+        if quorum.needed() > 0 {
+            let said =
+                "--witness is for receipts; an evidence file is checked against the log's key";
+            return Err(Stop::new(Exit::Usage, said).into());
+        }
+        return whole(&bytes, &log, context);
+    }
+    let all: Value = serde_json::from_slice(&bytes)
         .map_err(|_| Stop::new(Exit::Usage, format!("{} is not JSON", file.display())))?;
     let receipts = receipts(all);
     if receipts.is_empty() {
@@ -66,6 +76,26 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         all => context.output.result(&json!({ "ok": ok, "receipts": all }), text.join("\n\n"))?,
     }
     Ok(if ok { Exit::Ok } else { Exit::VerificationFailed })
+}
+
+/// An evidence file: HTML with receipts and texts, refused when anything in it was altered.
+fn whole(bytes: &[u8], log: &LogVerifier, context: &Context) -> Result<Exit> {
+    let html = String::from_utf8_lossy(bytes);
+    let (verdicts, error) = match verify_evidence(&html, log) {
+        Ok(reports) => (reports.iter().map(|report| Verdict::holds(report, None)).collect(), None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let text = match &error {
+        None => {
+            let all: Vec<String> = verdicts.iter().map(Verdict::text).collect();
+            format!("{}\n\nthe evidence verifies", all.join("\n\n"))
+        }
+        Some(error) => format!("the evidence does NOT verify: {error}"),
+    };
+    let code = error.as_ref().map(EvidenceError::code);
+    let result = json!({ "ok": error.is_none(), "receipts": verdicts, "error": code });
+    context.output.result(&result, text)?;
+    Ok(if error.is_none() { Exit::Ok } else { Exit::VerificationFailed })
 }
 
 /// The receipts of a file: one, several, or an answer of the service with several in it.
@@ -106,18 +136,7 @@ struct Proved {
 impl Verdict {
     fn of(receipt: &Value, log: &LogVerifier, quorum: &Quorum) -> Self {
         match Self::check(receipt, log, quorum) {
-            Ok((report, cosigned)) => Self {
-                ok: true,
-                proved: Some(Proved {
-                    entry: report.index(),
-                    tree_size: report.checkpoint().size,
-                    origin: report.checkpoint().origin.clone(),
-                    decision: report.record().decision,
-                    purpose: report.record().purpose,
-                    facts: report.facts().into_iter().chain(cosigned).collect(),
-                }),
-                error: None,
-            },
+            Ok((report, cosigned)) => Self::holds(&report, cosigned),
             Err(error) => Self { ok: false, proved: None, error: Some(error) },
         }
     }
@@ -139,6 +158,18 @@ impl Verdict {
             return Err(format!("{} of {} witnesses cosigned", found.len(), quorum.needed()));
         }
         Ok((report, Some(format!("it is cosigned by {}", found.join(" and ")))))
+    }
+
+    fn holds(report: &ReceiptReport, cosigned: Option<String>) -> Self {
+        let proved = Proved {
+            entry: report.index(),
+            tree_size: report.checkpoint().size,
+            origin: report.checkpoint().origin.clone(),
+            decision: report.record().decision,
+            purpose: report.record().purpose,
+            facts: report.facts().into_iter().chain(cosigned).collect(),
+        };
+        Self { ok: true, proved: Some(proved), error: None }
     }
 
     fn text(&self) -> String {

@@ -35,6 +35,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         &serde_json::json!({"listening": app.settings.listen, "url": address}),
         format_args!("Volens {} on {address}", env!("CARGO_PKG_VERSION")),
     )?;
+    if app.receipts.parties().example {
+        tracing::warn!(
+            "nobody is named in parties.toml: notices and receipts name invented companies"
+        );
+    }
     until_stopped(&app, listener).await?;
     Ok(Exit::Ok)
 }

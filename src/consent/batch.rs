@@ -154,8 +154,9 @@ impl Batch {
                 {
                     return Ok(Outcome::Ended(choice, Effects::default()));
                 }
+                let said = (w.decided_at, w.evidence.as_ref());
                 let (choice, effects) =
-                    self.withdraw(tx, rng, (&w.app, subject), about, w.decided_at).await?;
+                    self.withdraw(tx, rng, (&w.app, subject), about, said).await?;
                 Ok(Outcome::Ended(choice, effects))
             }
             Command::Object(objecting) => self.object(tx, rng, objecting).await,
@@ -232,9 +233,13 @@ impl Batch {
         if self.unassessed.contains(&item.purpose) {
             return Err(Refused::Unassessed);
         }
-        let ended = self.grants.last_end(subject, &(item.purpose, item.peer.clone()));
+        let about = (item.purpose, item.peer.clone());
+        let ended = self.grants.last_end(subject, &about);
         if ended.is_some_and(|ended| ended > decide.decided_at.min(self.now)) {
             return Err(Refused::Superseded);
+        }
+        if self.grants.asked_too_early(subject, &about, decide) {
+            return Err(Refused::AskedTooEarly);
         }
         Ok(())
     }
@@ -316,6 +321,7 @@ impl Batch {
             peer: item.peer.clone(),
             decision: item.decision,
             notice: Some(decide.notice.clone()),
+            requested_at: decide.requested_at,
             decided_at: decide.decided_at,
             recorded_at: self.now,
             expires_at: None,
@@ -341,6 +347,7 @@ impl Batch {
             peer,
             decision,
             notice: None,
+            requested_at: None,
             decided_at: self.now,
             recorded_at: self.now,
             expires_at: None,

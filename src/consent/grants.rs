@@ -8,7 +8,7 @@ use volens_privacy::identity::{AppId, SubjectId};
 use volens_privacy::purpose::PurposeKind;
 use volens_privacy::{ConsentRecord, Timestamp};
 
-use super::{Grant, store};
+use super::{Decide, Grant, store};
 use crate::db::{self, Tx};
 use crate::ids::GrantId;
 
@@ -61,6 +61,21 @@ impl Grants {
 
     pub(super) fn last_end(&self, subject: SubjectId, about: &About) -> Option<Timestamp> {
         self.about(subject, about).iter().filter_map(|row| row.grant.ended_at).max()
+    }
+
+    /// Whether the app asked for this although the person had said no, and not long enough ago.
+    pub(super) fn asked_too_early(
+        &self,
+        subject: SubjectId,
+        about: &About,
+        decide: &Decide,
+    ) -> bool {
+        let again = about.0.definition().ask_again_after(decide.gatekeeper);
+        let said_no =
+            |grant: &&Grant| matches!(grant.state, Decision::Refused | Decision::Withdrawn);
+        let rows = self.about(subject, about).iter().map(|row| &row.grant);
+        let no = rows.filter(said_no).filter_map(|grant| grant.ended_at).max();
+        decide.requested_at.zip(no).is_some_and(|(asked, no)| no <= asked && asked < no.plus(again))
     }
 
     /// The entry of the latest decision, if that was a withdrawal on record before this batch. The

@@ -1,17 +1,21 @@
 //! Consent over HTTP: apps report decisions and withdrawals, and get receipts that anyone can
 //! check offline.
 
+mod catalog;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use volens_privacy::Timestamp;
 use volens_privacy::consent::Decision;
 use volens_privacy::identity::AppId;
 use volens_privacy::notice::Notices;
-use volens_privacy::purpose::{PurposeKind, Purposes};
+use volens_privacy::purpose::PurposeKind;
 use volens_privacy::receipt::Receipt;
 
 use super::{
@@ -23,8 +27,8 @@ use crate::accounts::http::reference;
 use crate::accounts::{self, AccountError};
 use crate::app::App;
 use crate::ledger;
-use crate::web::callers::{AppCaller, Officer};
-use crate::web::extract::Path;
+use crate::web::callers::AppCaller;
+use crate::web::extract::{Path, Query};
 use crate::web::json::Json;
 use crate::web::problem::{ApiResult, Problem};
 
@@ -34,8 +38,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(decide))
         .routes(routes!(withdraw))
         .routes(routes!(state))
-        .routes(routes!(purposes))
-        .routes(routes!(notices))
+        .merge(catalog::routes())
 }
 
 impl From<ConsentError> for Problem {
@@ -44,7 +47,9 @@ impl From<ConsentError> for Problem {
             ConsentError::Account(error) => error.into(),
             ConsentError::Ledger(error) => error.into(),
             ConsentError::Db(error) => error.into(),
-            ConsentError::NoticeChanged { .. } => Self::internal(&error),
+            ConsentError::NoticeChanged { .. }
+            | ConsentError::NoticeLacks(_)
+            | ConsentError::Parties => Self::internal(&error),
         }
     }
 }
@@ -97,6 +102,10 @@ impl From<Refused> for Problem {
                 refused.code(),
                 "processing of the account is restricted; nothing new is agreed to meanwhile",
             ),
+            Refused::AskedTooEarly => Self::conflict(
+                refused.code(),
+                "the person said no, and may not be asked again yet; ask when may_ask says so",
+            ),
         }
     }
 }
@@ -108,7 +117,7 @@ struct DecisionsOut {
     decisions: Vec<DecidedOut>,
     /// The receipts of the decisions that were recorded now, for the person to keep.
     #[schema(value_type = Vec<Object>)]
-    receipts: Vec<Receipt>,
+    receipts: Vec<Box<RawValue>>,
 }
 
 /// What is on record about one decision.
@@ -168,18 +177,27 @@ async fn decide(
     let apps = phones(&app, &caller, &body).await?;
     let now = app.clock.now();
     let intake = Intake::check(body, &caller, &apps, &app.keys, Notices::builtin(), now)?;
-    let decide = app.tokens.make(intake, &mut app.rng()).await?;
+    if !app.receipts.parties().names(&caller) && intake.gives() {
+        return Err(Problem::refused(
+            "controller.unknown",
+            "nobody is named as the controller of this app, so nobody can consent to it",
+        ));
+    }
+    let mut decide = app.tokens.make(intake, &mut app.rng()).await?;
+    decide.gatekeeper = app.receipts.parties().is_gatekeeper(&caller);
     let decided = match app.consents.submit(Command::Decide(decide)).await?? {
         Replies::Decided(decided) => decided,
         Replies::Ended(decided, _) => vec![decided],
         Replies::Stopped { ended, .. } => ended,
     };
     let decisions = decided.iter().map(DecidedOut::new).collect();
-    let receipts = if waits {
+    let receipts: Vec<Receipt> = if waits {
         witnessed(&app, &caller, &account, &decided).await?
     } else {
         decided.into_iter().filter_map(|decided| decided.receipt).collect()
     };
+    // Written and signed here, by the request that asked, and not by the one writer of decisions.
+    let receipts = receipts.iter().map(|one| app.receipts.document(one, now)).collect();
     Ok((StatusCode::CREATED, Json(DecisionsOut { decisions, receipts })).into_response())
 }
 
@@ -232,7 +250,7 @@ struct WithdrawnOut {
     entry: u64,
     /// Its receipt, for the person to keep.
     #[schema(value_type = Option<Object>)]
-    receipt: Option<Receipt>,
+    receipt: Option<Box<RawValue>>,
     /// What went with it, before this answer was sent.
     effects: Effects,
 }
@@ -260,6 +278,7 @@ async fn withdraw(
         Some(receipt) => Some(receipt),
         None => on_record(&app, &caller, &body.account, decided.entry).await?,
     };
+    let receipt = receipt.map(|receipt| app.receipts.document(&receipt, app.now()));
     Ok(Json(WithdrawnOut { entry: decided.entry, receipt, effects }))
 }
 
@@ -283,7 +302,20 @@ struct StateOut {
     consents: Vec<GrantOut>,
     /// Receipts of every decision, oldest first, against the latest checkpoint.
     #[schema(value_type = Vec<Object>)]
-    receipts: Vec<Receipt>,
+    receipts: Vec<Box<RawValue>>,
+    /// The same records under the field names of ISO/IEC TS 27560, when asked for with
+    /// `records=iso27560`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    records: Option<Vec<Value>>,
+}
+
+/// Which other renderings of the records are wanted.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+struct Renderings {
+    /// `iso27560`: also under the field names of ISO/IEC TS 27560.
+    records: Option<String>,
 }
 
 /// One consent, living or ended.
@@ -342,12 +374,14 @@ impl GrantOut {
 
 /// Consents of an account, with receipts.
 #[utoipa::path(get, path = "/v1/accounts/{reference}/consents", tag = "consent",
-    security(("key" = [])), params(("reference" = String, Path, description = "the app's own reference")),
+    security(("key" = [])),
+    params(("reference" = String, Path, description = "the app's own reference"), Renderings),
     responses((status = 200, body = StateOut)))]
 async fn state(
     AppCaller { app: caller }: AppCaller,
     State(app): State<App>,
     Path(text): Path<String>,
+    Query(wanted): Query<Renderings>,
 ) -> ApiResult<Json<StateOut>> {
     let mut tx = app.db.read().await?;
     let subject = accounts::subject_of(&mut tx, &app.keys, &caller, reference(&text)?).await?;
@@ -357,81 +391,9 @@ async fn state(
     let receipts = super::receipts_of(&mut tx, &app.keys, subject).await?;
     let confirmed = ledger::confirmed(&mut tx).await?;
     let consents = grants.into_iter().map(|grant| GrantOut::new(grant, confirmed, now)).collect();
-    let receipts = receipts.into_iter().map(|(_, receipt)| receipt).collect();
-    Ok(Json(StateOut { consents, receipts }))
-}
-
-/// A purpose, as data.
-#[derive(Serialize, utoipa::ToSchema)]
-struct PurposeOut {
-    /// Its name on the wire.
-    #[schema(value_type = String)]
-    purpose: PurposeKind,
-    /// Its title in English.
-    title: String,
-    /// What it covers, in English.
-    covers: String,
-    /// Legal basis.
-    legal_basis: String,
-    /// How long a consent lasts, in days.
-    lasts_days: u32,
-    /// Days after a refusal before a person may be asked again.
-    ask_again_after_days: u32,
-    /// Youngest age that may consent.
-    minimum_age: u8,
-    /// Whether it is for a pair of apps.
-    needs_peer: bool,
-}
-
-/// All purposes.
-#[utoipa::path(get, path = "/v1/purposes", tag = "consent",
-    security(("key" = []), ("session" = [])), responses((status = 200, body = Vec<PurposeOut>)))]
-async fn purposes(Officer: Officer) -> Json<Vec<PurposeOut>> {
-    let out = Purposes::builtin().all().iter().map(|p| PurposeOut {
-        purpose: p.kind(),
-        title: p.title("en").to_owned(),
-        covers: p.covers("en").to_owned(),
-        legal_basis: p.legal_basis().to_owned(),
-        lasts_days: p.lasts_days(),
-        ask_again_after_days: p.ask_again_after_days(),
-        minimum_age: p.minimum_age(),
-        needs_peer: p.needs_peer(),
-    });
-    Json(out.collect())
-}
-
-/// A published notice.
-#[derive(Serialize, utoipa::ToSchema)]
-struct NoticeOut {
-    /// Which notice.
-    id: String,
-    /// Its version.
-    version: u32,
-    /// Its language.
-    language: String,
-    /// Heading.
-    title: String,
-    /// Text, in Markdown.
-    text: String,
-    /// SHA-256 of the file, lower-case hexadecimal.
-    sha256: String,
-    /// Purposes it asks for.
-    #[schema(value_type = Vec<String>)]
-    purposes: Vec<PurposeKind>,
-}
-
-/// All notices, every version and language. Apps show these texts.
-#[utoipa::path(get, path = "/v1/notices", tag = "consent", security(()),
-    responses((status = 200, body = Vec<NoticeOut>)))]
-async fn notices() -> Json<Vec<NoticeOut>> {
-    let out = Notices::builtin().all().iter().map(|n| NoticeOut {
-        id: n.id.clone(),
-        version: n.version,
-        language: n.language.clone(),
-        title: n.title.clone(),
-        text: n.text.clone(),
-        sha256: crate::ids::hex(&n.sha256),
-        purposes: n.purposes.clone(),
-    });
-    Json(out.collect())
+    let wanted_iso = wanted.records.as_deref() == Some("iso27560");
+    let iso = |(_, receipt): &(u64, Receipt)| app.receipts.iso_record(receipt);
+    let records = wanted_iso.then(|| receipts.iter().map(iso).collect());
+    let receipts = receipts.iter().map(|(_, one)| app.receipts.document(one, now)).collect();
+    Ok(Json(StateOut { consents, receipts, records }))
 }

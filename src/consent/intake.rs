@@ -43,6 +43,11 @@ pub struct DecisionsRequest {
     /// The verified phone number; needed, used and only then looked at when linking is given.
     #[serde(default)]
     pub phone: Option<PhoneRequest>,
+    /// When the app asked the person; absent when the person came on their own, for instance to a page
+    /// of settings. Asking again too soon after a no is refused (`consent.asked_too_early`). RFC 3339.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub requested_at: Option<Timestamp>,
     /// When the person chose; now, if absent. RFC 3339.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -166,6 +171,9 @@ impl Intake {
         if decided_at > now.plus(SKEW) {
             return refuse("time.in_future", "decided_at", "the decision lies in the future");
         }
+        if request.requested_at.is_some_and(|requested| requested > decided_at) {
+            return refuse("time.asked_after", "requested_at", "asked after the decision");
+        }
         let evidence = request.evidence.as_ref().map_or(0, |e| e.to_string().len());
         if evidence > EVIDENCE_MAX {
             return refuse("evidence.too_large", "evidence", "evidence may have 4096 bytes");
@@ -204,14 +212,21 @@ impl Intake {
             app: app.clone(),
             account: keys.account_tag(app, &request.account),
             notice: notice.reference(Some(rendered)),
+            requested_at: request.requested_at,
             decided_at,
             time_told,
             from_evidence: false,
+            gatekeeper: false,
             evidence: request.evidence,
             phone: label,
             items,
         };
         Ok(Self { decide, phone, spaces })
+    }
+
+    /// Whether anything is consented to.
+    pub fn gives(&self) -> bool {
+        self.decide.items.iter().any(|item| item.decision == Decision::Given)
     }
 
     /// Whether [`Intake::finish`] will be slow.
@@ -424,7 +439,14 @@ impl WithdrawRequest {
     ) -> Result<Withdrawal, IntakeError> {
         let (purpose, peer) = about(&self.purpose, self.peer.as_deref(), app, ToOwned::to_owned)?;
         let account = keys.account_tag(app, &self.account);
-        let app = app.clone();
-        Ok(Withdrawal { app, account, purpose, peer, decided_at: now, from_evidence: false })
+        Ok(Withdrawal {
+            app: app.clone(),
+            account,
+            purpose,
+            peer,
+            decided_at: now,
+            from_evidence: false,
+            evidence: None,
+        })
     }
 }

@@ -12,11 +12,14 @@ mod batch;
 mod grants;
 pub mod http;
 mod intake;
+mod notices;
 mod objections;
 mod recorder;
 mod registrar;
 mod stops;
 mod store;
+#[cfg(test)]
+mod asking_tests;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -28,6 +31,9 @@ pub use intake::{
     AppPhones, DecisionRequest, DecisionsRequest, Intake, IntakeError, NoticeRequest, PhoneRequest,
     WithdrawRequest,
 };
+pub use notices::{
+    Asking, InForce, LiveUnder, live_under, may_ask, parties_at, publish_notices, publish_parties,
+};
 pub use recorder::{
     Command, Decide, Decided, Effects, ItemDecision, Objecting, Recorder, Recording, Refused,
     Replies, Withdrawal,
@@ -38,8 +44,7 @@ pub use tokens::{TokenError, Tokens};
 use volens_privacy::consent::{CommittedRecord, Consents, Decision, Entry};
 use volens_privacy::identity::{AppId, SubjectId};
 use volens_privacy::keys::{DataKey, KeyRing};
-use volens_privacy::ledger::{Leaf, LeafKind, LogSigner};
-use volens_privacy::notice::{Notice, Notices};
+use volens_privacy::notice::Lack;
 use volens_privacy::purpose::PurposeKind;
 use volens_privacy::receipt::Receipt;
 use volens_privacy::{ConsentRecord, Timestamp};
@@ -62,6 +67,12 @@ pub enum ConsentError {
         /// Its language.
         language: String,
     },
+    /// A notice lacks what the law demands of it, and so nobody may consent under it.
+    #[error("a notice cannot be published: {0}")]
+    NoticeLacks(Lack),
+    /// What is on record about who answers for the data cannot be read.
+    #[error("who answered for the data then cannot be read")]
+    Parties,
     /// The accounts did not answer.
     #[error(transparent)]
     Account(#[from] AccountError),
@@ -76,7 +87,12 @@ pub enum ConsentError {
 impl ConsentError {
     /// Whether what is stored is at fault, and not the database or the moment.
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Account(AccountError::Key(_)) | Self::Ledger(LedgerError::Damaged))
+        matches!(
+            self,
+            Self::Account(AccountError::Key(_))
+                | Self::Ledger(LedgerError::Damaged)
+                | Self::Parties
+        )
     }
 }
 
@@ -309,44 +325,4 @@ async fn receipts_at(
         (entry.index, Receipt::new(entry.record.commit(key), entry.index, &proof, &checkpoint))
     };
     Ok(entries.into_iter().zip(proofs).map(receipt).collect())
-}
-
-/// Records the built-in notices in the log before anybody can consent under them. Refuses to go on
-/// when a published version has another text now.
-pub async fn publish_notices(
-    tx: &mut Tx,
-    signer: &LogSigner,
-    notices: &Notices,
-    now: Timestamp,
-) -> Result<usize, ConsentError> {
-    let published = store::published(tx).await?;
-    let mut new: Vec<&Notice> = Vec::new();
-    for notice in notices.all() {
-        let key = (notice.id.clone(), notice.version, notice.language.clone());
-        match published.get(&key) {
-            None => new.push(notice),
-            Some(sha256) if *sha256 == notice.sha256 => {}
-            Some(_) => {
-                let (id, version, language) = key;
-                return Err(ConsentError::NoticeChanged { id, version, language });
-            }
-        }
-    }
-    if new.is_empty() {
-        return Ok(0);
-    }
-    let leaves: Vec<Leaf> = new.iter().map(|notice| notice_leaf(notice, now)).collect();
-    let appended = ledger::append(tx, signer, &leaves, now).await?;
-    store::add_notices(tx, &new, appended.first, now).await?;
-    Ok(new.len())
-}
-
-fn notice_leaf(notice: &Notice, now: Timestamp) -> Leaf {
-    let detail = serde_json::json!({
-        "language": notice.language,
-        "sha256": crate::ids::hex(&notice.sha256),
-    });
-    Leaf::new(LeafKind::NoticePublished, now)
-        .with_notice(&notice.id, notice.version)
-        .with_detail(detail)
 }

@@ -39,6 +39,8 @@ pub struct Decide {
     pub account: AccountTag,
     /// What was shown.
     pub notice: NoticeRef,
+    /// When the app asked, if the person did not come on their own.
+    pub requested_at: Option<Timestamp>,
     /// When the person chose.
     pub decided_at: Timestamp,
     /// Whether the app told that time; without it, the time of the report counts.
@@ -46,6 +48,8 @@ pub struct Decide {
     /// Whether this is evidence of what happened before, brought in later. What is reported as it
     /// happens ends a consent whatever the app's clock says; evidence ends none that was given since.
     pub from_evidence: bool,
+    /// Whether the app's controller is a gatekeeper (Digital Markets Act): a no then counts for a year.
+    pub gatekeeper: bool,
     /// What the app adds as proof.
     pub evidence: Option<serde_json::Value>,
     /// How a phone number was presented, if one was.
@@ -89,6 +93,8 @@ pub struct Withdrawal {
     pub decided_at: Timestamp,
     /// Whether this is evidence of what happened before, brought in later (see [`Decide`]).
     pub from_evidence: bool,
+    /// How it was said, where not by the person's own hand.
+    pub evidence: Option<serde_json::Value>,
 }
 
 /// An objection to direct marketing.
@@ -122,6 +128,9 @@ pub enum Refused {
     /// Processing of the account is restricted (GDPR Art. 18).
     #[error("processing of the account is restricted")]
     Restricted,
+    /// The app asked although the person had said no, and not long enough ago.
+    #[error("the person said no, and may not be asked again yet")]
+    AskedTooEarly,
 }
 
 impl Refused {
@@ -134,6 +143,7 @@ impl Refused {
             Self::Superseded => "consent.superseded",
             Self::Objected => "consent.objected",
             Self::Restricted => "account.restricted",
+            Self::AskedTooEarly => "consent.asked_too_early",
         }
     }
 }

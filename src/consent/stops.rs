@@ -39,14 +39,14 @@ impl Batch {
         rng: &mut StdRng,
         (app, subject): (&AppId, SubjectId),
         about: About,
-        decided_at: Timestamp,
+        (decided_at, evidence): (Timestamp, Option<&serde_json::Value>),
     ) -> db::Result<(Choice, Effects)> {
         if let Some(known) = self.grants.withdrawn(subject, &about, decided_at.min(self.now)) {
             let choice = Choice { about, decision: Decision::Withdrawn, entry: Err(known) };
             return Ok((choice, Effects::default()));
         }
         let record = self.ending(rng, subject, app, about, Decision::Withdrawn);
-        self.end(tx, rng, ConsentRecord { decided_at, ..record }).await
+        self.end(tx, rng, ConsentRecord { decided_at, evidence: evidence.cloned(), ..record }).await
     }
 
     /// Ends all consents to direct marketing and remembers the objection, account or not.
@@ -63,7 +63,7 @@ impl Batch {
         if let Some(subject) = subject {
             for purpose in MARKETING {
                 let (choice, more) =
-                    self.withdraw(tx, rng, (app, subject), (purpose, None), at).await?;
+                    self.withdraw(tx, rng, (app, subject), (purpose, None), (at, None)).await?;
                 choices.push(choice);
                 effects = effects.together_with(more);
             }

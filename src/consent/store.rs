@@ -8,7 +8,7 @@ use volens_privacy::identity::{AppId, SubjectId};
 use volens_privacy::notice::Notice;
 use volens_privacy::purpose::PurposeKind;
 
-use super::{Effects, Grant};
+use super::{Effects, Grant, LiveUnder};
 use crate::db::{self, Row, Tx, Value, statements, values};
 use crate::ids::GrantId;
 
@@ -44,6 +44,17 @@ statements! {
     NOTICES = "select id, version, language, sha256 from notices";
     ADD_NOTICES = "insert into notices (id, version, language, sha256, entry, created_at)
                    values {rows}";
+    LAST_PARTIES = "select version, sha256 from notice_parties order by version desc limit 1";
+    ADD_PARTIES = "insert into notice_parties (version, sha256, text, entry, created_at)
+                   values ($1, $2, $3, $4, $5)";
+    // The first registry answers for the time before it.
+    PARTIES_AT = "select version, entry, sha256, text from notice_parties
+                  order by case when created_at <= $1 then 0 else 1 end,
+                           case when created_at <= $1 then -version else version end limit 1";
+    LIVE_UNDER = "select notice, notice_version, purpose, count(*) as n from grants
+                  where state = 'given' and expires_at > $1
+                  group by notice, notice_version, purpose
+                  order by notice, notice_version, purpose";
     // A consent that is renewed with the same number keeps its token, and what rests on the link.
     ADD_TOKENS = "insert into link_tokens (subject, peer, app, token, grant_id, pepper)
                   values {rows} on conflict (subject, peer) do nothing";
@@ -185,6 +196,51 @@ pub(super) async fn add_notices(
         ]);
     }
     tx.execute_rows(ADD_NOTICES, rows).await.map(drop)
+}
+
+/// The newest version of who answers for the data, and its hash.
+pub(super) async fn last_parties(tx: &mut Tx) -> db::Result<Option<(u32, [u8; 32])>> {
+    let row = tx.fetch_optional(LAST_PARTIES, values![]).await?;
+    row.map(|row| Ok((row.get("version")?, row.get("sha256")?))).transpose()
+}
+
+pub(super) async fn add_parties(
+    tx: &mut Tx,
+    version: u32,
+    sha256: [u8; 32],
+    text: &str,
+    entry: u64,
+    now: Timestamp,
+) -> db::Result<()> {
+    let row = vec![version.into(), sha256.into(), text.into(), Value::count(entry)?, now.into()];
+    tx.execute(ADD_PARTIES, row).await.map(drop)
+}
+
+/// Version, entry, hash and text of the registry in force at a moment.
+pub(super) async fn parties_at(
+    tx: &mut Tx,
+    at: Timestamp,
+) -> db::Result<Option<(u32, u64, [u8; 32], String)>> {
+    let row = tx.fetch_optional(PARTIES_AT, values![at]).await?;
+    row.map(|row| {
+        Ok((row.get("version")?, row.get("entry")?, row.get("sha256")?, row.get("text")?))
+    })
+    .transpose()
+}
+
+pub(super) async fn live_under(tx: &mut Tx, now: Timestamp) -> db::Result<Vec<LiveUnder>> {
+    let rows = tx.fetch(LIVE_UNDER, values![now]).await?;
+    let read = |row: &Row| {
+        let purpose: String = row.get("purpose")?;
+        let unreadable = || db::Error::Decode("purpose".to_owned());
+        Ok(LiveUnder {
+            notice: row.get("notice")?,
+            version: row.get("notice_version")?,
+            purpose: purpose.parse().map_err(|_| unreadable())?,
+            consents: row.get("n")?,
+        })
+    };
+    rows.iter().map(read).collect()
 }
 
 /// A link token to be stored with its grant.

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use volens_privacy::AgeBand;
 use volens_privacy::consent::{Decision, Refusal};
 use volens_privacy::ledger::{Cosigner, Quorum};
+use volens_privacy::notice::Notices;
 use volens_privacy::purpose::{BusinessMessages, CrossAppLinking, PurposeKind, Relevance};
 
 use super::*;
@@ -191,6 +192,7 @@ async fn evidence_of_an_older_withdrawal_does_not_end_a_newer_consent() {
             peer: None,
             decided_at,
             from_evidence,
+            evidence: None,
         };
         let send = async |command| match world.consents.submit(command).await.unwrap() {
             Ok(Replies::Ended(decided, _)) => decided,

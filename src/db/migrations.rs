@@ -46,6 +46,7 @@ const MIGRATIONS: &[Texts] = migrations![
     24 "0024_records",
     25 "0025_model_members",
     26 "0026_canaries",
+    27 "0027_parties",
     28 "0028_list_runs",
     29 "0029_lent_over_a_link",
     30 "0030_list_nodes",

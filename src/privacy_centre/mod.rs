@@ -6,6 +6,7 @@
 //! [`crate::consent`].
 
 pub mod http;
+pub mod signal;
 mod store;
 #[cfg(test)]
 mod tests;

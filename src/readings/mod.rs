@@ -37,6 +37,8 @@ pub enum Subject {
     Inbox,
     /// Requests of people that officers work on.
     Requests,
+    /// Who could be reached at a moment.
+    Reachability,
 }
 
 impl Subject {
@@ -48,6 +50,7 @@ impl Subject {
             Self::Export(_) => "list_export",
             Self::Inbox => "inbox",
             Self::Requests => "requests",
+            Self::Reachability => "reachability",
         }
     }
 
@@ -56,7 +59,7 @@ impl Subject {
         match self {
             Self::Record(subject, _) => subject.as_bytes().to_vec(),
             Self::Rows(list) | Self::Export(list) => list.as_bytes().to_vec(),
-            Self::Inbox | Self::Requests => Vec::new(),
+            Self::Inbox | Self::Requests | Self::Reachability => Vec::new(),
         }
     }
 }

@@ -119,6 +119,7 @@ async fn release(
                 decision: Decision::Given.to_string(),
             }],
             phone: None,
+            requested_at: None,
             decided_at: None,
             evidence: None,
         };

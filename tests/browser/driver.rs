@@ -130,8 +130,11 @@ impl Browser {
         let answer = self.command("se/log", &json!({"type": "browser"})).await;
         let entries = answer["value"].as_array().cloned().unwrap_or_default();
         let bad = entries.into_iter().filter(|entry| entry["level"] == "SEVERE");
-        // A form that comes back with its errors has this status, and Chromium remarks on it.
-        let refused_form = |message: &String| message.contains("status of 422");
+        // A form that comes back with its errors, or with a record that is closed, has one of these,
+        // and Chromium remarks on it.
+        let refused_form = |message: &String| {
+            message.contains("status of 422") || message.contains("status of 403")
+        };
         bad.map(|entry| entry["message"].to_string()).filter(|m| !refused_form(m)).collect()
     }
 

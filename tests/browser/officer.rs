@@ -2,12 +2,16 @@
 
 use serde_json::json;
 use volens::access::Caller;
+use volens::clock::Clock as _;
 use volens_privacy::notice::Notices;
 use volens_privacy::purpose::PurposeKind;
 
 use super::driver::{Browser, Scripts};
 use super::{Site, check, sign_in};
 use crate::support::Client;
+
+/// The one officer of an installation may look alone; each time is recorded as that.
+const ALONE: (&str, &str) = ("audit.lone_officer", "recorded");
 
 /// Reports that `account` consents to messages and being ranked; the receipts.
 pub(super) async fn consents(app: &Client, account: &str, language: &str) -> serde_json::Value {
@@ -56,7 +60,7 @@ async fn an_officer_verifies_the_ledger_a_receipt_and_a_history() {
     browser.press("Check").await;
     browser.sees("The receipt holds").await;
     check(&browser, "receipt").await;
-    let forged = receipts[0].to_string().replacen("business_messages", "bot_memory", 1);
+    let forged = receipts[0].to_string().replacen("messenger-ltd", "messenger-inc", 1);
     browser.fill("Receipt (JSON)", &forged).await;
     browser.press("Check").await;
     browser.sees("The receipt does not hold").await;
@@ -92,4 +96,82 @@ async fn an_officer_verifies_the_ledger_a_receipt_and_a_history() {
     browser.sees("Sign in").await;
     browser.stop().await;
     site.stop().await;
+}
+
+#[tokio::test]
+async fn an_officer_looks_back_in_time() {
+    let Some(browser) = Browser::start(Scripts::On).await else { return };
+    let site = Site::with(&[ALONE]).await;
+    consents(&site.test.new_app("messenger").await, "user-1", "en").await;
+    sign_in(&browser, &site, "officer@volens.test", Caller::Officer).await;
+    browser.press("Person").await;
+    browser.fill("App", "messenger").await;
+    browser.fill("The app's reference", "user-1").await;
+    browser.press("Look up").await;
+    browser.fill("Reason", "asked by the person").await;
+    browser.press("Ask").await;
+    browser.sees("approved").await;
+    browser.press("Time machine").await;
+    check(&browser, "time machine").await;
+    browser.fill("App", "messenger").await;
+    browser.fill("The app's reference", "user-1").await;
+    browser.fill("When (UTC)", "yesterday").await;
+    browser.press("Look").await;
+    browser.sees("Say when, for instance").await;
+    let now = site.test.clock.now().to_string();
+    browser.fill("The app's reference", "user-1").await;
+    browser.fill("When (UTC)", &now[..16]).await;
+    browser.fill("Compare with", "2020-01-01").await;
+    browser.press("Look").await;
+    browser.sees("What differed at").await;
+    check(&browser, "a moment of an account").await;
+    browser.fill("Which app", "messenger").await;
+    browser.fill("At which moment (UTC)", &now[..16]).await;
+    browser.press("Count").await;
+    browser.sees("1 accounts looked at").await;
+    check(&browser, "counts of an app").await;
+    browser.stop().await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn an_evidence_file_checks_itself_without_a_network() {
+    let Some(browser) = Browser::start(Scripts::On).await else { return };
+    let test = Site::with(&[ALONE]).await;
+    let receipts = consents(&test.test.new_app("messenger").await, "user-1", "en").await;
+    let subject = receipts[0]["schema:recipient"].as_str().expect("an account");
+    let subject = subject.rsplit(':').next().expect("its id").to_owned();
+    let officer = test.test.officer().await;
+    let ask = format!("/v1/audit/accounts/{subject}/openings");
+    officer.post(&ask, json!({"reason": "asked by the person"})).await.expect(201);
+    let path = format!("/v1/audit/accounts/{subject}/evidence");
+    let html = officer.get(&path).await.text();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("evidence.html");
+    let show = async |html: &str| {
+        std::fs::write(&file, html).expect("written");
+        browser.open(&format!("file://{}", file.display())).await;
+    };
+    show(&html).await;
+    browser.sees("Valid: 2 decisions").await;
+    browser.sees("business_messages: given").await;
+    browser.sees("Messenger Ltd., 1 Example Street, Dublin, Ireland").await;
+    assert!(browser.complaints().await.is_empty(), "nothing is loaded and nothing refused");
+    // One character of the data: of a text, of a record, of a hash on the path.
+    for (from, to) in [
+        ("STOP", "STEP"),
+        ("\"decision\":\"given\"", "\"decision\":\"given \""),
+        ("Messenger Ltd.", "Messenger Ltd,"),
+        ("volens.local/log\\n", "volens.local/lag\\n"),
+    ] {
+        assert!(html.contains(from), "the file has {from}");
+        show(&html.replacen(from, to, 1)).await;
+        browser.sees("Invalid: ").await;
+    }
+    // A changed script does not run at all.
+    show(&html.replacen("need(last === 0", "need(last == 0", 1)).await;
+    browser.sees("Not checked").await;
+    drop(browser.complaints().await);
+    browser.stop().await;
+    test.stop().await;
 }

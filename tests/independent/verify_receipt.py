@@ -4,8 +4,8 @@
     verify_receipt.py RECEIPT.json VERIFIER_KEY
 
 Written from the formats alone: RFC 8785 (canonical JSON), RFC 2104 (HMAC), RFC 6962 section 2.1.1
-(inclusion), C2SP signed notes, checkpoints and tlog-proof@v1, RFC 8032 section 5.1.7 (Ed25519, in
-whole numbers, for there is none in Python's library). Exit code 0: it verifies; 3: it does not.
+(inclusion), RFC 7515 (JWS), C2SP signed notes, checkpoints and tlog-proof@v1, RFC 8032 section 5.1.7
+(Ed25519, in whole numbers, for there is none in Python's library). Exit code 0: it verifies; 3: it does not.
 """
 
 import base64
@@ -20,19 +20,13 @@ D = -121665 * pow(121666, P - 2, P) % P
 ROOT = pow(2, (P - 1) // 4, P)
 
 
-class Refused(Exception):
-    """Why the receipt does not verify."""
-
-
 def need(condition, why):
     if not condition:
-        raise Refused(why)
-
-
-# Ed25519: points as (x, y) with every step a modular inversion; slow, short, and easy to check.
+        raise ValueError(why)
 
 
 def add(a, b):
+    """Ed25519: points as (x, y), every step a modular inversion; slow, short, and easy to check."""
     (x1, y1), (x2, y2) = a, b
     k = D * x1 * x2 * y1 * y2
     x = (x1 * y2 + x2 * y1) * pow(1 + k, P - 2, P)
@@ -50,15 +44,13 @@ def times(n, point):
 
 
 def point(encoded):
-    y = int.from_bytes(encoded, "little")
-    sign, y = y >> 255, y & (2**255 - 1)
+    sign, y = divmod(int.from_bytes(encoded, "little"), 2**255)
     need(y < P, "a point is not in canonical form")
     xx = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
     x = pow(xx, (P + 3) // 8, P)
     if (x * x - xx) % P:
         x = x * ROOT % P
-    need((x * x - xx) % P == 0, "a point is not on the curve")
-    need(x or not sign, "a point is not in canonical form")
+    need((x * x - xx) % P == 0 and (x or not sign), "not a point of the curve in canonical form")
     return (P - x if x & 1 != sign else x), y
 
 
@@ -90,13 +82,13 @@ def once(pairs):
 
 
 def b64(text, length=None):
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except ValueError:
-        raise Refused("not base64") from None
-    need(base64.b64encode(raw).decode() == text, "base64 is not in canonical form")
-    need(length in (None, len(raw)), "a value has the wrong length")
+    raw = base64.b64decode(text, validate=True)
+    need(base64.b64encode(raw).decode() == text and length in (None, len(raw)), "not base64")
     return raw
+
+
+def url64(raw):
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def number(text):
@@ -121,49 +113,74 @@ def root_of(leaf, index, size, path):
     return up
 
 
-def checkpoint(note, vkey):
-    """C2SP: the size and root that the log signed."""
+def opened(note, vkey):
+    """C2SP signed note: its lines, once the log's signature is checked."""
     name, key_id, encoded = vkey.strip().split("+", 2)
     typed = b64(encoded, 33)
-    need(typed[0] == 1, "not an Ed25519 key")
     expected = hashlib.sha256(name.encode() + b"\n" + typed).digest()[:4]
-    need(expected.hex() == key_id, "the key does not have the id it claims")
-    text, _, signatures = note.partition("\n\n")
-    text += "\n"
-    ours = [line for line in signatures.splitlines() if line.startswith(f"— {name} ")]
-    raws = [b64(line.split(" ")[2]) for line in ours]
+    need(typed[0] == 1 and expected.hex() == key_id, "not an Ed25519 key with the id it claims")
+    text, _, signatures = note.rpartition("\n\n")
+    lines = (line.split(" ") for line in signatures.splitlines())
+    raws = [b64(line[2]) for line in lines if line[:2] == ["—", name]]
     mine = [raw[4:] for raw in raws if raw[:4] == expected]
-    need(mine and all(signed(typed[1:], text.encode(), raw) for raw in mine), "not signed by the log")
-    lines = text.split("\n")
-    need(lines[0] == name, "the checkpoint is of another log")
-    return number(lines[1]), b64(lines[2], 32)
+    need(mine and all(signed(typed[1:], text.encode() + b"\n", raw) for raw in mine), "not signed by the log")
+    return text.split("\n")
+
+
+def vouched(proof, body, vkey):
+    """A JWS over the content's SHA-256, by a key that the log's key vouches for in a signed note."""
+    need(set(proof) == {"type", "alg", "kid", "note", "value"}, "a signature of another shape")
+    first, key = opened(proof["note"], vkey)[:2]
+    need(first == "volens/receipt-key/1", "the log vouches for no key of receipts")
+    key = b64(key, 32)
+    named = {"alg": "EdDSA", "kid": "receipt-" + hashlib.sha256(key).hexdigest()[:16]}
+    need(proof | named | {"type": "JWS"} == proof, "a signature of another kind or key")
+    digest = hashlib.sha256(canonical(body).encode()).hexdigest()
+    message = url64(canonical(named).encode()) + "." + url64(canonical({"sha256": digest}).encode())
+    raw = base64.urlsafe_b64decode(proof["value"].rpartition(".")[2] + "==")
+    need(f"{message}.{url64(raw)}" == proof["value"], "altered, or base64 that is not in canonical form")
+    need(signed(key, message.encode(), raw), "not signed by that key")
+
+
+def agrees(stated, leaf, record, body):
+    """Document and entry state what the record states that the entry commits to."""
+    hexed, reached = record["id"], stated["dpv:hasConsentStatus"][-1]
+    uuid = "-".join((hexed[:8], hexed[8:12], hexed[12:16], hexed[16:20], hexed[20:]))
+    about = record["purpose"] + (f"/{record['app']}+{record['peer']}" if "peer" in record else "")
+    notice, shown = record.get("notice", {}), stated.get("dpv:hasNotice", {})
+    for told, known in (
+        (stated["@id"], "urn:uuid:" + uuid),
+        (body["schema:recipient"], f"urn:volens:subject:{record['app']}:{record['subject']}"),
+        (stated["dpv:hasProcess"][0]["@id"], "urn:volens:purpose:" + about),
+        (reached["@type"][0], "dpv:Consent" + record["decision"].title()),
+        (reached["dpv:isIndicatedAtTime"], min(record["decided_at"], record["recorded_at"])),
+        (shown.get("volens:contentSha256"), notice.get("content_sha256")),
+        (shown.get("dct:language"), notice.get("language")),
+        (leaf["kind"], "consent." + record["decision"]),
+        (leaf["at"], record["recorded_at"][:17] + "00.000000Z"),
+        *((leaf.get(fact), record.get(fact)) for fact in ("app", "purpose", "peer")),
+    ):
+        need(told == known, f"it states {told}, and the record {known}")
 
 
 def verify(receipt, vkey):
-    need(receipt["type"] == "volens/consent-receipt/1", "not a receipt of a known version")
-    need(receipt["opening"]["alg"] == "HMAC-SHA256", "an unknown kind of opening")
-    record, leaf = receipt["record"], receipt["leaf"]
-    opening = b64(receipt["opening"]["key"], 32)
-    commitment = hmac.new(opening, canonical(record).encode(), hashlib.sha256).hexdigest()
-    need(hmac.compare_digest(commitment, leaf["commitment"]), "the entry does not open to the record")
-    need(leaf["kind"] == "consent." + record["decision"], "the entry states another decision")
-    minute = record["recorded_at"][:17] + "00.000000Z"
-    need(leaf["at"] == minute, "the entry states another minute")
-    for fact in ("app", "purpose", "peer"):
-        need(leaf.get(fact) == record.get(fact), f"the entry states another {fact}")
-    notice = record.get("notice")
-    shown = notice and {"id": notice["id"], "version": notice["version"]}
-    need(leaf.get("notice") == shown, "the entry states another notice")
-    head, _, note = receipt["proof"].partition("\n\n")
+    vouched(receipt.pop("volens:proof"), receipt, vkey)
+    (stated,) = receipt["dpv:hasRecordOfActivity"]
+    opening, leaf = receipt["volens:opening"], stated["volens:ledger"]["leaf"]
+    record = opening["record"]
+    agrees(stated, leaf, record, receipt)
+    need(opening["alg"] == "HMAC-SHA256", "an unknown kind of opening")
+    commitment = hmac.new(b64(opening["key"], 32), canonical(record).encode(), hashlib.sha256)
+    need(commitment.hexdigest() == leaf["commitment"], "the entry does not open to the record")
+    head, _, note = receipt["volens:tlogProof"].partition("\n\n")
     lines = head.split("\n")
-    need(lines.pop(0) == "c2sp.org/tlog-proof@v1", "not a proof of a known version")
-    if lines and lines[0].startswith("extra "):
-        lines.pop(0)
-    need(lines and lines[0].startswith("index "), "the proof has no index")
-    index, path = number(lines[0][6:]), [b64(line, 32) for line in lines[1:]]
-    size, root = checkpoint(note, vkey)
+    need(lines[0] == "c2sp.org/tlog-proof@v1" and lines[1][:6] == "index ", "an unknown proof")
+    index, path = number(lines[1][6:]), [b64(line, 32) for line in lines[2:]]
+    origin, size, root = opened(note, vkey)[:3]
+    need(origin == vkey.split("+")[0], "the checkpoint is of another log")
     hashed = hashlib.sha256(b"\0" + canonical(leaf).encode()).digest()
-    need(root_of(hashed, index, size, path) == root, "the entry is not in the signed tree")
+    reached = root_of(hashed, index, number(size), path)
+    need(reached == b64(root, 32), "the entry is not in the signed tree")
     return f"entry {index} of {size}: {record['purpose']} {record['decision']} at {record['decided_at']}"
 
 
@@ -172,7 +189,7 @@ def main():
     try:
         with open(path, encoding="utf-8") as file:
             print(verify(json.load(file, object_pairs_hook=once), vkey))
-    except (Refused, KeyError, ValueError, TypeError, AttributeError) as why:
+    except (LookupError, ValueError, TypeError, AttributeError) as why:
         print(f"does not verify: {why}", file=sys.stderr)
         sys.exit(3)
 

@@ -227,7 +227,8 @@ async fn story(database: &str) {
 
     // Both are there: a consent is answered with a receipt that both cosigned.
     let given = service.give("anna").await.expect(201);
-    let proof = parse_tlog_proof(given["receipts"][0]["proof"].as_str().expect("a proof"));
+    let proof =
+        parse_tlog_proof(given["receipts"][0]["volens:tlogProof"].as_str().expect("a proof"));
     assert!(quorum.is_met(&proof.expect("it is one").checkpoint));
     demanded_of_receipts(&given["receipts"], &log, [&first.key, &second.key], &liar_key).await;
     assert!(service.is_live("anna").await);

@@ -10,10 +10,12 @@
 //! writes to people takes a [`Permit`], and the only way to one is through entries of the ledger
 //! that open to their records.
 
+mod moment;
 mod permit;
 mod record;
 mod replay;
 
+pub use moment::{Moment, moments};
 pub use permit::{Consented, Permit, Refusal};
 pub use record::{CommittedRecord, ConsentRecord, Decision, NoticeRef, PhoneEvidenceLabel};
 pub use replay::{ConsentError, Consents, Entry};

@@ -78,18 +78,18 @@ text_serde!(Decision);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoticeRef {
-    /// Id of the notice.
-    pub id: String,
-    /// Version of the notice.
-    pub version: u32,
-    /// Language it was shown in.
-    pub language: String,
     /// SHA-256 of the notice's text.
     #[serde(with = "hex_bytes")]
     pub content_sha256: [u8; 32],
+    /// Id of the notice.
+    pub id: String,
+    /// Language it was shown in.
+    pub language: String,
     /// SHA-256 of what was rendered, as the app reports it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_hex_bytes")]
     pub rendered_sha256: Option<[u8; 32]>,
+    /// Version of the notice.
+    pub version: u32,
 }
 
 /// That a phone number was presented with the decision, and how; never the number.
@@ -110,36 +110,40 @@ pub struct PhoneEvidenceLabel {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsentRecord {
-    /// Random id of the record.
-    #[serde(with = "hex_bytes")]
-    pub id: [u8; 16],
-    /// Whose decision.
-    pub subject: SubjectId,
+    // In the order of RFC 8785, as in what it holds: what serde writes is canonical already.
     /// In which app.
     pub app: AppId,
-    /// About which purpose.
-    pub purpose: PurposeKind,
-    /// With which other app, for linking.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub peer: Option<AppId>,
-    /// What was decided.
-    pub decision: Decision,
-    /// Under which notice; needed for a consent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notice: Option<NoticeRef>,
     /// When it was decided, as the app reports it.
     pub decided_at: Timestamp,
-    /// When it reached us.
-    pub recorded_at: Timestamp,
-    /// When a consent ends, if earlier than the purpose's own limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<Timestamp>,
-    /// Whether a phone number was presented.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone: Option<PhoneEvidenceLabel>,
+    /// What was decided.
+    pub decision: Decision,
     /// What the app adds as proof, for instance a detached signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<serde_json::Value>,
+    /// When a consent ends, if earlier than the purpose's own limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Random id of the record.
+    #[serde(with = "hex_bytes")]
+    pub id: [u8; 16],
+    /// Under which notice; needed for a consent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<NoticeRef>,
+    /// With which other app, for linking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<AppId>,
+    /// Whether a phone number was presented.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<PhoneEvidenceLabel>,
+    /// About which purpose.
+    pub purpose: PurposeKind,
+    /// When it reached us.
+    pub recorded_at: Timestamp,
+    /// When the app asked for it, if the person did not come on their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<Timestamp>,
+    /// Whose decision.
+    pub subject: SubjectId,
 }
 
 hide_debug!(ConsentRecord);
@@ -147,7 +151,12 @@ hide_debug!(ConsentRecord);
 impl ConsentRecord {
     /// The bytes that are committed to: RFC 8785 canonical JSON.
     pub fn canonical_bytes(&self) -> Vec<u8> {
-        serde_jcs::to_vec(self).expect("a record is strings, numbers and JSON values")
+        match self.evidence {
+            // An app's own members come in any order.
+            Some(_) => serde_jcs::to_vec(self),
+            None => serde_json::to_vec(self),
+        }
+        .expect("a record is strings, numbers and JSON values")
     }
 
     /// The ledger entry of this decision: its public facts and a commitment,

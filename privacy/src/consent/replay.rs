@@ -85,11 +85,42 @@ hide_debug!(Consents);
 
 /// Where one purpose (and peer) stands after the entries so far.
 #[derive(Clone, Copy)]
-struct Standing {
+pub(super) struct Standing {
     /// Position of the entry that decides.
-    entry: usize,
+    pub(super) entry: usize,
     /// The latest time at which a decision ended a consent.
     ended_at: Option<Timestamp>,
+}
+
+/// Of several decisions on a purpose the newest counts, except that a consent taken before a decision
+/// that ended it does not revive when it arrives late.
+pub(super) fn standings<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+) -> BTreeMap<(PurposeKind, Option<AppId>), Standing> {
+    let mut standings = BTreeMap::<_, Standing>::new();
+    for (entry, Entry { record, .. }) in entries.enumerate() {
+        let of = (record.purpose, record.peer.clone());
+        let ended_at = standings.get(&of).and_then(|standing| standing.ended_at);
+        if record.decision != Decision::Given {
+            let ended_at = ended_at.max(Some(record.effective_at()));
+            standings.insert(of, Standing { entry, ended_at });
+        } else if ended_at <= Some(record.effective_at()) {
+            standings.insert(of, Standing { entry, ended_at });
+        }
+    }
+    standings
+}
+
+/// Why an entry grants nothing at a time, if so.
+pub(super) fn refusal(record: &ConsentRecord, at: Timestamp) -> Option<Refusal> {
+    match record.decision {
+        Decision::Refused => Some(Refusal::Refused),
+        Decision::Withdrawn => Some(Refusal::Withdrawn),
+        Decision::Expired => Some(Refusal::Expired),
+        Decision::Given if at < record.effective_at() => Some(Refusal::Absent),
+        Decision::Given if at >= record.ends_at() => Some(Refusal::Expired),
+        Decision::Given => None,
+    }
 }
 
 impl Consents {
@@ -108,20 +139,11 @@ impl Consents {
         key: &DataKey,
         entries: Vec<Entry>,
     ) -> Result<Self, ConsentError> {
-        let mut standings = BTreeMap::<_, Standing>::new();
         for (position, entry) in entries.iter().enumerate() {
             let before = position.checked_sub(1).map(|before| &entries[before]);
             verify(entry, before, subject, key)?;
-            let record = &entry.record;
-            let of = (record.purpose, record.peer.clone());
-            let ended_at = standings.get(&of).and_then(|standing| standing.ended_at);
-            if record.decision != Decision::Given {
-                let ended_at = ended_at.max(Some(record.effective_at()));
-                standings.insert(of, Standing { entry: position, ended_at });
-            } else if ended_at <= Some(record.effective_at()) {
-                standings.insert(of, Standing { entry: position, ended_at });
-            }
         }
+        let standings = standings(entries.iter());
         Ok(Self { subject, age, entries, standings })
     }
 
@@ -182,14 +204,7 @@ impl Consents {
         }
         let standing = self.standings.get(&(purpose, peer.cloned())).ok_or(Refusal::Absent)?;
         let entry = &self.entries[standing.entry];
-        match entry.record.decision {
-            Decision::Refused => Err(Refusal::Refused),
-            Decision::Withdrawn => Err(Refusal::Withdrawn),
-            Decision::Expired => Err(Refusal::Expired),
-            Decision::Given if now < entry.record.effective_at() => Err(Refusal::Absent),
-            Decision::Given if now >= entry.record.ends_at() => Err(Refusal::Expired),
-            Decision::Given => Ok(entry),
-        }
+        refusal(&entry.record, now).map_or(Ok(entry), Err)
     }
 }
 

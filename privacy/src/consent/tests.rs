@@ -9,6 +9,7 @@ use crate::age::AgeBand;
 use crate::identity::{AppId, LinkError, LinkToken, SubjectId, link};
 use crate::keys::DataKey;
 use crate::notice::Notices;
+use crate::phone::PhoneEncoding;
 use crate::purpose::{
     BotMemory, BusinessMessages, CrossAppLinking, FollowUp, ModelTraining, PurposeKind, Relevance,
     Reports,
@@ -41,6 +42,7 @@ fn record(decision: Decision, purpose: PurposeKind, minutes: u64) -> ConsentReco
         peer: purpose.definition().needs_peer().then(|| app("photo")),
         decision,
         notice: (decision == Decision::Given).then(|| notice.reference(None)),
+        requested_at: None,
         decided_at: at(minutes),
         recorded_at: at(minutes),
         expires_at: None,
@@ -72,7 +74,7 @@ fn a_permit_tells_what_it_rests_on() {
     let permit = consents.permit::<Relevance>((), at(6)).unwrap();
     assert_eq!((permit.subject(), permit.entry()), (ME, 10));
     assert_eq!((permit.app(), permit.peer()), (&app("messenger"), None));
-    assert_eq!((permit.notice().id.as_str(), permit.notice().version), ("messages", 1));
+    assert_eq!((permit.notice().id.as_str(), permit.notice().version), ("messages", 2));
     assert_eq!(permit.expires_at(), at(5).plus(365 * DAY));
     assert_eq!(permit.leaf(), consents.history()[0].leaf);
     let doubled = permit.attach(21).map(|value| value * 2);
@@ -237,10 +239,8 @@ mod verification {
             |record| record.expires_at = Some(at(60)),
             |record| record.evidence = Some(serde_json::json!({"forged": true})),
             |record| {
-                record.phone = Some(PhoneEvidenceLabel {
-                    encoding: crate::PhoneEncoding::E164,
-                    verified_at: None,
-                });
+                record.phone =
+                    Some(PhoneEvidenceLabel { encoding: PhoneEncoding::E164, verified_at: None });
             },
         ];
         for (number, change) in changes.into_iter().enumerate() {
@@ -400,6 +400,20 @@ fn any_record() -> impl Strategy<Value = ConsentRecord> {
         })
 }
 
+/// The record with every member that it may have, the app's own `told` or not.
+fn complete(record: ConsentRecord, told: bool) -> ConsentRecord {
+    let notice = Notices::builtin().latest_for(record.purpose, "en").unwrap();
+    let verified_at = Some(record.decided_at);
+    ConsentRecord {
+        notice: Some(notice.reference(Some([7; 32]))),
+        requested_at: Some(record.decided_at),
+        expires_at: Some(record.decided_at.plus(DAY)),
+        phone: Some(PhoneEvidenceLabel { encoding: PhoneEncoding::E164, verified_at }),
+        evidence: told.then(|| serde_json::json!({"z": 1, "a": {"\u{e000}": 2, "\u{1f600}": 3}})),
+        ..record
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -436,10 +450,12 @@ proptest! {
     }
 
     #[test]
-    fn records_survive_json(record in any_record()) {
+    fn records_survive_json(record in any_record(), shown in any::<bool>(), told in any::<bool>()) {
+        let record = if shown { complete(record, told) } else { record };
         let text = serde_json::to_string(&record).unwrap();
         let read: ConsentRecord = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(read.canonical_bytes(), record.canonical_bytes());
+        prop_assert_eq!(serde_jcs::to_vec(&record).unwrap(), record.canonical_bytes());
         prop_assert!(read == record);
     }
 }
@@ -459,4 +475,54 @@ fn leaves_say_nothing_about_whom() {
     let mut second = given.clone();
     second.id = [99; 16];
     assert_ne!(leaf.commitment(), second.leaf(&key()).commitment());
+}
+
+#[test]
+fn a_moment_knows_only_what_was_recorded_by_then() {
+    let mut late = relevance(Decision::Withdrawn, 20);
+    late.decided_at = at(10);
+    let consents = replay(vec![relevance(Decision::Given, 5), late]);
+    let told = |minutes| {
+        let all = moments(consents.history(), at(minutes));
+        all.first().map(|moment| (moment.entry.index, moment.refusal))
+    };
+    assert_eq!(told(4), None, "nothing was on record");
+    assert_eq!(told(5), Some((10, None)));
+    assert_eq!(told(15), Some((10, None)), "the withdrawal had not arrived");
+    assert_eq!(told(20), Some((11, Some(Refusal::Withdrawn))));
+    let consents = replay(vec![relevance(Decision::Given, 5)]);
+    let year = consents.history()[0].record.ends_at();
+    assert_eq!(moments(consents.history(), year)[0].refusal, Some(Refusal::Expired));
+}
+
+proptest! {
+    /// At the present, a moment and a permit say the same.
+    #[test]
+    fn moments_and_permits_agree(
+        steps in prop::collection::vec((0_usize..4, 0_u64..30, 0_u64..30), 0..12),
+        then in 0_u64..60,
+    ) {
+        let mut recorded = 0;
+        let records = steps.into_iter().map(|(decision, decided, later)| {
+            let mut record = relevance(Decision::ALL[decision], 0);
+            recorded += later;
+            (record.decided_at, record.recorded_at) = (at(decided), at(recorded));
+            let notice = Notices::builtin().latest_for(PurposeKind::Relevance, "en").unwrap();
+            record.notice = Some(notice.reference(None));
+            record
+        });
+        let consents = replay(records.collect());
+        let now = at(recorded + then);
+        let moment = moments(consents.history(), now);
+        let permit = consents.permit::<Relevance>((), now);
+        match moment.first() {
+            None => prop_assert_eq!(permit.err(), Some(Refusal::Absent)),
+            Some(moment) => {
+                prop_assert_eq!(permit.as_ref().err().copied(), moment.refusal);
+                if let Ok(permit) = permit {
+                    prop_assert_eq!(permit.entry(), moment.entry.index);
+                }
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@
 //! | `pepper` | what a phone number is hashed with | `prf/pair/cross_app_linking/<a>/<b>`, `argon2-secret/link`, `argon2-salt/link` |
 //! | `wrap` | the outer layer of tags, rotated without phone numbers | `wrap/app/<app>`, `wrap/pair/cross_app_linking/<a>/<b>` |
 //! | `kek` | wrapping the keys of accounts | `kek/data-key` |
-//! | `sign` | the ledger's checkpoints | `sign/log` |
+//! | `sign` | the ledger's checkpoints, and receipts | `sign/log`, `sign/receipt` |
 //!
 //! A part of `pepper` may be held by a process of its own: see [`KeyRing::blind`].
 //!

@@ -16,6 +16,7 @@ use super::{DataKey, KeyError};
 use crate::encoding::{base64, unbase64_exact};
 use crate::identity::random_bytes;
 use crate::ledger::{LogSigner, LogVerifier, is_log_name};
+use crate::receipt::ReceiptSigner;
 use crate::time::Timestamp;
 
 const SALT: &[u8] = b"volens/v1/root";
@@ -268,6 +269,17 @@ impl KeyRing {
     /// The signer of this installation's ledger.
     pub fn log_signer(&self) -> LogSigner {
         self.signer_of(&self.active(KeyDomain::Sign))
+    }
+
+    /// The signer of this installation's receipts, vouched for by the signer of its ledger.
+    pub fn receipt_signer(&self) -> ReceiptSigner {
+        let root = self.active(KeyDomain::Sign);
+        ReceiptSigner::new(&root.sub_key("sign/receipt"), &self.signer_of(&root), root.version)
+    }
+
+    /// Which root signs now.
+    pub(crate) fn signing_version(&self) -> u32 {
+        self.active(KeyDomain::Sign).version
     }
 
     /// Checks signatures of this installation's ledger: those of its signer, of one that is not in

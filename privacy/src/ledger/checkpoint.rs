@@ -206,7 +206,7 @@ impl LogSigner {
         SignedCheckpoint(self.sign_text(&checkpoint.text()))
     }
 
-    pub(super) fn sign_text(&self, text: &str) -> String {
+    pub(crate) fn sign_text(&self, text: &str) -> String {
         let id = key_id(&self.name, ED25519, &self.key.verifying_key());
         let signature = self.key.sign(text.as_bytes()).to_bytes();
         format!("{text}\n— {} {}\n", self.name, base64(&[&id[..], &signature].concat()))
@@ -266,6 +266,11 @@ impl LogVerifier {
             return Err(CheckpointError::Unsigned);
         }
         Ok(checkpoint)
+    }
+
+    /// The text that any known key signed, a retired one too: for what is bound to a tree by other means.
+    pub(crate) fn vouched_text<'a>(&self, note: &'a str) -> Result<&'a str, CheckpointError> {
+        self.signed_text(note).map(|(text, _until_size)| text)
     }
 
     /// The text that a key signed which is not retired: a text that is no tree cannot show that it is

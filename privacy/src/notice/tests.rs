@@ -1,9 +1,11 @@
 use super::*;
+use crate::parties::Parties;
 
 #[test]
 fn builtin_notices_are_complete() {
     let notices = Notices::builtin();
-    assert_eq!(notices.all().len(), 4 * LANGUAGES.len());
+    assert_eq!(notices.all().len(), 8 * LANGUAGES.len());
+    assert!(notices.lacks().is_empty(), "{:?}", notices.lacks());
     for purpose in PurposeKind::ALL {
         for language in LANGUAGES {
             let notice = notices.latest_for(purpose, language).unwrap();
@@ -29,7 +31,7 @@ fn languages_and_versions_are_found() {
     let notices = Notices::builtin();
     assert_eq!(notices.get("linking", 1, "de-CH").unwrap().language, "de");
     assert_eq!(notices.latest("linking", "ja").unwrap().language, "en");
-    assert!(notices.get("linking", 2, "de").is_none());
+    assert!(notices.get("linking", 99, "de").is_none());
     assert!(notices.get("linking", 1, "ja").is_none());
     assert!(notices.latest("nothing", "en").is_none());
 }
@@ -72,9 +74,92 @@ fn mistakes_are_named() {
     );
     check("\"reports\"]", "\"counting\"]", "unknown purpose");
     check("\"reports\"]", "\"follow_up\"]", "all for the same purposes");
-    check("complaint = ", "complaints = ", "unknown field");
+    check("complaint = ", "complaints = ", "unknown variant");
     let four: Vec<_> = FILES[1..].to_vec();
     assert!(Notices::read(&four).unwrap_err().to_string().contains("one file per language"));
     let repeated = [&FILES[..], &FILES[..1]].concat();
     assert!(Notices::read(&repeated).is_err());
+}
+
+fn second(language: &str) -> Notice {
+    Notices::builtin().get("linking", 2, language).unwrap().clone()
+}
+
+#[test]
+fn what_the_law_demands_and_the_text_lacks_is_named() {
+    let check = |part: Part, language: &str, expected: &str, change: &dyn Fn(&mut Notice)| {
+        let mut notice = second(language);
+        assert!(notice.lacks().is_empty());
+        change(&mut notice);
+        let lacks = notice.lacks();
+        let told = lacks.iter().find(|lack| lack.part == part).unwrap().to_string();
+        let place = format!("linking/2 in {language}: {part} ({})", part.article());
+        assert!(told.starts_with(&place) && told.contains(expected), "{told}");
+    };
+    for part in Part::ALL {
+        check(part, "de", "the header names no section", &|notice| {
+            notice.sections.remove(&part);
+        });
+        check(part, "fr", "is missing or empty", &|notice| {
+            let heading = notice.sections[&part].clone();
+            let text = notice.section(&heading).unwrap().to_owned();
+            notice.text = notice.text.replace(&text, "—");
+        });
+    }
+    let without = |name: &'static str| {
+        move |notice: &mut Notice| notice.text = notice.text.replace(name, "we")
+    };
+    check(Part::Controller, "en", "does not name {{controllers}}", &without("{{controllers}}"));
+    check(Part::Contact, "es", "does not name {{contacts}}", &without("{{contacts}}"));
+    check(Part::Recipients, "pt", "does not name {{operator}}", &without("{{operator}}"));
+    check(Part::Complaint, "en", "does not name {{authority}}", &without("{{authority}}"));
+    check(Part::Basis, "en", "names no legal basis", &without("Art. 6"));
+    check(Part::Controller, "en", "nobody is called {{ceo}}", &|notice| {
+        notice.text.push_str(" {{ceo}}");
+    });
+}
+
+#[test]
+fn only_linking_needs_the_arrangement_of_two_controllers() {
+    let mut notice = Notices::builtin().get("reports", 2, "en").unwrap().clone();
+    assert!(!notice.sections.contains_key(&Part::Joint) && notice.lacks().is_empty());
+    notice.purposes = vec![PurposeKind::CrossAppLinking];
+    assert_eq!(notice.lacks().len(), 1);
+}
+
+#[test]
+fn a_text_is_shown_with_those_who_answer_for_it() {
+    let parties = Parties::example();
+    for notice in Notices::builtin().all() {
+        let shown = notice.rendered(parties);
+        assert!(!shown.contains("{{") && shown.contains("Messenger Ltd., 1 Example Street"));
+        assert!(shown.contains("dpo@photo.example") && shown.contains("Data Protection Comm"));
+    }
+    // The first versions name the same companies in their own words.
+    let first = Notices::builtin().get("linking", 1, "en").unwrap();
+    assert_eq!(first.rendered(parties), first.text);
+}
+
+#[test]
+fn a_change_of_what_was_agreed_to_asks_again() {
+    let (first, now) = (Notices::builtin().get("linking", 1, "en").unwrap(), second("en"));
+    let diff = NoticeDiff::between(first, &now);
+    let retention = diff.changes.iter().find(|change| change.parts.contains(&Part::Retention));
+    let retention = retention.unwrap();
+    assert!(retention.material && retention.before.contains("three years"));
+    assert!(retention.after.contains("names nobody") && diff.asks_again());
+    assert!(!NoticeDiff::between(&now, &now).asks_again());
+
+    let mut wording = now.clone();
+    wording.text = wording.text.replace("free of charge", "for nothing");
+    let diff = NoticeDiff::between(&now, &wording);
+    assert_eq!(diff.changes.len(), 1);
+    assert_eq!(diff.changes[0].parts, [Part::Rights]);
+    assert!(!diff.asks_again(), "rights put in other words change no agreement");
+
+    let mut more = now.clone();
+    more.purposes.push(PurposeKind::Reports);
+    let diff = NoticeDiff::between(&now, &more);
+    assert!(diff.changes.is_empty() && diff.asks_again());
+    assert_eq!(diff.purposes_added, [PurposeKind::Reports]);
 }

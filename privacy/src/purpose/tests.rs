@@ -37,4 +37,37 @@ fn mistakes_are_named() {
     check("\"relevance\"", "\"rellevance\"", "unknown purpose");
     check("\nminimum_age", "\nminimal_age", "unknown field");
     check("legal_basis = \"", "legal_basis = \"\" #", "legal_basis and data are needed");
+    check(
+        "basis = \"consent\"",
+        "basis = \"legitimate_interest\"",
+        "cannot carry what combines apps",
+    );
+    check(
+        "basis = \"consent\"\nlegal_basis = \"GDPR Art. 6(1)(a)\"\nlasts_days = 365\nask_again_after_days = 365\nminimum_age = 18\nneeds_peer = false\ncombines = false\nprofiles = true",
+        "basis = \"legitimate_interest\"\nlegal_basis = \"GDPR Art. 6(1)(f)\"\nlasts_days = 365\nask_again_after_days = 365\nminimum_age = 18\nneeds_peer = false\ncombines = false\nprofiles = true",
+        "relevance: legitimate_interest cannot carry what profiles people",
+    );
+    check("controllers = \"both_apps\"", "controllers = \"app\"", "both apps answer for");
+    check("\"dpv:Match\"", "\"Match\"", "dpv needs purposes");
+    check("\"pd:TelephoneNumber\"", "\"phone\"", "dpv needs purposes");
+}
+
+#[test]
+fn what_needs_consent_is_not_done_without_it() {
+    let check = |from: &str, to: &str, expected: &str| {
+        let at = FILE.find("[[activity]]").unwrap();
+        let (purposes, activities) = FILE.split_at(at);
+        assert!(activities.contains(from), "the file has {from}");
+        let text = format!("{purposes}{}", activities.replacen(from, to, 1));
+        let error = Purposes::parse(&text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    check(
+        "combines = false",
+        "combines = true",
+        "persona_reply: contract cannot carry what combines",
+    );
+    check("profiles = false", "profiles = true", "contract cannot carry what profiles people");
+    check("\"contract\"", "\"consent\"", "what needs consent is a purpose");
+    check("kept = \"30 days\"", "kept = \"\"", "activity security: title");
 }

@@ -12,13 +12,13 @@ use crate::notice::Notices;
 use crate::purpose::PurposeKind;
 use crate::time::Timestamp;
 
-struct World {
-    ring: KeyRing,
-    receipt: Receipt,
+pub(crate) struct World {
+    pub(crate) ring: std::sync::Arc<KeyRing>,
+    pub(crate) receipt: Receipt,
     row: RowProof,
 }
 
-fn record(decision: Decision) -> ConsentRecord {
+pub(super) fn record(decision: Decision) -> ConsentRecord {
     let notice = Notices::builtin().get("linking", 1, "de").unwrap();
     let decided_at = Timestamp::parse("2026-11-21T10:22:30Z").unwrap();
     ConsentRecord {
@@ -29,6 +29,7 @@ fn record(decision: Decision) -> ConsentRecord {
         peer: Some(AppId::parse("photo").unwrap()),
         decision,
         notice: Some(notice.reference(Some([8; 32]))),
+        requested_at: None,
         decided_at,
         recorded_at: decided_at.plus(Duration::from_secs(1)),
         expires_at: None,
@@ -38,10 +39,14 @@ fn record(decision: Decision) -> ConsentRecord {
 }
 
 /// A ledger in which the record is entry 3 of 6.
-fn world(decision: Decision) -> World {
+pub(crate) fn world(decision: Decision) -> World {
+    world_of(record(decision))
+}
+
+/// The same with another record.
+pub(super) fn world_of(record: ConsentRecord) -> World {
     let ring = KeyRing::generate(&mut StdRng::seed_from_u64(1), Timestamp::from_micros(0));
     let key = DataKey::generate(&mut StdRng::seed_from_u64(2));
-    let record = record(decision);
     let leaf = record.leaf(&key);
     let mut tree = Frontier::default();
     let mut nodes = std::collections::BTreeMap::<Node, Hash>::new();
@@ -55,7 +60,7 @@ fn world(decision: Decision) -> World {
     let origin = signer.origin().to_owned();
     let signed = signer.sign(&Checkpoint { origin, size: 6, root: tree.root() });
     let row = RowProof::new(&leaf.bytes(), 3, &proof, &signed).unwrap();
-    World { receipt: Receipt::new(record.commit(&key), 3, &proof, &signed), row, ring }
+    World { receipt: Receipt::new(record.commit(&key), 3, &proof, &signed), row, ring: ring.into() }
 }
 
 fn altered(receipt: &Receipt, pointer: &str, value: Value) -> Result<ReceiptReport, ReceiptError> {

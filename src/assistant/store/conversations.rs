@@ -45,11 +45,17 @@ statements! {
             where bot = $1 and conversation = $2 and number = $3 and author = 'bot'
             on conflict (bot, conversation, number)
             do update set helpful = excluded.helpful, created_at = excluded.created_at";
+    FORGET_OLD = "delete from conversations where window_start < $1 and created_at < $1";
     WAITING = "select c.conversation, c.bot, b.name, c.language, c.waiting_since, c.messages
                from conversations c join bots b on b.bot = c.bot
                where c.business = $1 and c.state = 'waiting'
                  and (c.waiting_since > $2 or (c.waiting_since = $2 and c.conversation > $3))
                order by c.waiting_since, c.conversation limit $4";
+}
+
+/// Deletes conversations in which nobody wrote since `before`, with their messages.
+pub(in crate::assistant) async fn forget_old(tx: &mut Tx, before: Timestamp) -> db::Result<u64> {
+    tx.execute(FORGET_OLD, values![before]).await
 }
 
 fn conversation(row: &Row) -> db::Result<Conversation> {

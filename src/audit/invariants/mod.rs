@@ -5,6 +5,7 @@
 //! ids, never a reference, a phone number or a text. What cannot be checked yet, because the product
 //! keeps nothing of the kind, is reported as not applicable and never as kept.
 
+mod asking;
 mod conversations;
 mod derived;
 mod erased;

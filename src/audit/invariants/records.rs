@@ -145,7 +145,7 @@ async fn of_accounts(look: &mut Look<'_>, page: &[SubjectId]) -> Result<(), Audi
 
 /// The decisions of these accounts; nothing for one whose records do not open or do not match. An
 /// account whose key is gone is missing: nobody can open its records, and it has no live grants.
-async fn histories(
+pub(super) async fn histories(
     look: &mut Look<'_>,
     page: &[SubjectId],
 ) -> Result<BTreeMap<SubjectId, Option<Vec<Entry>>>, AuditError> {

@@ -1,8 +1,8 @@
 //! Which invariants there are, whom they serve, and which check belongs to each.
 
 use super::{
-    Look, conversations, derived, erased, keys, lifetimes, links, log, models, readings, records,
-    retention, texts, topics,
+    Look, asking, conversations, derived, erased, keys, lifetimes, links, log, models, readings,
+    records, retention, texts, topics,
 };
 use crate::audit::AuditError;
 
@@ -130,15 +130,12 @@ const DEFINITIONS: [Definition; 17] = [
         "GDPR Art. 5(1)(e)",
         "consents past their end, scores of expired lists, counts of old signals",
     ),
-    Definition {
-        absent: Some("the apps ask, and requests for consent are not recorded here"),
-        ..applies(
-            "I-13",
-            "Nobody is asked again before the time that a refusal gives them",
-            "DMA Art. 5(2); GDPR Art. 7(4)",
-            "requests for consent",
-        )
-    },
+    applies(
+        "I-13",
+        "Nobody is asked again before the time that a refusal gives them",
+        "DMA Art. 5(2); GDPR Art. 7(4)",
+        "requests for consent that apps reported, with the decisions before them",
+    ),
     applies(
         "I-14",
         "Every conversation with a bot begins by saying that it is a machine",
@@ -232,7 +229,8 @@ impl Look<'_> {
             Invariant::TimeRunsForward => lifetimes::check(self).await,
             Invariant::NoPhoneNumbers => texts::check(self).await,
             Invariant::ReadingsAreOnRecord => readings::check(self).await,
-            Invariant::MessagesHaveConsent | Invariant::NobodyIsPressed => Ok(()),
+            Invariant::NobodyIsPressed => asking::check(self).await,
+            Invariant::MessagesHaveConsent => Ok(()),
         }
     }
 }

@@ -26,6 +26,7 @@ pub(super) const EXEMPT: &[(&str, &str)] = &[
     ("bot_passages.url", "a business's own address"),
     ("models.card", "figures of a training, whose seed has eight digits"),
     ("assessments.name", "the operator's name for a document, which may hold a date"),
+    ("notice_parties.text", "companies' own words, which may name their numbers"),
     ("users.email", "the address of a user of the console"),
     ("users.password", "a hash of Argon2id"),
     ("ledger_checkpoints.note", "hashes and signatures in base64"),

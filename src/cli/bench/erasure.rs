@@ -235,6 +235,7 @@ fn consent(app: &App, id: &AppId, nth: u64) -> Result<Command> {
             decision: "given".to_owned(),
         }],
         phone: None,
+        requested_at: None,
         decided_at: None,
         evidence: None,
     };

@@ -99,9 +99,10 @@ impl Importing<'_> {
         intake: Intake,
     ) -> impl Future<Output = Result<Numbered>> + Send + 'static {
         let (tokens, mut rng) = (self.app.tokens.clone(), self.app.rng());
+        let gatekeeper = self.is_gatekeeper();
         async move {
             let decide = tokens.make_patiently(intake, &mut rng).await;
-            Ok((row, evidence(decide.map_err(|error| anyhow!(error))?)))
+            Ok((row, evidence(decide.map_err(|error| anyhow!(error))?, gatekeeper)))
         }
     }
 
@@ -169,19 +170,26 @@ impl Importing<'_> {
         let request = request(of)?;
         let intake = Intake::check(request, app, phones, keys, Notices::builtin(), self.now);
         let intake = intake.map_err(bad)?;
+        if intake.gives() && !self.app.receipts.parties().names(app) {
+            return Err(BadCell::new("purposes", "controller.unknown"));
+        }
         if intake.needs_stretching() {
             return Ok(Checked::Slow(Box::new(intake)));
         }
         let cost = self.app.settings.stretch.cost();
         let decide = intake.finish(keys, &cost);
         let decide = decide.map_err(|error| BadCell::new("phone", error.code()))?;
-        Ok(Checked::Ready(Box::new(evidence(decide))))
+        Ok(Checked::Ready(Box::new(evidence(decide, self.is_gatekeeper()))))
+    }
+
+    fn is_gatekeeper(&self) -> bool {
+        self.app.receipts.parties().is_gatekeeper(&self.mapping.app)
     }
 }
 
 /// What happened before does not end a consent that was given since.
-fn evidence(decide: Decide) -> Command {
-    Command::Decide(Decide { from_evidence: true, ..decide })
+fn evidence(decide: Decide, gatekeeper: bool) -> Command {
+    Command::Decide(Decide { from_evidence: true, gatekeeper, ..decide })
 }
 
 enum Checked {
@@ -224,6 +232,7 @@ fn request<'c>(of: impl Fn(&'static str) -> Option<&'c str>) -> Result<Decisions
             encoding: None,
             verified_at,
         }),
+        requested_at: None,
         decided_at: Some(decided_at),
         evidence: None,
     })

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::Router;
+use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use volens_privacy::notice::{Notice, Notices};
@@ -74,12 +75,13 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
 struct NoticePage {
     shell: Shell,
     notice: &'static Notice,
-    blocks: Vec<Block<'static>>,
+    text: String,
     languages: Vec<&'static str>,
     sha256: String,
 }
 
 async fn one(
+    State(app): State<App>,
     Path((id, version, language)): Path<(String, u32, String)>,
 ) -> ApiResult<impl IntoResponse> {
     let notices = Notices::builtin();
@@ -88,7 +90,7 @@ async fn one(
     Ok(Page(NoticePage {
         shell: Shell::public(&notice.language),
         notice,
-        blocks: blocks(&notice.text),
+        text: notice.rendered(app.receipts.parties()),
         languages: same.map(|n| n.language.as_str()).collect(),
         sha256: hex(&notice.sha256),
     }))

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use volens_privacy::consent::Decision;
 use volens_privacy::notice::Notices;
 use volens_privacy::purpose::PurposeKind;
+use volens_privacy::receipt::Receipt;
 use volens_privacy::rights::RequestKind;
 use volens_privacy::{AppId, Timestamp};
 
@@ -24,7 +25,7 @@ use crate::accounts;
 use crate::app::App;
 use crate::consent::{self, Command, Effects, Grant, Replies, Withdrawal};
 use crate::db::Tx;
-use crate::privacy_centre::{self, Person};
+use crate::privacy_centre::{self, Person, signal};
 use crate::rights::interests::{self, Interest};
 use crate::rights::{self, Removed, requests};
 use crate::web::callers::Anyone;
@@ -95,6 +96,8 @@ pub(super) struct Centre {
     living: Vec<Living>,
     ended: Vec<Ended>,
     done: Option<Done>,
+    /// What a signal of the browser did.
+    signal: Option<&'static str>,
 }
 
 #[derive(Template)]
@@ -120,8 +123,22 @@ async fn centre(
     let person = privacy_centre::open(&mut tx, &app.keys, &token, app.now()).await?;
     let Some(person) = person else { return Ok(gone(&headers)) };
     let form_token = token_of(identified.as_ref());
-    let page = page(&app, &mut tx, &person, (token, form_token), None).await?;
+    if says_no(&headers) {
+        let denied = signal::denied(&mut tx, &person, app.now()).await?;
+        drop(tx);
+        for withdrawal in denied {
+            app.consents.submit_patiently(Command::Withdraw(withdrawal)).await??;
+        }
+        tx = app.db.read().await?;
+    }
+    let mut page = page(&app, &mut tx, &person, (token, form_token), None).await?;
+    page.signal = says_no(&headers).then_some(page.shell.words.gpc);
     Ok(Page(page).into_response())
+}
+
+/// Whether the browser says no for its user (Global Privacy Control).
+fn says_no(headers: &HeaderMap) -> bool {
+    headers.get("sec-gpc").is_some_and(|value| value.as_bytes() == b"1")
 }
 
 pub(super) async fn page(
@@ -158,6 +175,7 @@ pub(super) async fn page(
         interests: assumed.into_iter().filter_map(|one| Assumed::new(one, words)).collect(),
         ended: ended.into_iter().rev().map(|grant| Ended::new(grant, words)).collect(),
         done,
+        signal: None,
         shell,
     })
 }
@@ -251,6 +269,7 @@ async fn withdraw(
         peer: peer.clone(),
         decided_at: now,
         from_evidence: false,
+        evidence: None,
     };
     let reply = app.consents.submit_patiently(Command::Withdraw(withdrawal)).await??;
     let (entry, effects) = match reply {
@@ -357,7 +376,9 @@ async fn receipts(
     let person = privacy_centre::open(&mut tx, &app.keys, &token, app.now()).await?;
     let Some(person) = person else { return Ok(gone(&headers)) };
     let receipts = consent::receipts_of(&mut tx, &app.keys, person.subject).await?;
-    let receipts: Vec<_> = receipts.into_iter().map(|(_, receipt)| receipt).collect();
+    let now = app.now();
+    let document = |(_, receipt): &(u64, Receipt)| app.receipts.document(receipt, now);
+    let receipts: Vec<_> = receipts.iter().map(document).collect();
     let name = [(CONTENT_DISPOSITION, "attachment; filename=\"receipts.json\"")];
     Ok((name, Json(receipts)).into_response())
 }

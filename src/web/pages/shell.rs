@@ -52,6 +52,7 @@ const OFFICER: &[(&str, &str)] = &[
     ("/officer/entries", "Entries"),
     ("/officer/person", "Person"),
     ("/officer/openings", "Requests"),
+    ("/officer/time", "Time machine"),
     ("/officer/receipt", "Receipt"),
     ("/officer/lists", "Lists"),
     ("/officer/requests", "Requests"),

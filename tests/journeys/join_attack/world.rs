@@ -214,6 +214,7 @@ impl House {
                 encoding: None,
                 verified_at: ago(&mut self.rng, 30 * 86_400),
             }),
+            requested_at: None,
             decided_at: Some(ago(&mut self.rng, 86_400)),
             evidence: None,
         };

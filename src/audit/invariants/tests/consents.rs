@@ -1,8 +1,12 @@
 //! Links, profiles and minors: what rests on consent.
 
-use volens_privacy::PurposeKind;
+use std::time::Duration;
 
-use super::{breaking, codes, healthy, same, tamper, violated};
+use volens_privacy::PurposeKind;
+use volens_privacy::consent::Decision;
+
+use super::{breaking, codes, healthy, look, same, tamper, violated};
+use crate::clock::Clock as _;
 use crate::db::testing::on_both;
 use crate::db::{Statement, values};
 
@@ -79,6 +83,26 @@ async fn a_grant_longer_than_its_purpose_allows_is_found() {
         assert_eq!(tamper(&world, PROLONG, values![anna]).await, 1);
         assert_eq!(violated(&world).await, ["I-18"]);
         assert_eq!(codes(&world).await, ["grant.too_long".to_owned()].into());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_soon_after_a_no_is_found() {
+    on_both(|db| async move {
+        let (world, anna) = healthy(db).await;
+        let purpose = PurposeKind::Reports;
+        let mut request = world.choice("anna", purpose, None, Decision::Refused, None);
+        request.requested_at = Some(world.clock.now());
+        world.decide("messenger", request.clone()).await.expect("a first no");
+        assert!(violated(&world).await.is_empty());
+        world.clock.advance(Duration::from_hours(24));
+        request.requested_at = Some(world.clock.now());
+        let entry = world.decide("messenger", request).await.expect("a second no")[0].entry;
+        assert_eq!(violated(&world).await, ["I-13"]);
+        let found = look(&world).await.invariants.into_iter().find(|one| one.id == "I-13");
+        let finding = &found.expect("I-13").findings[0];
+        assert_eq!((finding.subject, finding.entry), (Some(anna), Some(entry)));
     })
     .await;
 }

@@ -10,6 +10,7 @@ mod person;
 mod receipt;
 mod requests;
 mod records;
+mod time;
 
 use askama::Template;
 use axum::Router;
@@ -39,6 +40,7 @@ pub(super) fn routes() -> Router<App> {
         .merge(receipt::routes())
         .merge(requests::routes())
         .merge(records::routes())
+        .merge(time::routes())
 }
 
 /// The latest signed head.

@@ -87,7 +87,8 @@ async fn look(
 ) -> ApiResult<Response> {
     let shell = Shell::of(&session, "/officer/person");
     let mut tx = app.db.begin().await?;
-    let account = find(&app, &mut tx, &asked).await?;
+    let whom = (asked.app.as_str(), asked.reference.as_str(), asked.subject.as_str());
+    let account = account(&app, &mut tx, whom).await?;
     let Some(account) = account else {
         let page = PersonPage { shell, asked, missing: true, closed: None, found: None };
         return Ok((StatusCode::NOT_FOUND, Page(page)).into_response());
@@ -117,12 +118,17 @@ async fn look(
     Ok(Page(page).into_response())
 }
 
-async fn find(app: &App, tx: &mut Tx, asked: &Asked) -> ApiResult<Option<Account>> {
-    let subject = if asked.subject.trim().is_empty() {
-        let Ok(id) = AppId::parse(asked.app.trim()) else { return Ok(None) };
-        accounts::subject_of(tx, &app.keys, &id, asked.reference.trim()).await?
+/// The account that an officer names by its app and the app's reference, or by its id.
+pub(super) async fn account(
+    app: &App,
+    tx: &mut Tx,
+    (of, reference, subject): (&str, &str, &str),
+) -> ApiResult<Option<Account>> {
+    let subject = if subject.trim().is_empty() {
+        let Ok(id) = AppId::parse(of.trim()) else { return Ok(None) };
+        accounts::subject_of(tx, &app.keys, &id, reference.trim()).await?
     } else {
-        asked.subject.trim().parse::<SubjectId>().ok()
+        subject.trim().parse::<SubjectId>().ok()
     };
     let Some(subject) = subject else { return Ok(None) };
     Ok(accounts::find(tx, &[subject]).await?.remove(&subject))

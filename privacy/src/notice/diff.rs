@@ -1,0 +1,113 @@
+//! What changed between two versions of a notice, and whether people must be asked again.
+
+use serde::Serialize;
+
+use super::{Notice, Part};
+use crate::purpose::PurposeKind;
+
+/// What is different in one version of a notice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NoticeDiff {
+    /// Which notice.
+    pub notice: String,
+    /// Its language.
+    pub language: String,
+    /// From which version.
+    pub from: u32,
+    /// To which.
+    pub to: u32,
+    /// Sections whose text differs.
+    pub changes: Vec<Change>,
+    /// Purposes that only the later version asks for.
+    pub purposes_added: Vec<PurposeKind>,
+    /// Purposes that only the earlier version asks for.
+    pub purposes_removed: Vec<PurposeKind>,
+}
+
+/// One section that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Its heading in the later version, or in the earlier one where it was removed.
+    pub heading: String,
+    /// What the law demands to be said there.
+    pub parts: Vec<Part>,
+    /// Whether that changes what people agreed to.
+    pub material: bool,
+    /// The text before.
+    pub before: String,
+    /// The text after.
+    pub after: String,
+}
+
+impl NoticeDiff {
+    /// Compares two versions of one notice in one language.
+    pub fn between(from: &Notice, to: &Notice) -> Self {
+        let mut headings: Vec<&str> = Vec::new();
+        for heading in to.headings().chain(from.headings()) {
+            if !headings.contains(&heading) {
+                headings.push(heading);
+            }
+        }
+        let only = |of: &Notice, other: &Notice| {
+            of.purposes.iter().copied().filter(|kind| !other.purposes.contains(kind)).collect()
+        };
+        let mut changes: Vec<Change> =
+            headings.into_iter().filter_map(|heading| change(heading, from, to)).collect();
+        if from.lead() != to.lead() {
+            changes.insert(
+                0,
+                Change {
+                    heading: String::new(),
+                    parts: Vec::new(),
+                    material: false,
+                    before: from.lead().to_owned(),
+                    after: to.lead().to_owned(),
+                },
+            );
+        }
+        Self {
+            notice: to.id.clone(),
+            language: to.language.clone(),
+            from: from.version,
+            to: to.version,
+            changes,
+            purposes_added: only(to, from),
+            purposes_removed: only(from, to),
+        }
+    }
+
+    /// Whether those who agreed to the earlier version must be asked again: something that they agreed
+    /// to is different now.
+    pub fn asks_again(&self) -> bool {
+        !self.purposes_added.is_empty() || self.changes.iter().any(|change| change.material)
+    }
+}
+
+fn change(heading: &str, from: &Notice, to: &Notice) -> Option<Change> {
+    let before = from.section(heading).unwrap_or_default();
+    let after = to.section(heading).unwrap_or_default();
+    if before == after {
+        return None;
+    }
+    let of = |notice: &Notice| -> Vec<Part> {
+        let named = notice.sections.iter().filter(|(_, named)| *named == heading);
+        named.map(|(part, _)| *part).collect()
+    };
+    let mut parts = of(to);
+    parts.extend(of(from).into_iter().filter(|part| !of(to).contains(part)));
+    let material = parts.iter().any(|part| part.is_material());
+    let (before, after) = (before.to_owned(), after.to_owned());
+    Some(Change { heading: heading.to_owned(), parts, material, before, after })
+}
+
+impl Notice {
+    /// Headings in their order.
+    fn headings(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().filter_map(|line| line.strip_prefix("## "))
+    }
+
+    /// What stands before the first heading.
+    fn lead(&self) -> &str {
+        self.text.split("\n## ").next().unwrap_or_default().trim()
+    }
+}
