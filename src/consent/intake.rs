@@ -342,8 +342,8 @@ fn items(
     Ok(items)
 }
 
-/// Reads purpose and peer, which belong together.
-fn about(
+/// Reads purpose and peer of a decision in `app`, which belong together; `at` says where a field is.
+pub fn about(
     purpose: &str,
     peer: Option<&str>,
     app: &AppId,
