@@ -68,7 +68,7 @@ impl Bits {
     }
 
     /// Whether nothing follows but zeros, which fill up the last byte.
-    pub(super) fn is_spent(mut self) -> bool {
+    pub(super) fn is_spent(&mut self) -> bool {
         while let Some(bit) = self.flag() {
             if bit {
                 return false;

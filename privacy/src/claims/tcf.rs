@@ -57,8 +57,7 @@ pub(super) fn read(text: &str) -> Result<TcfClaim, Fault> {
             return Err(Fault::Malformed);
         }
         seen |= 1 << kind;
-        let disclosed = segment_of(kind, bits).ok_or(Fault::Malformed)?;
-        claim.vendors_disclosed = claim.vendors_disclosed.or(disclosed);
+        further(kind, bits, &mut claim).ok_or(Fault::Malformed)?;
     }
     Ok(claim)
 }
@@ -95,22 +94,22 @@ fn core(mut bits: Bits) -> Option<TcfClaim> {
     })
 }
 
-/// Checks a segment; counts the vendors of the one that says who was disclosed.
-fn segment_of(kind: u64, mut bits: Bits) -> Option<Option<u32>> {
-    let disclosed = match kind {
-        1 => Some(vendors(&mut bits)?),
-        2 => vendors(&mut bits).map(|_| None)?,
+/// Checks a further segment; takes from it how many vendors were disclosed.
+fn further(kind: u64, mut bits: Bits, claim: &mut TcfClaim) -> Option<()> {
+    match kind {
+        1 => claim.vendors_disclosed = Some(vendors(&mut bits)?),
+        2 => {
+            vendors(&mut bits)?; // that are allowed
+        }
         3 => {
-            bits.number(2 * u32::from(PURPOSES))?;
-            let custom = bits.number(6)?;
-            for _ in 0..2 * custom {
+            bits.number(2 * u32::from(PURPOSES))?; // of the publisher's own
+            for _ in 0..2 * bits.number(6)? {
                 bits.flag()?;
             }
-            None
         }
         _ => return None,
-    };
-    bits.is_spent().then_some(disclosed)
+    }
+    bits.is_spent().then_some(())
 }
 
 /// Tenths of a second since 1970.

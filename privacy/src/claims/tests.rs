@@ -83,7 +83,7 @@ fn published_gpp_strings_are_read() {
     assert_eq!((claim.cmp_id, claim.vendor_list_version), (880, 48));
     // Three sections: each offset is from the one before.
     let header = packed("000011 000001 000000000011 0 011 0 01011 0 011");
-    let three = format!("{header}~{}~1YNN~BVVqAAAAAAA.QA", SPEC_2020);
+    let three = format!("{header}~{SPEC_2020}~1YNN~BVVqAAAAAAA.QA");
     let ids: Vec<u8> =
         gpp(&three).map(|claim| claim.sections.iter().map(|s| s.id).collect()).unwrap();
     assert_eq!(ids, [2, 9, 11], "2, and 7 more, and 2 more");
@@ -193,9 +193,9 @@ proptest! {
         let highest = ranges.iter().map(last).max().unwrap_or(0);
         let ids: std::collections::BTreeSet<u16> =
             ranges.iter().flat_map(|range| range.0..=last(range)).collect();
-        let entries: String =
-            ranges.iter().map(|range| format!("1 {:016b} {:016b}", range.0, last(range))).collect();
-        let vendors = format!("{highest:016b} 1 {:012b} {entries}", ranges.len());
+        let entry = |range: (u16, u16)| format!("1 {:016b} {:016b}", range.0, last(&range));
+        let entries: Vec<String> = ranges.iter().copied().map(entry).collect();
+        let vendors = format!("{highest:016b} 1 {:012b} {}", ranges.len(), entries.concat());
         let text = packed(&format!("{} {vendors} {}", everything(), "0".repeat(29)));
         prop_assert_eq!(tcf(&text).unwrap().vendors_consented as usize, ids.len());
     }
