@@ -18,6 +18,7 @@
 //! | **link token** | the keyed slow hash of a phone number for one purpose and app pair; exists only while its grant lives. Two equal live tokens are a link | [`LinkToken`], [`Link`] |
 //! | **signal** | something an account did about topics, at a time | topics: [`TopicId`] |
 //! | **ledger** | the append-only Merkle log of every decision about consent and its use | [`ledger`] |
+//! | **claim** | what an app's evidence says that people agreed to elsewhere; leads to no permit | [`claims`] |
 //! | **receipt** | what a person can check about a decision without us | [`Receipt`] |
 //!
 //! Outcome, campaign, list, bot, passage, follow-up and panel are words of the service and do not
@@ -35,6 +36,7 @@
 //! [`Consents::permit`].
 
 mod age;
+pub mod claims;
 pub mod consent;
 mod encoding;
 pub mod evidence;

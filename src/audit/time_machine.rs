@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, btree_map};
 
 use rand::Rng;
 use serde::Serialize;
+use volens_privacy::claims::Claims;
 use volens_privacy::consent::{Entry, Refusal, moments};
 use volens_privacy::identity::{AppId, SubjectId};
 use volens_privacy::notice::Notices;
@@ -42,6 +43,10 @@ pub struct StateThen {
     pub leaf_hash: String,
     /// The text that was shown.
     pub notice: Option<TextThen>,
+    /// What the app's evidence claims with a TC or GPP string; nothing here rests on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub claims: Option<Claims>,
 }
 
 /// A notice as it was shown then.
@@ -169,10 +174,21 @@ fn differences(one: &[StateThen], other: &[StateThen]) -> Vec<StateThen> {
         let about = |known: &StateThen| known.purpose == state.purpose && known.peer == state.peer;
         if !one.iter().any(about) {
             let why_not = Some(Refusal::Absent.code());
-            differed.push(StateThen { live: false, why_not, notice: None, ..state.clone() });
+            differed.push(StateThen {
+                live: false,
+                why_not,
+                notice: None,
+                claims: None,
+                ..state.clone()
+            });
         }
     }
     differed
+}
+
+/// Evidence that was taken can be read; that of before it was looked at may hold anything.
+fn claimed(evidence: Option<&serde_json::Value>) -> Option<Claims> {
+    Claims::read(evidence?).ok().flatten()
 }
 
 async fn states(
@@ -194,6 +210,7 @@ async fn states(
             entry: moment.entry.index,
             leaf_hash: volens_privacy::ledger::leaf_hash(&moment.entry.leaf).to_string(),
             notice: texts.then(tx, moment.entry).await?,
+            claims: claimed(record.evidence.as_ref()),
         });
     }
     Ok(states)

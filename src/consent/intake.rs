@@ -10,6 +10,7 @@ use std::time::Duration;
 use rand::Rng;
 use serde::Deserialize;
 use volens_privacy::Timestamp;
+use volens_privacy::claims::{ClaimError, Claims};
 use volens_privacy::consent::{Decision, PhoneEvidenceLabel};
 use volens_privacy::identity::AppId;
 use volens_privacy::keys::{Blinded, Hardened, KeyError, KeyRing, StretchCost, Stretched};
@@ -52,7 +53,9 @@ pub struct DecisionsRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub decided_at: Option<Timestamp>,
-    /// Anything the app wants to keep as proof, up to 4 kB; sealed with the record.
+    /// Anything the app wants to keep as proof, up to 4 kB; sealed with the record. A member `tcf` is an
+    /// IAB TC string, a member `gpp` a string of the Global Privacy Platform, up to 3,500 bytes each:
+    /// refused when it cannot be read, kept as what the app claims, and never taken for consent.
     #[serde(default)]
     pub evidence: Option<serde_json::Value>,
 }
@@ -173,6 +176,9 @@ impl Intake {
         }
         if request.requested_at.is_some_and(|requested| requested > decided_at) {
             return refuse("time.asked_after", "requested_at", "asked after the decision");
+        }
+        if let Some(evidence) = &request.evidence {
+            Claims::read(evidence).map_err(claim_error)?;
         }
         let evidence = request.evidence.as_ref().map_or(0, |e| e.to_string().len());
         if evidence > EVIDENCE_MAX {
@@ -399,6 +405,11 @@ fn evidence_of(
     let label =
         PhoneEvidenceLabel { encoding: evidence.encoding(), verified_at: Some(phone.verified_at) };
     Ok((Some(evidence), Some(label)))
+}
+
+fn claim_error(error: ClaimError) -> IntakeError {
+    let field = format!("evidence.{}", error.member());
+    IntakeError { code: error.code(), field, detail: error.detail() }
 }
 
 fn phone_error(error: volens_privacy::phone::PhoneError, field: &str) -> IntakeError {

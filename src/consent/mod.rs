@@ -21,6 +21,8 @@ mod store;
 #[cfg(test)]
 mod asking_tests;
 #[cfg(test)]
+mod claims_tests;
+#[cfg(test)]
 mod tests;
 mod tokens;
 mod written;

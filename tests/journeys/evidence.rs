@@ -10,7 +10,7 @@ use volens::clock::Clock as _;
 use volens_privacy::evidence::verify_evidence;
 use volens_privacy::{AppId, PurposeKind};
 
-use crate::support::town::{Town, name};
+use crate::support::town::{Town, name, report};
 use crate::support::{TestApp, on_both, on_both_with};
 
 async fn subject(test: &TestApp, reference: &str) -> String {
@@ -151,6 +151,44 @@ async fn a_browser_that_says_no_is_believed() {
         let last = state["receipts"].as_array().expect("receipts").last().expect("one").clone();
         let record = &last["volens:opening"]["record"];
         assert_eq!(record["evidence"]["signal"], "Sec-GPC: 1");
+    })
+    .await;
+}
+
+/// The example of the IAB's specification of 2025.
+const CLAIMED: &str = "CQSbk4AQSbk4ANwAAAENAwCgAAAAAAAAAAYgACPAAAAA.IDKQA4AAgAKAGQAygAAA";
+
+#[tokio::test]
+async fn a_claim_is_read_at_the_door_and_shown_as_one() {
+    on_both_with(&[("audit.lone_officer", "recorded")], |test| async move {
+        let town = Town::new(test, 1).await;
+        let mut body = report(&name(0), PurposeKind::BotMemory);
+        let entries = format!("/v1/accounts/{}/consents", name(0));
+        let before = town.messenger.get(&entries).await.expect(200);
+        body["evidence"] = json!({"tcf": &CLAIMED[1..]});
+        let refused = town.messenger.post("/v1/consents", body.clone()).await;
+        let refused = refused.problem(422, "tcf.version");
+        assert_eq!(refused["errors"][0]["pointer"], "/evidence/tcf");
+        assert_eq!(town.messenger.get(&entries).await.expect(200), before, "nothing is recorded");
+
+        body["evidence"] = json!({"tcf": CLAIMED});
+        let taken = town.messenger.post("/v1/consents", body).await.expect(201);
+        let record = &taken["receipts"][0]["volens:opening"]["record"];
+        assert_eq!(record["evidence"], json!({"tcf": CLAIMED}), "to the person, as it was sent");
+        let officer = town.test.officer().await;
+        let who = subject(&town.test, &name(0)).await;
+        let ask = format!("/v1/audit/accounts/{who}/openings");
+        officer.post(&ask, json!({"reason": "a complaint"})).await.expect(201);
+        let now = town.test.clock.now();
+        let told =
+            officer.get(&format!("/v1/audit/accounts/{who}/then?at={now}")).await.expect(200);
+        let states = told["states"].as_array().expect("states").iter();
+        let claims: Vec<&Json> = states.filter_map(|state| state.get("claims")).collect();
+        assert_eq!(claims.len(), 1, "of the one decision it came with");
+        assert_eq!(
+            (&claims[0]["tcf"]["cmp_id"], &claims[0]["tcf"]["consent_language"]),
+            (&json!(880), &json!("EN"))
+        );
     })
     .await;
 }

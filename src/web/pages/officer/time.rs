@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use volens_privacy::Timestamp;
+use volens_privacy::claims::{Claims, TcfClaim};
 use volens_privacy::identity::{AppId, SubjectId};
 
 use super::super::guard::AsOfficer;
@@ -178,6 +179,27 @@ fn address(state: &StateThen) -> String {
         .as_ref()
         .map(|text| format!("/n/{}/{}/{}", text.id, text.version, text.language))
         .unwrap_or_default()
+}
+
+/// The European claims among those of one record, and where each stood.
+fn european(claims: &Claims) -> Vec<(&'static str, &TcfClaim)> {
+    let sections = claims.gpp.iter().flat_map(|gpp| &gpp.sections);
+    let within = sections.filter_map(|section| Some(("GPP string", section.tcf.as_ref()?)));
+    claims.tcf.iter().map(|tcf| ("TC string", tcf)).chain(within).collect()
+}
+
+/// Sections of a GPP string of which only that they are there is told.
+fn other_sections(claims: &Claims) -> String {
+    let sections = claims.gpp.iter().flat_map(|gpp| &gpp.sections);
+    let names: Vec<&str> =
+        sections.filter(|section| section.tcf.is_none()).map(|section| section.name).collect();
+    names.join(", ")
+}
+
+/// Numbers in a row.
+fn listed(numbers: &[u8]) -> String {
+    let words: Vec<String> = numbers.iter().map(u8::to_string).collect();
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }
 
 /// A text in paragraphs, headings marked.
