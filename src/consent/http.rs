@@ -268,6 +268,7 @@ async fn withdraw(
 ) -> ApiResult<Json<WithdrawnOut>> {
     reference(&body.account)?;
     let withdrawal = body.clone().check(&caller, &app.keys, app.clock.now())?;
+    takes_part(&app, withdrawal.peer.as_ref()).await?;
     // A withdrawal is never turned away because others are waiting.
     let reply = app.consents.submit_patiently(Command::Withdraw(withdrawal)).await??;
     let (decided, effects) = match reply {
@@ -280,6 +281,17 @@ async fn withdraw(
     };
     let receipt = receipt.map(|receipt| app.receipts.document(&receipt, app.now()));
     Ok(Json(WithdrawnOut { entry: decided.entry, receipt, effects }))
+}
+
+/// Refuses a peer that takes no part: the ledger would name it for ever.
+pub async fn takes_part(app: &App, peer: Option<&AppId>) -> Result<(), Problem> {
+    let Some(peer) = peer else { return Ok(()) };
+    let mut tx = app.db.read().await?;
+    if directory::app(&mut tx, peer).await?.is_some() {
+        return Ok(());
+    }
+    let detail = "expected another app that takes part";
+    Err(IntakeError { code: "peer.unknown", field: "peer".to_owned(), detail }.into())
 }
 
 async fn on_record(

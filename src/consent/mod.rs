@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 
 pub use intake::{
     AppPhones, DecisionRequest, DecisionsRequest, Intake, IntakeError, NoticeRequest, PhoneRequest,
-    WithdrawRequest,
+    WithdrawRequest, about,
 };
 pub use notices::{
     Asking, InForce, LiveUnder, live_under, may_ask, parties_at, publish_notices, publish_parties,

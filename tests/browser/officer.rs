@@ -78,12 +78,12 @@ async fn an_officer_verifies_the_ledger_a_receipt_and_a_history() {
     check(&browser, "requests").await;
     browser.press("Sign out").await;
     sign_in(&browser, &site, "second@volens.test", Caller::Officer).await;
-    browser.press("Requests").await;
+    browser.press("Openings").await;
     browser.press("Approve").await;
     browser.sees("approved").await;
     browser.press("Sign out").await;
     sign_in(&browser, &site, "officer@volens.test", Caller::Officer).await;
-    browser.press("Requests").await;
+    browser.press("Openings").await;
     browser.press("Open the record").await;
     browser.sees("every record opens to its entry").await;
     check(&browser, "history").await;

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use volens::background;
 use volens_privacy::PurposeKind;
 
-use crate::support::town::{SMALL, Town};
+use crate::support::town::{SMALL, Town, name};
 use crate::support::{Answer, Client, DAY, TestApp, on_both, on_both_with};
 
 async fn centre(test: &TestApp, app: &Client, person: &str) -> (Client, String) {
@@ -269,6 +269,40 @@ async fn an_officer_enters_extends_and_refuses_at_the_desk() {
         shows(&post((&browser, &token), &path, &no).await, "data_accurate");
         let forged = browser.form(&path, &no).await;
         forged.problem(403, "access.cross_site");
+    })
+    .await;
+}
+
+/// What is not one of the choices offered would be in the ledger for ever, or speak of another one.
+#[tokio::test]
+async fn a_forged_withdrawal_writes_nothing() {
+    on_both(|test| async move {
+        let town = Town::new(test, 1).await;
+        town.test.new_app("photo").await;
+        let me = name(0);
+        let (browser, page) = centre(&town.test, &town.messenger, &me).await;
+        let state = format!("/v1/accounts/{me}/consents");
+        let before = town.messenger.get(&state).await.expect(200);
+        let forged = [
+            ("cross_app_linking", "messenger", "peer.unknown"),
+            ("cross_app_linking", "maria-lopez", "peer.unknown"),
+            ("cross_app_linking", "", "peer.required"),
+            ("business_messages", "photo", "peer.unexpected"),
+            ("everything", "", "purpose.unknown"),
+        ];
+        for (purpose, peer, code) in forged {
+            let fields = [("purpose", purpose), ("peer", peer)];
+            let answer = browser.form(&format!("{page}/withdraw"), &fields).await;
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text());
+            let mut report = json!({"account": me, "purpose": purpose});
+            if !peer.is_empty() {
+                report["peer"] = json!(peer);
+            }
+            town.messenger.post("/v1/consents/withdraw", report).await.problem(422, code);
+        }
+        assert_eq!(town.messenger.get(&state).await.expect(200), before, "nothing is recorded");
+        let fields = [("purpose", "cross_app_linking"), ("peer", "photo")];
+        shows(&browser.form(&format!("{page}/withdraw"), &fields).await, "photo");
     })
     .await;
 }

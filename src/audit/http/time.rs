@@ -11,9 +11,11 @@ use volens_privacy::Timestamp;
 use volens_privacy::identity::{AppId, SubjectId};
 use volens_privacy::purpose::PurposeKind;
 
+use crate::access::directory;
 use crate::app::App;
 use crate::audit::evidence;
 use crate::audit::time_machine::{self, AccountThen, Count, Reachable};
+use crate::db::Tx;
 use crate::readings::Reader;
 use crate::web::callers::{Known, Officer};
 use crate::web::extract::{Path, Query};
@@ -41,9 +43,13 @@ struct Moments {
     compare: Option<String>,
 }
 
-pub(crate) fn moment(text: &str) -> ApiResult<Timestamp> {
+pub(crate) fn moment(text: &str, now: Timestamp) -> ApiResult<Timestamp> {
     let told = || Problem::bad_request("time.invalid", "expected an RFC 3339 time");
-    Timestamp::parse(text.trim()).map_err(|_| told())
+    let at = Timestamp::parse(text.trim()).map_err(|_| told())?;
+    if at > now {
+        return Err(Problem::bad_request("time.future", "nothing is on record of what is to come"));
+    }
+    Ok(at)
 }
 
 /// How the consents of an account stood at a moment, each with its ledger entry and the text that was
@@ -61,7 +67,8 @@ async fn account_then(
     Path(subject): Path<SubjectId>,
     Query(asked): Query<Moments>,
 ) -> ApiResult<Json<AccountThen>> {
-    let moments = (moment(&asked.at)?, asked.compare.as_deref().map(moment).transpose()?);
+    let then = |text: &str| moment(text, app.now());
+    let moments = (then(&asked.at)?, asked.compare.as_deref().map(then).transpose()?);
     let (mut rng, mut tx) = (app.rng(), app.db.begin().await?);
     let (who, when) = ((Reader::from(&caller), subject), (moments, app.now()));
     let found = time_machine::account_at(&mut tx, &app.keys, &mut rng, who, when).await?;
@@ -151,6 +158,13 @@ pub(crate) fn bounds(app: &str, limit: Option<u32>, after: Option<&str>) -> ApiR
     Ok(Bounds { app, after, limit })
 }
 
+async fn takes_part(tx: &mut Tx, app: &AppId) -> ApiResult<()> {
+    match directory::app(tx, app).await? {
+        Some(_) => Ok(()),
+        None => Err(Problem::bad_request("app.unknown", "there is no such app")),
+    }
+}
+
 /// Who could be reached at a moment, for which purpose and under which notice.
 ///
 /// Each with the ledger entry that decided. Looks at a bounded number of accounts and says where to go
@@ -164,7 +178,7 @@ async fn reachability(
     State(app): State<App>,
     Query(asked): Query<Reach>,
 ) -> ApiResult<Json<ReachOut>> {
-    let at = moment(&asked.at)?;
+    let at = moment(&asked.at, app.now())?;
     let purpose = asked.purpose.as_deref().unwrap_or(PurposeKind::BusinessMessages.as_str());
     let purpose: PurposeKind = purpose
         .parse()
@@ -172,6 +186,7 @@ async fn reachability(
     let Bounds { app: of, after, limit } = bounds(&asked.app, asked.limit, asked.after.as_deref())?;
     let (mut rng, mut tx) = (app.rng(), app.db.begin().await?);
     let reader: (Reader, &mut (dyn Rng + Send)) = (Reader::from(&caller), &mut rng);
+    takes_part(&mut tx, &of).await?;
     let about = (&of, purpose, at);
     let step =
         time_machine::reachable_at(&mut tx, &app.keys, reader, about, (after, limit), app.now())
@@ -226,9 +241,11 @@ async fn counts(
     State(app): State<App>,
     Query(asked): Query<Counted>,
 ) -> ApiResult<Json<CountsOut>> {
-    let (at, compared) = (moment(&asked.at)?, asked.compare.as_deref().map(moment).transpose()?);
+    let then = |text: &str| moment(text, app.now());
+    let (at, compared) = (then(&asked.at)?, asked.compare.as_deref().map(then).transpose()?);
     let Bounds { app: of, after, limit } = bounds(&asked.app, asked.limit, asked.after.as_deref())?;
     let mut tx = app.db.read().await?;
+    takes_part(&mut tx, &of).await?;
     let about = (&of, at, compared);
     let step = time_machine::counts_at(&mut tx, &app.keys, about, (after, limit)).await?;
     Ok(Json(CountsOut {

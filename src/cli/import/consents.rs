@@ -165,6 +165,9 @@ impl Importing<'_> {
             let mut withdrawal = request.check(app, keys, self.now).map_err(bad)?;
             withdrawal.decided_at = time(need("decided_at")?, "decided_at")?;
             withdrawal.from_evidence = true;
+            if withdrawal.peer.as_ref().is_some_and(|peer| !phones.0.contains_key(peer)) {
+                return Err(BadCell::new("peer", "peer.unknown"));
+            }
             return Ok(Checked::Ready(Box::new(Command::Withdraw(withdrawal))));
         }
         let request = request(of)?;

@@ -11,7 +11,6 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use volens_privacy::consent::Decision;
 use volens_privacy::notice::Notices;
-use volens_privacy::purpose::PurposeKind;
 use volens_privacy::receipt::Receipt;
 use volens_privacy::rights::RequestKind;
 use volens_privacy::{AppId, Timestamp};
@@ -256,12 +255,9 @@ async fn withdraw(
     let person = privacy_centre::open_to_withdraw(&mut tx, &app.keys, &token, now).await?;
     drop(tx);
     let Some(person) = person else { return Ok(gone(&headers)) };
-    let unknown = || Problem::bad_request("form.invalid", "there is no such purpose");
-    let purpose: PurposeKind = form.purpose.parse().map_err(|_| unknown())?;
-    let peer = match form.peer.as_str() {
-        "" => None,
-        peer => Some(AppId::parse(peer).map_err(|_| unknown())?),
-    };
+    let peer = Some(form.peer.as_str()).filter(|peer| !peer.is_empty());
+    let (purpose, peer) = consent::about(&form.purpose, peer, &person.app, ToOwned::to_owned)?;
+    consent::http::takes_part(&app, peer.as_ref()).await?;
     let withdrawal = Withdrawal {
         app: person.app.clone(),
         account: person.account,

@@ -51,7 +51,7 @@ const OFFICER: &[(&str, &str)] = &[
     ("/officer", "Ledger"),
     ("/officer/entries", "Entries"),
     ("/officer/person", "Person"),
-    ("/officer/openings", "Requests"),
+    ("/officer/openings", "Openings"),
     ("/officer/time", "Time machine"),
     ("/officer/receipt", "Receipt"),
     ("/officer/lists", "Lists"),

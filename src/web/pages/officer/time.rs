@@ -16,6 +16,7 @@ use super::super::guard::AsOfficer;
 use super::super::shell::{Page, Shell};
 use super::super::text;
 use super::person;
+use crate::access::directory;
 use crate::app::App;
 use crate::audit::AuditError;
 use crate::audit::http::time::ACCOUNTS_MAX;
@@ -88,16 +89,20 @@ fn moment(text: &str) -> Option<Timestamp> {
     Timestamp::parse(&whole).ok()
 }
 
-/// The moments that were asked about; the second is optional.
-fn moments(asked: &Asked) -> Option<(Timestamp, Option<Timestamp>)> {
-    let at = moment(&asked.at)?;
+/// The moments that were asked about, none of them to come; the second is optional.
+fn moments(asked: &Asked, now: Timestamp) -> Option<(Timestamp, Option<Timestamp>)> {
+    let past = |text: &str| moment(text).filter(|at| *at <= now);
+    let at = past(&asked.at)?;
     match asked.compare.trim() {
         "" => Some((at, None)),
-        text => Some((at, Some(moment(text)?))),
+        text => Some((at, Some(past(text)?))),
     }
 }
 
-const NO_MOMENT: &str = "Say when, for instance 2026-11-21 or 2026-11-21 10:30 (UTC).";
+const NO_MOMENT: &str =
+    "Say when it was, for instance 2026-11-21 or 2026-11-21 10:30 (UTC), not later than now.";
+
+const NO_APP: &str = "There is no such app.";
 
 async fn form(AsOfficer(session): AsOfficer) -> impl IntoResponse {
     let shell = Shell::of(&session, ADDRESS);
@@ -116,7 +121,7 @@ async fn look(
     Form(asked): Form<Asked>,
 ) -> ApiResult<Response> {
     let shell = Shell::of(&session, ADDRESS);
-    let Some(at) = moments(&asked) else { return Ok(refused(shell, asked, NO_MOMENT)) };
+    let Some(at) = moments(&asked, app.now()) else { return Ok(refused(shell, asked, NO_MOMENT)) };
     let mut tx = app.db.begin().await?;
     let whom = (asked.app.as_str(), asked.reference.as_str(), asked.subject.as_str());
     let Some(account) = person::account(&app, &mut tx, whom).await? else {
@@ -154,13 +159,16 @@ async fn counts(
     Form(asked): Form<Asked>,
 ) -> ApiResult<Response> {
     let shell = Shell::of(&session, ADDRESS);
-    let Some((at, compared)) = moments(&asked) else {
+    let Some((at, compared)) = moments(&asked, app.now()) else {
         return Ok(refused(shell, asked, NO_MOMENT));
     };
     let Ok(of) = AppId::parse(asked.app.trim()) else {
-        return Ok(refused(shell, asked, "There is no such app."));
+        return Ok(refused(shell, asked, NO_APP));
     };
     let mut tx = app.db.read().await?;
+    if directory::app(&mut tx, &of).await?.is_none() {
+        return Ok(refused(shell, asked, NO_APP));
+    }
     let bounds = (asked.after.parse().ok(), ACCOUNTS_MAX);
     let step = time_machine::counts_at(&mut tx, &app.keys, (&of, at, compared), bounds).await?;
     let counted = Some(Counted {
