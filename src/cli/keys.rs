@@ -1,10 +1,12 @@
 //! `volens keys`.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
-use volens_privacy::keys::{KeyRing, KeyState, KeyStatus, PepperPublic};
+use volens_privacy::keys::{KeyDomain, KeyRing, KeyState, KeyStatus, PepperPublic};
 
 use super::output::Stop;
 use super::{Context, Exit, pepper};
@@ -14,6 +16,9 @@ use crate::keyring::file::RingFile;
 use crate::keyring::{self, Keeper, Restored, Rotated, RotationError};
 use crate::pepper::Client;
 use crate::rights::Journal;
+
+/// How long, and how many times, a command waits for whoever holds the keys.
+const LOCKED: (Duration, u32) = (Duration::from_millis(500), 20);
 
 /// What `keys` takes.
 #[derive(clap::Args)]
@@ -137,20 +142,37 @@ async fn rotate(root: Root, local: bool, heed_nodes: bool, context: &Context) ->
         bar.set_position(done);
     };
     let keeper = house.keeper();
-    let rotated = match root {
+    let process = match root {
+        Root::Pepper => pepper_process(&house.keys, local, context, &mut rng).await?,
+        Root::Kek | Root::Wrap | Root::Signing => None,
+    };
+    let rotated = patiently(async || match root {
         Root::Kek => keyring::kek(&keeper, &mut rng, &progress).await,
         Root::Wrap => keyring::wrap(&keeper, &mut rng, &progress).await,
         Root::Signing => keyring::sign(&keeper, &mut rng).await,
-        Root::Pepper => {
-            let process = pepper_process(&house.keys, local, context, &mut rng).await?;
-            keyring::pepper(&keeper, process, &mut rng).await
-        }
-    };
+        Root::Pepper => keyring::pepper(&keeper, process, &mut rng).await,
+    })
+    .await;
     bar.finish_and_clear();
     house.db.close().await;
     let rotated = rotated.map_err(stop)?;
     context.output.result(&rotated, told(&rotated))?;
     Ok(Exit::Ok)
+}
+
+/// Tries again for a while where the keys are locked: a service that is running looks after them once
+/// in a while, and is soon done with it.
+pub(super) async fn patiently<T>(
+    mut attempt: impl AsyncFnMut() -> Result<T, RotationError>,
+) -> Result<T, RotationError> {
+    let (pause, mut left) = LOCKED;
+    loop {
+        match attempt().await {
+            Err(RotationError::Locked) if left > 0 => left -= 1,
+            outcome => return outcome,
+        }
+        tokio::time::sleep(pause).await;
+    }
 }
 
 /// The key of the process that a new pepper is to name: its newest, after one question that it must
@@ -175,15 +197,20 @@ async fn pepper_process(
 
 /// What a rotation did, in words.
 pub(super) fn told(rotated: &Rotated) -> String {
-    let Rotated { domain, version, rows, destroyed, resumed } = rotated;
+    let Rotated { domain, version, rows, destroyed, resumed, process } = rotated;
     let gone_on = if *resumed { ", going on with a rotation that broke off" } else { "" };
     let end = if destroyed.is_empty() {
         "its predecessor is kept until its time is over".to_owned()
     } else {
         format!("{} older version(s) were destroyed", destroyed.len())
     };
+    let held = match (domain, process) {
+        (KeyDomain::Pepper, Some(key)) => format!(", with the process that holds {key}"),
+        (KeyDomain::Pepper, None) => ", held by the key ring alone".to_owned(),
+        _ => String::new(),
+    };
     format!(
-        "{} is at version {version}{gone_on}; {rows} rows were made anew; {end}",
+        "{} is at version {version}{held}{gone_on}; {rows} rows were made anew; {end}",
         domain.as_str()
     )
 }
@@ -209,7 +236,9 @@ async fn restore(forget: bool, heed_nodes: bool, context: &Context) -> Result<Ex
         bar.set_length(of);
         bar.set_position(done);
     };
-    let restored = keyring::restore(&house.keeper(), &journal, forget, &progress).await;
+    let keeper = house.keeper();
+    let restored =
+        patiently(async || keyring::restore(&keeper, &journal, forget, &progress).await).await;
     bar.finish_and_clear();
     house.db.close().await;
     let restored = restored.map_err(stop)?;

@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::{Context, Exit, keys};
+use crate::db::Purged;
 use crate::keyring;
 use crate::rights::traces;
 
@@ -32,12 +33,17 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         bar.set_position(done);
     };
     let mut rng = app.rng();
-    let ratchet =
-        if args.keep_key { None } else { Some(keyring::kek(&keeper, &mut rng, &progress).await) };
+    let ratchet = if args.keep_key {
+        None
+    } else {
+        let kek = async || keyring::kek(&keeper, &mut rng, &progress).await;
+        Some(keys::patiently(kek).await)
+    };
     bar.finish_and_clear();
     let began = app.now();
-    let rewritten = traces::purge(&app.db).await?;
-    if rewritten {
+    let purged = traces::purge(&app.db).await?;
+    let complete = purged == Purged::Complete;
+    if complete {
         traces::note_purge(&app.db, began).await?;
     }
     app.db.close().await;
@@ -46,15 +52,23 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         Some(Ok(rotated)) => Some(rotated),
         Some(Err(error)) => return Err(keys::stop(error)),
     };
-    let mut text = if rewritten {
-        "the database was rewritten; nothing of what was deleted is left in its files".to_owned()
-    } else {
-        "the database was rewritten, but a reader kept its write-ahead log: run it again".to_owned()
+    let told = match purged {
+        Purged::Complete => {
+            "the database was rewritten; nothing of what was deleted is left in its files"
+        }
+        Purged::LogInUse => {
+            "the database was rewritten, but a reader kept its write-ahead log: run it again"
+        }
+        Purged::SamplesKept => {
+            "the tables were rewritten, but PostgreSQL kept old samples of their columns \
+             (pg_statistic), which only the owner of the database may rewrite: run it as that role"
+        }
     };
+    let mut text = told.to_owned();
     if let Some(rotated) = &ratchet {
         text = format!("{}\n{text}", keys::told(rotated));
     }
-    let object = json!({"complete": rewritten, "ratchet": ratchet});
+    let object = json!({"complete": complete, "ratchet": ratchet});
     context.output.result(&object, text)?;
-    Ok(if rewritten { Exit::Ok } else { Exit::Conflict })
+    Ok(if complete { Exit::Ok } else { Exit::Conflict })
 }

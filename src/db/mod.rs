@@ -30,6 +30,7 @@ mod value;
 pub use connect::{Db, Engine};
 pub use error::Error;
 pub use migrations::{SCHEMA_VERSION, migration_texts};
+pub use purge::Purged;
 pub use row::{Cell, Row};
 pub use statement::Statement;
 pub(crate) use statement::statements;

@@ -19,33 +19,48 @@ use crate::needles::{Needle, Needles, Tally};
 
 /// So many needles are counted by the engine, one after the other; more are looked for at once.
 const COUNTED_BY_THE_ENGINE: usize = 16;
+/// The file with PostgreSQL's samples of columns: another one after each rewrite.
+const SAMPLES: &str = "select pg_relation_filenode('pg_catalog.pg_statistic')::bigint";
+
+/// How far a rewrite of an engine's files came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purged {
+    /// Nothing of what was deleted is left in them.
+    Complete,
+    /// A reader stayed longer than the driver's patience, and keeps SQLite's write-ahead log.
+    LogInUse,
+    /// The role owns the tables but not the database, so PostgreSQL keeps the samples of columns
+    /// (`pg_statistic`) that were replaced.
+    SamplesKept,
+}
 
 impl Db {
     /// Rewrites what the engine stores, so that nothing of a deleted row is left in its files.
-    /// Answers whether it is complete: on SQLite, a reader that stays longer than the driver's
-    /// patience keeps the write-ahead log from being emptied.
     ///
     /// On PostgreSQL each of `tables` is locked while it is rewritten; SQLite has one file for all.
-    pub async fn purge(&self, tables: &[&'static str]) -> Result<bool> {
+    pub async fn purge(&self, tables: &[&'static str]) -> Result<Purged> {
         match &self.0 {
             Pools::Sqlite { writer, .. } => {
                 let mut conn = writer.acquire().await?;
                 // Its samples (sqlite_stat4) are of rows that may be gone, and are taken anew. The copy
                 // that a vacuum makes may not fit in memory.
-                let vacuum =
-                    "analyze; pragma temp_store = file; vacuum; pragma temp_store = memory";
-                sqlx::raw_sql(vacuum).execute(&mut *conn).await?;
+                let copied = "analyze; pragma temp_store = file; vacuum";
+                let copied = sqlx::raw_sql(copied).execute(&mut *conn).await;
+                sqlx::raw_sql("pragma temp_store = memory").execute(&mut *conn).await?;
+                copied?;
                 let truncate = sqlx::query::<Sqlite>("pragma wal_checkpoint(truncate)");
                 let row: SqliteRow = truncate.fetch_one(&mut *conn).await?;
                 let busy: i64 = row.try_get(0)?;
-                Ok(busy == 0)
+                Ok(if busy == 0 { Purged::Complete } else { Purged::LogInUse })
             }
             Pools::Postgres(pool) => {
                 let sql = format!("vacuum (full, analyze) {}", tables.join(", "));
                 sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await?;
-                // The samples that were replaced; a role that may not, leaves them to autovacuum.
-                drop(sqlx::raw_sql("vacuum (full) pg_catalog.pg_statistic").execute(pool).await);
-                Ok(true)
+                // The samples that were replaced. Whoever may not rewrite them is only warned.
+                let before: i64 = sqlx::query_scalar(SAMPLES).fetch_one(pool).await?;
+                sqlx::raw_sql("vacuum (full) pg_catalog.pg_statistic").execute(pool).await?;
+                let after: i64 = sqlx::query_scalar(SAMPLES).fetch_one(pool).await?;
+                Ok(if before == after { Purged::SamplesKept } else { Purged::Complete })
             }
         }
     }

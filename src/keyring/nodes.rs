@@ -70,7 +70,8 @@ impl Node {
 /// Takes in every new version of the file, and says so, for as long as it is polled.
 pub async fn watch(node: Node, keeper: &Keeper<'_>) {
     let mut seen = keeper.file.stamp().ok();
-    let mut said = keeper.clock.now();
+    // When it was last said, and nothing while what was taken in has yet to be.
+    let mut said = Some(keeper.clock.now());
     let mut every = tokio::time::interval(LOOK_EVERY);
     loop {
         every.tick().await;
@@ -78,7 +79,7 @@ pub async fn watch(node: Node, keeper: &Keeper<'_>) {
         let changed = stamp.is_some() && stamp != seen;
         if changed {
             match take_in(keeper).await {
-                Ok(()) => seen = stamp,
+                Ok(()) => (seen, said) = (stamp, None),
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(error, "the replaced key ring was not taken in");
@@ -86,9 +87,9 @@ pub async fn watch(node: Node, keeper: &Keeper<'_>) {
                 }
             }
         }
-        if changed || keeper.clock.now().since(said) >= SAY_EVERY {
+        if said.is_none_or(|said| keeper.clock.now().since(said) >= SAY_EVERY) {
             match node.serves(keeper).await {
-                Ok(()) => said = keeper.clock.now(),
+                Ok(()) => said = Some(keeper.clock.now()),
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "it could not be said which keys this process uses");

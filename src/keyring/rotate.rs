@@ -29,6 +29,10 @@ pub struct Rotated {
     pub destroyed: Vec<u32>,
     /// Whether it went on with one that had broken off.
     pub resumed: bool,
+    /// For the pepper: the key of the process that holds a part of it; nothing when the ring holds it
+    /// alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<PepperPublic>,
 }
 
 /// The ratchet: wraps every living key under a new root and destroys the old one, so that the keys
@@ -43,6 +47,15 @@ pub async fn kek(
     progress: Progress<'_>,
 ) -> Result<Rotated, RotationError> {
     let _held = keeper.file.hold()?;
+    ratchet(keeper, rng, progress).await
+}
+
+/// What [`kek`] does, with the ring held already.
+pub(super) async fn ratchet(
+    keeper: &Keeper<'_>,
+    rng: &mut (dyn Rng + Send),
+    progress: Progress<'_>,
+) -> Result<Rotated, RotationError> {
     let (version, resumed) = introduce(keeper, New::Root(KeyDomain::Kek), rng).await?;
     let mut tx = keeper.db.begin().await?;
     store::lock_fence(&mut tx, KeyDomain::Kek).await?;
@@ -54,7 +67,7 @@ pub async fn kek(
     }
     sheet::write(keeper, progress).await?;
     let destroyed = destroy_retired(keeper, KeyDomain::Kek).await?;
-    Ok(Rotated { domain: KeyDomain::Kek, version, rows, destroyed, resumed })
+    Ok(Rotated { domain: KeyDomain::Kek, version, rows, destroyed, resumed, process: None })
 }
 
 /// Signs the ledger with a new key from now on. The public half of the old one stays in the ring,
@@ -66,7 +79,7 @@ pub async fn sign(
     let _held = keeper.file.hold()?;
     let (version, resumed) = introduce(keeper, New::Root(KeyDomain::Sign), rng).await?;
     let destroyed = destroy_retired(keeper, KeyDomain::Sign).await?;
-    Ok(Rotated { domain: KeyDomain::Sign, version, rows: 0, destroyed, resumed })
+    Ok(Rotated { domain: KeyDomain::Sign, version, rows: 0, destroyed, resumed, process: None })
 }
 
 /// Makes new link tokens with a new pepper. Tokens of the old one go on linking with each other until
@@ -84,7 +97,8 @@ pub async fn pepper(
     let mut tx = keeper.db.begin().await?;
     note(&mut tx, keeper, KeyDomain::Pepper, version).await?;
     tx.commit().await?;
-    Ok(Rotated { domain: KeyDomain::Pepper, version, rows: 0, destroyed: Vec::new(), resumed })
+    let domain = KeyDomain::Pepper;
+    Ok(Rotated { domain, version, rows: 0, destroyed: Vec::new(), resumed, process })
 }
 
 /// What gets a new version.

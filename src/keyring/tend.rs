@@ -9,7 +9,7 @@ use serde_json::json;
 use volens_privacy::Timestamp;
 use volens_privacy::keys::KeyDomain;
 
-use super::rotate::{Rotated, destroy, kek};
+use super::rotate::{Rotated, destroy, ratchet};
 use super::{Keeper, Progress, RotationError, store};
 use crate::config::Keys;
 use crate::db::{self, Tx};
@@ -55,10 +55,12 @@ pub async fn tend(
 ) -> Result<Tended, RotationError> {
     let mut done = Tended::default();
     let now = keeper.clock.now();
-    if is_ratchet_due(keeper, settings.ratchet_days, now) {
-        done.ratchet = Some(kek(keeper, rng, progress).await?);
-    }
     let _held = keeper.file.hold()?;
+    // What this process remembers may be the middle of a rotation that somebody else has ended.
+    keeper.keys.take_in(&keeper.file.read()?)?;
+    if is_ratchet_due(keeper, settings.ratchet_days, now) {
+        done.ratchet = Some(ratchet(keeper, rng, progress).await?);
+    }
     for (domain, days) in
         [(KeyDomain::Wrap, settings.restore_days), (KeyDomain::Pepper, settings.pepper_days)]
     {

@@ -1,6 +1,7 @@
 //! Every root rotates, nothing is lost on the way, and what should be gone is.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use volens_privacy::SubjectId;
 use volens_privacy::keys::{KeyDomain, KeyRing};
@@ -410,6 +411,24 @@ async fn a_new_pepper_is_taken_up_lazily_and_the_old_one_ends_with_its_tokens() 
         assert_eq!((tended.destroyed, tended.tokens), (vec![(KeyDomain::Pepper, 1)], 2));
         assert_eq!(tended.ratchet.expect("a week has passed").version, 2);
         assert_eq!((links(&house, anna).await, links(&house, otto).await), (1, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_ratchet_that_ended_meanwhile_is_not_begun_again() {
+    on_both(|db| async move {
+        let house = House::new(db).await;
+        people(&house.world).await;
+        let middle = Mutex::new(None);
+        let look = |_, _, _| *middle.lock().expect("no panic") = Some(house.on_disk());
+        kek(&house.keeper(), &mut house.world.rng(70), &look).await.expect("rotated");
+        let remembered = middle.into_inner().expect("no panic").expect("keys were wrapped");
+        let keeper = Keeper { keys: &remembered, ..house.keeper() };
+        let settings = crate::config::load(None, [], &[]).expect("defaults").keys;
+        let tended = tend(&keeper, &settings, &mut house.world.rng(11), &|_, _, _| {}).await;
+        assert_eq!(tended.expect("tended"), Tended::default());
+        assert_eq!(remembered.status().len(), house.on_disk().status().len());
     })
     .await;
 }

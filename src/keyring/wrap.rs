@@ -50,7 +50,14 @@ pub async fn wrap(
     store::set_fence(&mut tx, KeyDomain::Wrap, version, None).await?;
     note(&mut tx, keeper, KeyDomain::Wrap, version).await?;
     tx.commit().await?;
-    Ok(Rotated { domain: KeyDomain::Wrap, version, rows, destroyed: Vec::new(), resumed })
+    Ok(Rotated {
+        domain: KeyDomain::Wrap,
+        version,
+        rows,
+        destroyed: Vec::new(),
+        resumed,
+        process: None,
+    })
 }
 
 /// Which of the three kinds of rows a walk is over.

@@ -10,7 +10,7 @@ use volens_privacy::{SubjectId, Timestamp};
 
 use super::files::{Report, Search};
 use super::{RightsError, store};
-use crate::db::Db;
+use crate::db::{Db, Purged};
 use crate::ids::hex;
 use crate::needles::{Needle, Needles, Tally, Trace};
 use crate::relevance;
@@ -123,8 +123,8 @@ pub async fn search_with(
 }
 
 /// Rewrites the database so that what was deleted is not in its files any more, and forgets the marks
-/// of removed accounts. Answers whether it is complete; a reader in the way makes it incomplete.
-pub async fn purge(db: &Db) -> Result<bool, RightsError> {
+/// of removed accounts. Answers whether it is complete.
+pub async fn purge(db: &Db) -> Result<Purged, RightsError> {
     let mut tx = db.begin().await?;
     relevance::forget_removed(&mut tx).await?;
     tx.commit().await?;

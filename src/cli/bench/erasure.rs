@@ -24,6 +24,7 @@ use crate::config::Settings;
 use crate::consent::{
     self, AppPhones, Command, DecisionRequest, DecisionsRequest, Intake, NoticeRequest, Recording,
 };
+use crate::db::Purged;
 use crate::db::group::Grouped as _;
 use crate::ids::hex;
 use crate::rights;
@@ -103,7 +104,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let bytes_erased = bytes(&app).await?;
     context.output.note(format_args!("making it physical …"));
     let purged = timed(async { Ok(traces::purge(&app.db).await?) }).await?;
-    let (purge_complete, purging_seconds) = purged;
+    let (purged, purging_seconds) = purged;
     let bytes_purged = bytes(&app).await?;
     context.output.note(format_args!("looking for what is left of {} accounts …", args.erased));
     let (report, looking_seconds) = timed(look(&app, &id, &chosen)).await?;
@@ -123,7 +124,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         erasing_seconds,
         erasures_per_second: args.erased as f64 / erasing_seconds,
         purging_seconds,
-        purge_complete,
+        purge_complete: purged == Purged::Complete,
         bytes_before,
         bytes_erased,
         bytes_purged,

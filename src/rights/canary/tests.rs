@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
-use crate::db::{Statement, values};
+use crate::db::{Purged, Statement, values};
 use crate::testing::World;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -28,7 +28,7 @@ async fn canaries_leave_nothing_and_one_that_did_would_be_found() {
 
         world.clock.advance(DAY);
         let began = world.clock.now();
-        assert!(traces::purge(&world.db).await.expect("purges"));
+        assert_eq!(traces::purge(&world.db).await.expect("purges"), Purged::Complete);
         traces::note_purge(&world.db, began).await.expect("noted");
         let second = night(&world, &journal).await;
         assert_eq!((second.canaries, second.in_files, second.found), (2, 1, 0));

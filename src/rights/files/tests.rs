@@ -12,8 +12,8 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 use super::*;
-use crate::db::testing::{FreshSqlite, on_both};
-use crate::db::{Db, Statement, Tx, Value, values};
+use crate::db::testing::{FreshPostgres, FreshSqlite, on_both, skipped};
+use crate::db::{Db, Purged, Statement, Tx, Value, values};
 use crate::needles::Needle;
 
 /// What nobody else has.
@@ -73,7 +73,7 @@ async fn a_value_is_read_whole_wherever_pages_cut_it() {
     let each = rows.len() as u64;
     // Pages were written to the log more than once while the tree grew.
     assert!(found["volens.db-wal: frame, row"] >= 2 * each, "{found:?}");
-    assert!(db.purge(&[]).await.expect("purges"));
+    assert_eq!(db.purge(&[]).await.expect("purges"), Purged::Complete);
     let found = in_files(&db).await;
     assert_eq!(
         found.get("volens.db: planted, row"),
@@ -107,7 +107,7 @@ async fn what_was_deleted_is_seen_in_gaps_free_pages_and_the_log_until_a_purge()
     assert!(in_file["volens.db: planted, gap"] > 0, "{in_file:?}");
     assert!(in_file["volens.db: free pages, overflow or free page"] > 0, "{in_file:?}");
     assert!(in_file["volens.db: bytes"] > 0);
-    assert!(db.purge(&[]).await.expect("purges"));
+    assert_eq!(db.purge(&[]).await.expect("purges"), Purged::Complete);
     assert_eq!(in_files(&db).await.len(), 0, "nothing after a purge");
 }
 
@@ -126,10 +126,42 @@ async fn the_files_of_a_server_are_read_where_they_can_be() {
         run(&mut tx, "delete from planted", vec![]).await;
         tx.commit().await.expect("commits");
         assert!(in_files(&db).await["file of planted: bytes"] > 0, "deleted is not gone");
-        assert!(db.purge(&["planted"]).await.expect("purges"));
+        assert_eq!(db.purge(&["planted"]).await.expect("purges"), Purged::Complete);
         assert_eq!(in_files(&db).await.len(), 0);
     })
     .await;
+}
+
+#[tokio::test]
+async fn who_may_not_rewrite_samples_is_told_that_they_were_kept() {
+    let Some(fresh) = FreshPostgres::create().await else { return skipped() };
+    let owner = fresh.open().await;
+    let role = format!("tenant_{}", std::process::id());
+    let mut tx = owner.begin().await.expect("begins");
+    run(&mut tx, "create table planted (value bytea)", vec![]).await;
+    for sql in [
+        format!("create role {role}"),
+        format!("grant all on schema public to {role}"),
+        format!("alter table planted owner to {role}"),
+        format!("grant select on _sqlx_migrations to {role}"),
+    ] {
+        run(&mut tx, sql.leak(), vec![]).await;
+    }
+    tx.commit().await.expect("commits");
+    let address = fresh.address();
+    let separator = if address.contains('?') { '&' } else { '?' };
+    let tenant = Db::open(&format!("{address}{separator}options[role]={role}")).await;
+    let tenant = tenant.expect("opens");
+    assert_eq!(tenant.purge(&["planted"]).await.expect("purges"), Purged::SamplesKept);
+    assert_eq!(owner.purge(&["planted"]).await.expect("purges"), Purged::Complete);
+    tenant.close().await;
+    let mut tx = owner.begin().await.expect("begins");
+    for sql in [format!("drop owned by {role}"), format!("drop role {role}")] {
+        run(&mut tx, sql.leak(), vec![]).await;
+    }
+    tx.commit().await.expect("commits");
+    owner.close().await;
+    fresh.drop_database().await;
 }
 
 fn parquet(path: &Path, text: &str) {
