@@ -29,8 +29,13 @@ statements! {
                     where log = $1 and size > $2 and size <= $3 order by size, witness";
     LAST_COSIGNED = "select coalesce(max(size), 0) as size from ledger_cosignatures
                      where log = $1 and witness = $2";
+    // Whoever waited for the head may have looked at the clock before the one who had it.
     ADD_CHECKPOINT = "insert into ledger_checkpoints (log, size, note, created_at)
-                      values ($1, $2, $3, $4)";
+                      values ($1, $2, $3, coalesce(
+                          (select created_at from
+                               (select created_at from ledger_checkpoints where log = $1
+                                order by size desc limit 1) latest
+                           where created_at > $4), $4))";
     NODES = "select position, hash from ledger_nodes where log = $1 and position in ({list})";
     CHECKPOINT = "select note from ledger_checkpoints where log = $1 and size = $2";
     LATEST_CHECKPOINT = "select size, note from ledger_checkpoints where log = $1

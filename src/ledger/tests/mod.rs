@@ -100,6 +100,21 @@ async fn every_checkpoint_extends_every_earlier_one() {
 }
 
 #[tokio::test]
+async fn checkpoints_never_run_back_in_time_however_long_somebody_waited() {
+    on_both(|db| async move {
+        let (signer, _) = signer();
+        let later = now().plus(Duration::from_secs(5));
+        for (leaves, at) in [(0..1, now()), (1..2, later), (2..3, now()), (3..4, later)] {
+            grow_at(&db, &signer, leaves, at).await;
+        }
+        let stored = store::checkpoints_after(&mut db.read().await.unwrap(), 0, 9).await.unwrap();
+        let times: Vec<Timestamp> = stored.iter().map(|stored| stored.created_at).collect();
+        assert_eq!(times, [now(), later, later, later]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_database_refuses_to_forget() {
     on_both(|db| async move {
         let (signer, _) = signer();
