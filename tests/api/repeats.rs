@@ -1,12 +1,18 @@
 //! `Idempotency-Key`: one effect, one answer.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
+use volens::db::Statement;
 
 use crate::support::{TestApp, on_both};
 
 const BODY: &str = "Bakery";
+const FINGERPRINTS: Statement = {
+    let sql = "select fingerprint from idempotency_keys";
+    Statement::new("api::repeats", "FINGERPRINTS", sql, sql)
+};
 
 async fn businesses(test: &TestApp) -> usize {
     let page = test.operator().await.get("/v1/businesses?limit=500").await.expect(200);
@@ -39,6 +45,24 @@ async fn another_body_or_path_with_the_same_key_is_refused() {
         let path = client.post("/v1/apps", json!({"name": BODY})).await;
         path.problem(422, "idempotency.mismatch");
         assert_eq!(businesses(&test).await, 1);
+    })
+    .await;
+}
+
+/// A fast hash of a body can be guessed at by whoever steals every key; one with the client's own key
+/// in it, which is kept nowhere, cannot.
+#[tokio::test]
+async fn what_is_kept_of_a_body_needs_the_client_s_key_to_be_guessed_at() {
+    on_both(|test| async move {
+        for key in ["one", "two"] {
+            let client = test.operator().await.with("idempotency-key", key);
+            client.post("/v1/businesses", json!({"name": BODY})).await.expect(201);
+        }
+        let mut tx = test.app.db.read().await.expect("a snapshot");
+        let rows = tx.fetch(FINGERPRINTS, Vec::new()).await.expect("rows");
+        let fingerprints = rows.iter().map(|row| row.get::<Vec<u8>>("fingerprint"));
+        let fingerprints: BTreeSet<Vec<u8>> = fingerprints.map(|f| f.expect("bytes")).collect();
+        assert_eq!((rows.len(), fingerprints.len()), (2, 2), "one body, two fingerprints");
     })
     .await;
 }

@@ -216,7 +216,9 @@ fn pending(app: &App, parts: &Parts, body: &[u8]) -> ApiResult<Pending> {
     let credential = app.keys.caller_hash("idempotency/caller", credential);
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let id = app.keys.caller_hash("idempotency/key", &[&caller[..], &credential, key].concat());
-    let text = [target.as_bytes(), b"\n", body].concat();
+    // The client's key goes in and is kept nowhere, so nobody can test guesses of what the body held,
+    // a phone number for instance, against the fingerprint.
+    let text = [key, b"\n", target.as_bytes(), b"\n", body].concat();
     let fingerprint = app.keys.caller_hash("idempotency/body", &text);
     Ok(Pending { id, fingerprint })
 }
