@@ -4,6 +4,7 @@
 //! same service with one transaction per request; and a bare axum server with nothing but the group
 //! commit (the floor). Quote the ratios; the absolute numbers are this machine's of this minute.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -51,6 +52,10 @@ pub(super) struct Args {
     /// Accounts that decide in turn
     #[arg(long, default_value_t = 20_000, value_parser = at_least_one)]
     accounts: usize,
+    /// End with exit code 3 when the consents served are fewer than this many times those with one
+    /// transaction per request
+    #[arg(long, value_name = "RATIO", value_parser = positive)]
+    at_least: Option<f64>,
     /// An empty database to measure on, sqlite:PATH or postgres://… ; a fresh SQLite file if absent.
     /// It is filled and left behind
     #[arg(long, value_name = "URL")]
@@ -67,7 +72,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if number > 0.0 && number <= 3600.0 => Ok(number),
-        _ => Err("seconds between 0 and 3600 are needed".to_owned()),
+        _ => Err("a number above 0, at most 3600, is needed".to_owned()),
     }
 }
 
@@ -85,7 +90,7 @@ struct Load {
 }
 
 /// Runs the three measurements in turns, so that a disk that is slow for a minute is slow for all,
-/// and answers the median of each.
+/// and answers the median of each, and of the ratios of the rounds.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let directory = Scratch::create("bench")?;
     let note = |what: &str, round: usize| {
@@ -127,24 +132,38 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     for db in [&grouped.db, &single.db, &bare] {
         db.close().await;
     }
+    let ratio = |to: &[Measured]| {
+        let pairs = served.iter().zip(to);
+        middle(
+            pairs.map(|(served, to)| served.per_second / to.per_second).collect(),
+            f64::total_cmp,
+        )
+    };
+    let (ratio_to_one_transaction, ratio_to_floor) = (ratio(&alone), ratio(&floors));
     let (consents, single, floor) = (median(served), median(alone), median(floors));
     let load = Load {
         engine,
         connections: args.connections,
         rounds: args.rounds,
-        ratio_to_one_transaction: consents.per_second / single.per_second,
-        ratio_to_floor: consents.per_second / floor.per_second,
+        ratio_to_one_transaction,
+        ratio_to_floor,
         consents,
         one_transaction_per_request: single,
         floor,
     };
     context.output.result(&load, table(&load))?;
-    Ok(Exit::Ok)
+    let enough = args.at_least.is_none_or(|least| load.ratio_to_one_transaction >= least);
+    Ok(if enough { Exit::Ok } else { Exit::VerificationFailed })
 }
 
-/// The measurement of the middle rate. There is at least one.
-fn median(mut rounds: Vec<Measured>) -> Measured {
-    rounds.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
+/// The measurement of the middle rate.
+fn median(rounds: Vec<Measured>) -> Measured {
+    middle(rounds, |a, b| a.per_second.total_cmp(&b.per_second))
+}
+
+/// The middle of what there is at least one of.
+fn middle<T>(mut rounds: Vec<T>, order: impl FnMut(&T, &T) -> Ordering) -> T {
+    rounds.sort_by(order);
     rounds.swap_remove(rounds.len() / 2)
 }
 
