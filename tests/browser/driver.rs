@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use fantoccini::elements::Element;
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -12,6 +13,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 use volens::db::testing::required;
+
+/// No element takes longer to come.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One browser at a time: two would only slow each other down.
 static ONE: Mutex<()> = Mutex::const_new(());
@@ -81,8 +85,7 @@ impl Browser {
     /// Types into a field, found by the text of its label.
     pub(crate) async fn fill(&self, label: &str, text: &str) {
         let path = format!("//*[@id=//label[normalize-space()=\"{label}\"]/@for]");
-        let field = self.client.find(Locator::XPath(&path)).await;
-        let field = field.unwrap_or_else(|_| panic!("a field called {label}"));
+        let field = self.find(&path, &format!("a field called {label}")).await;
         field.clear().await.expect("a field can be emptied");
         field.send_keys(text).await.expect("a field takes text");
     }
@@ -99,9 +102,28 @@ impl Browser {
             "//button[normalize-space()='{text}'] | //a[normalize-space()='{text}'] | \
              //label[normalize-space()='{text}']"
         );
-        let button = self.client.find(Locator::XPath(&path)).await;
-        let button = button.unwrap_or_else(|_| panic!("something called {text}"));
+        let button = self.find(&path, &format!("something called {text}")).await;
         button.click().await.unwrap_or_else(|error| panic!("{text} can be pressed: {error}"));
+    }
+
+    /// Waits for an element, which may be on a page that is still on its way; fails with what the page
+    /// says instead.
+    async fn find(&self, path: &str, what: &str) -> Element {
+        let found = self.client.wait().at_most(PATIENCE).for_element(Locator::XPath(path)).await;
+        match found {
+            Ok(element) => element,
+            Err(error) => {
+                let at = self.client.current_url().await;
+                let at = at.map(|url| url.to_string()).unwrap_or_default();
+                panic!("{what}: {error} at {at}, which says:\n{}", self.text().await)
+            }
+        }
+    }
+
+    /// Signs out, and waits until that is done: the next page must not overtake it.
+    pub(crate) async fn sign_out(&self) {
+        self.press("Sign out").await;
+        self.sees("Sign in").await;
     }
 
     /// Waits until the page says `text`; fails with what it says instead.
@@ -132,10 +154,11 @@ impl Browser {
         let bad = entries.into_iter().filter(|entry| entry["level"] == "SEVERE");
         // A form that comes back with its errors, or with a record that is closed, has one of these,
         // and Chromium remarks on it.
-        let refused_form = |message: &String| {
-            message.contains("status of 422") || message.contains("status of 403")
+        let expected = |message: &String| {
+            message.contains("status of 422")
+                || message.contains("/officer/person") && message.contains("status of 403")
         };
-        bad.map(|entry| entry["message"].to_string()).filter(|m| !refused_form(m)).collect()
+        bad.map(|entry| entry["message"].to_string()).filter(|m| !expected(m)).collect()
     }
 
     /// A command of the DevTools protocol.

@@ -76,12 +76,12 @@ async fn an_officer_verifies_the_ledger_a_receipt_and_a_history() {
     browser.press("Ask").await;
     browser.sees("waits for a second officer").await;
     check(&browser, "requests").await;
-    browser.press("Sign out").await;
+    browser.sign_out().await;
     sign_in(&browser, &site, "second@volens.test", Caller::Officer).await;
     browser.press("Openings").await;
     browser.press("Approve").await;
     browser.sees("approved").await;
-    browser.press("Sign out").await;
+    browser.sign_out().await;
     sign_in(&browser, &site, "officer@volens.test", Caller::Officer).await;
     browser.press("Openings").await;
     browser.press("Open the record").await;
@@ -92,8 +92,7 @@ async fn an_officer_verifies_the_ledger_a_receipt_and_a_history() {
 
     browser.open(&site.url("/console")).await;
     browser.sees("The ledger").await;
-    browser.press("Sign out").await;
-    browser.sees("Sign in").await;
+    browser.sign_out().await;
     browser.stop().await;
     site.stop().await;
 }
