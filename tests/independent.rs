@@ -135,13 +135,12 @@ async fn another_program_refuses_whatever_is_altered() {
     let directory = tempfile::tempdir().expect("a directory");
     let all = altered(receipt);
     assert!(all.len() > 120, "a receipt holds many texts");
-    // The other program counts in whole numbers, which is slow: it is given every fourth.
     let log = test_log(&key);
     for one in &all {
         let read = Receipt::from_json(one.to_string().as_bytes());
         assert!(read.and_then(|receipt| receipt.verify(&log)).is_err(), "{one}");
     }
-    for one in all.iter().step_by(4) {
+    for one in &all {
         let Some(said) = check(directory.path(), one, &key) else { return skipped() };
         assert_eq!(said.status.code(), Some(3), "{one}");
     }

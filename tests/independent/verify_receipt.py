@@ -29,8 +29,8 @@ def add(a, b):
     """Ed25519: points as (x, y), every step a modular inversion; slow, short, and easy to check."""
     (x1, y1), (x2, y2) = a, b
     k = D * x1 * x2 * y1 * y2
-    x = (x1 * y2 + x2 * y1) * pow(1 + k, P - 2, P)
-    y = (y1 * y2 + x1 * x2) * pow(1 - k, P - 2, P)
+    x = (x1 * y2 + x2 * y1) * pow(1 + k, -1, P)
+    y = (y1 * y2 + x1 * x2) * pow(1 - k, -1, P)
     return x % P, y % P
 
 

@@ -30,6 +30,7 @@ use volens::clock::Clock as _;
 use volens::consent;
 use volens::db::testing::{FreshPostgres, FreshSqlite, skipped};
 use volens::ids::hex;
+use volens::signals::Profile;
 use volens_privacy::SubjectId;
 use volens_privacy::phone::{PhoneEvidence, PhoneNumber, PhoneSpace};
 use world::{COST, LINKED, Linking, Person, STRANGERS, World, apps, world};
@@ -184,40 +185,55 @@ async fn nobody_is_alike(world: &World, tables: &[Table], opened: &BTreeMap<Subj
     let found = admitted.attack(world, &unjoined(world), 8);
     let found = found["classifier"];
     assert!(!found.is_chance() && found.top < 20.0 * found.chance, "admitted: {found:?}");
-    // A build that keeps features and hours in clear is broken, and that is found.
-    let plain = Attacker::on(world, &in_clear(world, stolen).await, |label| !is_admitted(label));
+    // So does it that every key opens the profiles as well: two of one person are alike.
+    let mut plain = stolen;
+    open_profiles(world, &mut plain).await;
+    let profiles = Attacker::on(world, &plain, |label| label.starts_with("profiles.interest."));
+    let found = profiles.attack(world, &unjoined(world), 8);
+    assert!(!found["classifier"].is_chance(), "admitted with every key: {found:?}");
+    assert!(found["timing"].is_chance() && found["texts"].is_chance(), "no more than: {found:?}");
+    // A build that keeps features and hours in clear is broken, and that is found without any key.
+    add_hours(world, &mut plain).await;
+    let plain = Attacker::on(world, &plain, |label| !is_admitted(label));
     let found = plain.attack(world, &unjoined(world), 8);
     assert!(!found["timing"].is_chance(), "{found:?}");
     let found = found["classifier"];
     assert!(found.top >= 5.0 * found.chance && found.auc >= 0.8, "{found:?}");
 }
 
-/// The dump of a build that does not seal profiles and keeps the hour of every signal: the product's
-/// own features, opened, in place of the sealed bytes.
-async fn in_clear(
-    world: &World,
-    mut stolen: BTreeMap<SubjectId, Material>,
-) -> BTreeMap<SubjectId, Material> {
+/// The profiles that every key opens, in place of the sealed bytes.
+async fn open_profiles(world: &World, stolen: &mut BTreeMap<SubjectId, Material>) {
     let now = world.house.clock.now();
-    let mut tx = world.house.db.read().await.expect("a snapshot");
-    for some in world.accounts.concat().chunks(500) {
-        let profiles = volens::signals::profiles(&mut tx, &world.house.keys, some).await;
-        for (subject, profile) in profiles.expect("everything opens with the keys") {
-            let material = stolen.get_mut(&subject).expect("an account");
-            material.retain(|(label, _)| label != "profiles.sealed");
-            for (topic, [_, _, long]) in profile.interests(now) {
-                let label = format!("profiles.interest.{topic}");
-                material.push((label, Cell::Number((long * 1e6) as i64)));
-            }
-            // One for every signal that is kept as a mark.
-            let signals = material.iter().filter(|(label, _)| label == "signal_tags.seen").count();
-            if let Some(hour) = profile.last_hour() {
-                let seen = ("hours.seen".to_owned(), Cell::Number(hour * 3_600_000_000));
-                material.extend(std::iter::repeat_n(seen, signals));
-            }
+    for (subject, profile) in profiles(world).await {
+        let material = stolen.get_mut(&subject).expect("an account");
+        material.retain(|(label, _)| label != "profiles.sealed");
+        for (topic, [_, _, long]) in profile.interests(now) {
+            let label = format!("profiles.interest.{topic}");
+            material.push((label, Cell::Number((long * 1e6) as i64)));
         }
     }
-    stolen
+}
+
+/// The hour of every signal that is kept as a mark, as a careless build might keep it.
+async fn add_hours(world: &World, stolen: &mut BTreeMap<SubjectId, Material>) {
+    for (subject, profile) in profiles(world).await {
+        let material = stolen.get_mut(&subject).expect("an account");
+        let signals = material.iter().filter(|(label, _)| label == "signal_tags.seen").count();
+        if let Some(hour) = profile.last_hour() {
+            let seen = ("hours.seen".to_owned(), Cell::Number(hour * 3_600_000_000));
+            material.extend(std::iter::repeat_n(seen, signals));
+        }
+    }
+}
+
+async fn profiles(world: &World) -> BTreeMap<SubjectId, Profile> {
+    let mut tx = world.house.db.read().await.expect("a snapshot");
+    let mut all = BTreeMap::new();
+    for some in world.accounts.concat().chunks(500) {
+        let profiles = volens::signals::profiles(&mut tx, &world.house.keys, some).await;
+        all.extend(profiles.expect("everything opens with the keys"));
+    }
+    all
 }
 
 /// Adds what a careless colleague might: a hash of the number in a column, and one inside a value.
