@@ -10,7 +10,7 @@ use crate::audience::build::dry_run;
 use crate::audience::outcomes::{self, OutcomeIn, Refused};
 use crate::audience::request::{self, ListState, RequestIn};
 use crate::audience::shelf::Shelf;
-use crate::audience::{AudienceError, Exclusion, FilterIn, campaigns};
+use crate::audience::{AudienceError, Exclusion, FilterIn, List, campaigns};
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
 use crate::db::{Statement, values};
@@ -101,17 +101,21 @@ async fn a_withdrawal_takes_row_score_and_exposure_along_before_it_answers() {
     .await;
 }
 
+/// Those of the twelve linked people whose row on a list stands on something borrowed.
+async fn borrowers(town: &Town, list: &List) -> Vec<usize> {
+    let page = town.rows(list).await.expect("served");
+    let borrowing = page.rows.iter().filter(|row| !row.consent.borrowed.is_empty());
+    let borrowing: Vec<_> = borrowing.map(|row| &row.recipient).collect();
+    let recipient = |n: usize| town.world.keys.recipient(SHOP, town.people[n]);
+    (0..12).filter(|n| borrowing.contains(&&recipient(*n))).collect()
+}
+
 #[tokio::test]
 async fn what_was_borrowed_goes_with_either_side_of_the_link() {
     on_both(|db| async move {
         let town = Town::new(db, 60, 12).await;
         let list = town.list(town.request(20)).await.expect("built");
-        let page = town.rows(&list).await.expect("served");
-        let borrower = |n: usize| {
-            let recipient = town.world.keys.recipient(SHOP, town.people[n]);
-            page.rows.iter().any(|r| r.recipient == recipient && !r.consent.borrowed.is_empty())
-        };
-        let mut borrowers = (0..12).filter(|n| borrower(*n));
+        let mut borrowers = borrowers(&town, &list).await.into_iter();
         let linking = PurposeKind::CrossAppLinking;
         let ends = [
             ("messenger", linking, Some("photos")),
@@ -141,12 +145,7 @@ async fn what_was_borrowed_goes_with_the_number_that_linked() {
     on_both(|db| async move {
         let town = Town::new(db, 60, 12).await;
         let list = town.list(town.request(20)).await.expect("built");
-        let page = town.rows(&list).await.expect("served");
-        let borrower = |n: usize| {
-            let recipient = town.world.keys.recipient(SHOP, town.people[n]);
-            page.rows.iter().any(|r| r.recipient == recipient && !r.consent.borrowed.is_empty())
-        };
-        let mut borrowers = (0..12).filter(|n| borrower(*n));
+        let mut borrowers = borrowers(&town, &list).await.into_iter();
         let before = held(&town).await;
         let n = borrowers.next().expect("a borrower");
         town.world.clock.advance(Duration::from_mins(1));
