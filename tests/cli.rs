@@ -206,7 +206,7 @@ async fn measures(address: &str, engine: &str) {
     let ran = tokio::task::spawn_blocking(move || bench.output()).await.expect("no panic");
     let ran = ran.expect("it runs");
     assert_eq!(ran.status.code(), Some(3));
-    let measured: Value = serde_json::from_slice(&ran.stdout).expect("what it measured");
+    let measured: Json = serde_json::from_slice(&ran.stdout).expect("what it measured");
     let rate = |what: &str| measured[what]["per_second"].as_f64().expect("a rate");
     let ratio = measured["ratio_to_one_transaction"].as_f64().expect("a ratio");
     assert_eq!(ratio, rate("consents") / rate("one_transaction_per_request"), "one round");
