@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::audience::replay::{Replay, replay};
 use crate::audience::request;
 use crate::ids::{JobId, ListId, hex};
+use crate::ledger;
 use crate::readings::Reader;
 use crate::web::callers::{Known, Officer};
 use crate::web::extract::Path;
@@ -31,6 +32,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(replay_list))
         .merge(time::routes())
         .routes(routes!(last_run, order_run))
+        .routes(routes!(verify_ledger))
 }
 
 impl From<AuditError> for Problem {
@@ -86,6 +88,28 @@ async fn replay_list(
     let mut tx = app.db.read().await?;
     let business = request::owner(&mut tx, id).await?;
     Ok(Json(replay(&mut tx, &app.keys, business, id, app.now(), &|_, _| {}).await?))
+}
+
+/// What a verification of the whole ledger found.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Verified {
+    /// Whether nothing is wrong.
+    holds: bool,
+    #[serde(flatten)]
+    report: ledger::Report,
+}
+
+/// Recompute the whole ledger from its leaves and compare everything stored with it, as
+/// `volens ledger verify` does.
+///
+/// A ledger that does not hold is an answer too: 200 with its faults.
+#[utoipa::path(post, path = "/v1/audit/verify", tag = "audit",
+    security(("key" = []), ("session" = [])), responses((status = 200, body = Verified)))]
+async fn verify_ledger(Officer: Officer, State(app): State<App>) -> ApiResult<Json<Verified>> {
+    let trust = app.trust().map_err(|error| Problem::internal(&error))?;
+    let mut tx = app.db.read().await?;
+    let report = ledger::verify(&mut tx, &trust, |_, _| {}).await?;
+    Ok(Json(Verified { holds: report.faults.is_empty(), report }))
 }
 
 /// The last run over the invariants.

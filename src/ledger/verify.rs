@@ -17,8 +17,9 @@ const FAULTS_MAX: usize = 100;
 const HASH: usize = 32;
 
 /// One thing that is wrong with the stored log.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(tag = "fault", rename_all = "snake_case")]
+#[schema(as = LedgerFault)]
 pub enum Fault {
     /// An index below the head's size has no leaf.
     MissingEntry {
@@ -98,7 +99,8 @@ pub enum Fault {
 }
 
 /// What was looked at and what was found.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = LedgerReport)]
 pub struct Report {
     /// Entries recomputed.
     pub entries: u64,

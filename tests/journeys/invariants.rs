@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 use volens::background;
 use volens::db::Statement;
 
-use crate::support::on_both_with;
 use crate::support::town::{SMALL, Town};
+use crate::support::{on_both, on_both_with};
 
 const PROLONG: Statement = Statement::new(
     "journeys::invariants",
@@ -16,6 +16,14 @@ const PROLONG: Statement = Statement::new(
     "update grants set expires_at = expires_at + 1 where purpose = 'relevance'",
     "update grants set expires_at = expires_at + 1 where purpose = 'relevance'",
 );
+
+/// One entry more than the head counts.
+const SLIP_IN: Statement = {
+    let sql = "insert into ledger_entries (log, idx, leaf)
+               select e.log, h.size, e.leaf from ledger_entries e
+               join ledger_heads h on h.log = e.log where e.idx = 0";
+    Statement::new("journeys::invariants", "SLIP_IN", sql, sql)
+};
 
 async fn check(town: &Town) -> Json {
     let officer = town.test.officer().await;
@@ -51,6 +59,25 @@ async fn an_officer_has_everything_checked_and_a_change_is_found() {
         assert!(tx.execute(PROLONG, Vec::new()).await.expect("changed") > 0);
         tx.commit().await.expect("commits");
         assert_eq!(violated(&check(&town).await), ["I-18"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_officer_has_the_ledger_recomputed_and_what_stands_behind_it_is_found() {
+    on_both(|test| async move {
+        let town = Town::new(test, 3).await;
+        let officer = town.test.officer().await;
+        let verified = officer.post("/v1/audit/verify", json!({})).await.expect(200);
+        assert_eq!((&verified["holds"], &verified["faults"]), (&json!(true), &json!([])));
+        assert!(verified["entries"].as_u64() > Some(3), "{verified}");
+
+        let mut tx = town.test.app.db.begin().await.expect("begins");
+        assert_eq!(tx.execute(SLIP_IN, Vec::new()).await.expect("changed"), 1);
+        tx.commit().await.expect("commits");
+        let verified = officer.post("/v1/audit/verify", json!({})).await.expect(200);
+        assert_eq!(verified["holds"], json!(false));
+        assert_eq!(verified["faults"], json!([{ "fault": "beyond" }]));
     })
     .await;
 }

@@ -28,7 +28,7 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 /// The register of processing activities (GDPR Art. 30).
-#[utoipa::path(get, path = "/v1/audit/register", tag = "audit",
+#[utoipa::path(get, path = "/v1/records-of-processing", tag = "audit",
     security(("key" = []), ("session" = [])), responses((status = 200, body = Register)))]
 async fn show_register(Officer: Officer, State(app): State<App>) -> ApiResult<Json<Register>> {
     let mut tx = app.db.read().await?;
