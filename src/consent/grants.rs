@@ -29,6 +29,11 @@ struct Row {
     repeated: bool,
 }
 
+/// Whether the person said no, and no time ran out.
+fn is_no(state: Decision) -> bool {
+    matches!(state, Decision::Refused | Decision::Withdrawn)
+}
+
 impl Grants {
     pub(super) fn new(grants: Vec<Grant>) -> Self {
         let mut rows: BTreeMap<_, Vec<Row>> = BTreeMap::new();
@@ -71,30 +76,37 @@ impl Grants {
         decide: &Decide,
     ) -> bool {
         let again = about.0.definition().ask_again_after(decide.gatekeeper);
-        let said_no =
-            |grant: &&Grant| matches!(grant.state, Decision::Refused | Decision::Withdrawn);
         let rows = self.about(subject, about).iter().map(|row| &row.grant);
-        let no = rows.filter(said_no).filter_map(|grant| grant.ended_at).max();
+        let no = rows.filter(|grant| is_no(grant.state)).filter_map(|grant| grant.ended_at).max();
         decide.requested_at.zip(no).is_some_and(|(asked, no)| no <= asked && asked < no.plus(again))
     }
 
-    /// The entry of the latest decision, if that was a withdrawal on record before this batch. The
-    /// person has now said so until `at`: a consent decided before that must not revive it.
-    pub(super) fn withdrawn(
+    /// The latest decision and its entry, if that was a no on record before this batch. The person has
+    /// now said so until `at`: a consent decided before that must not revive it.
+    pub(super) fn said_no(
         &mut self,
         subject: SubjectId,
         about: &About,
         at: Timestamp,
-    ) -> Option<u64> {
+    ) -> Option<(Decision, u64)> {
         let last = self.rows.get_mut(&(subject, about.clone()))?.last_mut()?;
-        if last.grant.state != Decision::Withdrawn || last.position.is_some() {
+        if !is_no(last.grant.state) || last.position.is_some() {
             return None;
         }
         if last.grant.ended_at < Some(at) {
             last.grant.ended_at = Some(at);
             last.repeated = true;
         }
-        Some(last.grant.entry)
+        Some((last.grant.state, last.grant.entry))
+    }
+
+    /// What a withdrawal is: a consent taken back where one was given, a no where there was none to
+    /// take back.
+    pub(super) fn no(&self, subject: SubjectId, about: &About) -> Decision {
+        match self.about(subject, about).last().map(|row| row.grant.state) {
+            Some(Decision::Given | Decision::Expired | Decision::Withdrawn) => Decision::Withdrawn,
+            Some(Decision::Refused) | None => Decision::Refused,
+        }
     }
 
     /// Where the consent that lives now is on record: by position, if this batch made it.

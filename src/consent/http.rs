@@ -344,7 +344,7 @@ struct GrantOut {
     state: Decision,
     /// Whether it counts now: given, not run out, and confirmed by the ledger's witnesses.
     live: bool,
-    /// Notice it was decided under; empty for a withdrawal of nothing.
+    /// Notice it was decided under; empty for a no that was said without being asked.
     notice: String,
     /// Version of that notice.
     notice_version: u32,

@@ -32,7 +32,8 @@ impl Batch {
         newer.then(|| Choice { about: about.clone(), decision: Decision::Given, entry })
     }
 
-    /// Takes one consent back. What was withdrawn before is only said until later.
+    /// Takes one consent back, or notes the no of somebody who had given none. What was said before is
+    /// only said until later.
     pub(super) async fn withdraw(
         &mut self,
         tx: &mut Tx,
@@ -41,11 +42,12 @@ impl Batch {
         about: About,
         (decided_at, evidence): (Timestamp, Option<&serde_json::Value>),
     ) -> db::Result<(Choice, Effects)> {
-        if let Some(known) = self.grants.withdrawn(subject, &about, decided_at.min(self.now)) {
-            let choice = Choice { about, decision: Decision::Withdrawn, entry: Err(known) };
-            return Ok((choice, Effects::default()));
+        let until = decided_at.min(self.now);
+        if let Some((decision, known)) = self.grants.said_no(subject, &about, until) {
+            return Ok((Choice { about, decision, entry: Err(known) }, Effects::default()));
         }
-        let record = self.ending(rng, subject, app, about, Decision::Withdrawn);
+        let decision = self.grants.no(subject, &about);
+        let record = self.ending(rng, subject, app, about, decision);
         self.end(tx, rng, ConsentRecord { decided_at, evidence: evidence.cloned(), ..record }).await
     }
 

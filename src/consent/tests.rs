@@ -99,15 +99,31 @@ async fn a_consent_that_witnesses_have_not_confirmed_permits_nothing() {
 }
 
 #[tokio::test]
-async fn withdrawing_twice_is_the_same_as_once_and_withdrawing_nothing_is_recorded() {
+async fn withdrawing_twice_is_the_same_as_once_and_withdrawing_nothing_is_a_no() {
     on_both(|db| async move {
         let world = World::new(db).await;
-        world.account("messenger", "anna").await;
+        let anna = world.account("messenger", "anna").await;
         let relevance = PurposeKind::Relevance;
-        let (first, _) = world.withdraw("messenger", "anna", relevance, None).await.unwrap();
-        assert!(first.receipt.is_some(), "whoever says stop is on record");
-        let (second, _) = world.withdraw("messenger", "anna", relevance, None).await.unwrap();
+        let stop = async || world.withdraw("messenger", "anna", relevance, None).await.unwrap().0;
+        let first = stop().await;
+        let receipt = first.receipt.expect("whoever says stop is on record");
+        assert_eq!(
+            (first.decision, receipt.record().decision),
+            (Decision::Refused, first.decision)
+        );
+        receipt.verify(&world.keys.log_verifier()).unwrap();
+        let second = stop().await;
         assert_eq!((second.entry, second.receipt.is_none()), (first.entry, true));
+        assert_eq!(second.decision, Decision::Refused);
+        let standing = world.consents_of(anna).await.unwrap();
+        let standing = standing.permit::<Relevance>((), world.clock.now()).err();
+        assert_eq!(standing, Some(Refusal::Refused));
+
+        world.clock.advance(DAY);
+        world.give("messenger", "anna", relevance).await;
+        let taken_back = stop().await;
+        assert_eq!(taken_back.decision, Decision::Withdrawn, "there was something to take back");
+        assert_eq!(stop().await.entry, taken_back.entry);
         let unknown = world.withdraw("messenger", "nobody", relevance, None).await;
         assert_eq!(unknown.err(), Some(Refused::AccountUnknown));
     })

@@ -147,7 +147,8 @@ async fn a_browser_that_says_no_is_believed() {
         let consents = state["consents"].as_array().expect("a list");
         assert_eq!(consents.len(), before + 1, "only what was undecided, and once: {state:#}");
         let linking = consents.iter().find(|c| c["purpose"] == "cross_app_linking");
-        assert_eq!(linking.expect("recorded")["state"], "withdrawn");
+        let state_of = linking.expect("recorded")["state"].as_str();
+        assert_eq!(state_of, Some("refused"), "nothing was given that could be taken back");
         let last = state["receipts"].as_array().expect("receipts").last().expect("one").clone();
         let record = &last["volens:opening"]["record"];
         assert_eq!(record["evidence"]["signal"], "Sec-GPC: 1");
