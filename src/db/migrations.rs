@@ -51,6 +51,7 @@ const MIGRATIONS: &[Texts] = migrations![
     29 "0029_lent_over_a_link",
     30 "0030_list_nodes",
     31 "0031_model_proxies",
+    32 "0032_said_with_requests",
 ];
 
 /// The newest migration this program knows.

@@ -61,6 +61,7 @@ impl From<RightsError> for Problem {
             RightsError::NotExtendable => {
                 Self::conflict("request.not_extendable", error.to_string())
             }
+            RightsError::SaidTooMuch => Self::refused("request.said_too_much", error.to_string()),
             RightsError::NotRefusable => Self::refused("request.not_refusable", error.to_string()),
             RightsError::Recorder(error) => error.into(),
             RightsError::Consent(error) => error.into(),
@@ -298,7 +299,7 @@ async fn everything(
 ) -> ApiResult<Json<SignedExport>> {
     let subject = subject_of(&app, &caller, &text).await?;
     let mut tx = app.db.read().await?;
-    Ok(Json(access::export(&mut tx, &app.keys, subject, app.now()).await?))
+    Ok(Json(access::export(&mut tx, (&app.keys, &app.receipts), subject, app.now()).await?))
 }
 
 /// The JSON Schema (2020-12) of an account's export.

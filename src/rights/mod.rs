@@ -89,6 +89,9 @@ pub enum RightsError {
     /// No more time: the law knows no extension, or it was used, or it comes too late.
     #[error("the request cannot be extended")]
     NotExtendable,
+    /// More was said with a request than is kept.
+    #[error("at most 2000 characters can be said with a request")]
+    SaidTooMuch,
     /// Nothing outweighs an objection to direct marketing.
     #[error("an objection to direct marketing cannot be refused")]
     NotRefusable,

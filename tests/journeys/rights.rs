@@ -38,7 +38,8 @@ async fn a_person_sees_corrects_pauses_and_objects_without_a_script() {
 
         let seen = browser.get(&page).await;
         shows(&seen, "Running");
-        shows(&seen, "<strong>1</strong>");
+        shows(&seen, "Interests that we assume: <strong>1</strong>");
+        assert!(!seen.text().contains("that were"), "nothing has happened yet: {}", seen.text());
         let corrected = browser
             .form(&format!("{page}/interests"), &[("topic", "sport.running"), ("denied", "yes")])
             .await;
@@ -62,9 +63,18 @@ async fn a_person_sees_corrects_pauses_and_objects_without_a_script() {
         let objected = browser.form(&format!("{page}/object"), &[]).await;
         shows(&objected, "You have objected to marketing");
         shows(&browser.get(&page).await, "You object to marketing since");
-        let asked = browser.form(&format!("{page}/wrong"), &[]).await;
+        let long = "I live in Cork. ".repeat(200);
+        let refused = browser.form(&format!("{page}/wrong"), &[("said", &long)]).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text());
+        assert!(refused.text().contains(&long), "what was typed is not lost");
+        let said = "I live in Cork,\nnot in Dublin.";
+        let asked = browser.form(&format!("{page}/wrong"), &[("said", said)]).await;
         shows(&asked, "you will have an answer by");
+        let data = browser.get(&format!("{page}/data.json")).await.expect(200);
+        let requests = data["export"]["requests"].as_array().expect("requests").clone();
+        assert_eq!(requests.iter().filter(|one| one["said"] == said).count(), 1, "{requests:#?}");
         let bench = town.test.officer().await.get("/v1/subject-requests").await.expect(200);
+        assert_eq!(bench[0]["said"], said, "whoever handles it reads it");
         let told = |field: &str| -> Vec<&str> {
             let all = bench.as_array().expect("requests").iter();
             all.map(|one| one["receipt"][field].as_str().expect("a text")).collect()
@@ -115,6 +125,29 @@ async fn an_objection_survives_the_erasure_and_the_next_registration() {
     .await;
 }
 
+#[tokio::test]
+async fn the_page_names_apps_by_their_titles_and_counts_the_interests_that_went() {
+    on_both(|test| async move {
+        let town = Town::new(test, 1).await;
+        let photos = json!({"id": "photo", "title": "Photo Network", "region": "DE"});
+        town.test.operator().await.post("/v1/apps", photos).await.expect(201);
+        let (browser, page) = centre(&town.test, &town.messenger, &name(0)).await;
+        let withdraw = format!("{page}/withdraw");
+        let linking = [("purpose", "cross_app_linking"), ("peer", "photo")];
+        let said = browser.form(&withdraw, &linking).await;
+        shows(&said, "with Photo Network");
+        assert!(!said.text().contains("with photo"), "{}", said.text());
+        shows(&browser.get(&page).await, "with Photo Network");
+
+        shows(&browser.get(&page).await, "Interests that we assume: <strong>1</strong>");
+        let gone = browser.form(&withdraw, &[("purpose", "relevance"), ("peer", "")]).await;
+        shows(&gone, "Assumed interests that were deleted: <strong>1</strong>");
+        let again = browser.form(&withdraw, &[("purpose", "relevance"), ("peer", "")]).await;
+        shows(&again, "Nothing else rested on it.");
+    })
+    .await;
+}
+
 /// What the program says of a file, and how it ends.
 fn checked(file: &Path, key: &str) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_volens"));
@@ -137,6 +170,13 @@ async fn a_downloaded_copy_checks_offline_and_a_changed_one_does_not() {
         let (code, said) = checked(&file, key.trim());
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("2 receipts verify"), "{said}");
+        let copied: Json = serde_json::from_slice(&copy.body).expect("JSON");
+        let issued = town.messenger.get("/v1/accounts/u1/consents").await.expect(200);
+        let records = |all: &Json| -> Vec<Json> {
+            let all = all["receipts"].as_array().expect("receipts").iter();
+            all.map(|one| one["dpv:hasRecordOfActivity"].clone()).collect()
+        };
+        assert_eq!(records(&copied["export"]), records(&issued), "those that the API hands out");
         let changed = copy.text().replacen("\"IE\"", "\"DE\"", 1);
         std::fs::write(&file, changed).expect("written");
         let (code, said) = checked(&file, key.trim());
@@ -254,8 +294,15 @@ async fn an_officer_enters_extends_and_refuses_at_the_desk() {
         let (browser, token) = desk(&test).await;
         let bench = "/officer/requests";
         let officer = (&browser, token.as_str());
-        let letter = [("app", "messenger"), ("reference", "anna"), ("kind", "rectification")];
-        shows(&post(officer, bench, &letter).await, "by the officer, for a user of messenger");
+        let letter = [
+            ("app", "messenger"),
+            ("reference", "anna"),
+            ("kind", "rectification"),
+            ("said", "By letter: she is 40."),
+        ];
+        let entered = post(officer, bench, &letter).await;
+        shows(&entered, "by the officer, for a user of messenger");
+        shows(&entered, "By letter: she is 40.");
         let all = test.officer().await.get("/v1/subject-requests").await.expect(200);
         let id = all[0]["receipt"]["subject_request_id"].as_str().expect("an id").to_owned();
         let path = format!("{bench}/messenger/{id}");

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{PartialSchema as _, ToSchema};
 use volens_privacy::consent::Decision;
 use volens_privacy::purpose::PurposeKind;
-use volens_privacy::receipt::Receipt;
 use volens_privacy::{AppId, BusinessId, RecipientId, Timestamp};
 
 use crate::audience::seal::Reason;
@@ -42,9 +42,10 @@ pub struct AccountExport {
     pub purposes: Vec<PurposePart>,
     /// Every consent that was given or refused, oldest decision first.
     pub consents: Vec<ConsentPart>,
-    /// A receipt of every decision, each with its record and its proof. They verify on their own.
+    /// A receipt of every decision, as the API hands them out: JSON-LD, signed, each with its record and
+    /// its proof. They verify on their own.
     #[schema(value_type = Vec<Object>)]
-    pub receipts: Vec<Receipt>,
+    pub receipts: Vec<Value>,
     /// What is inferred about interests, and what the person denies.
     pub interests: Vec<Interest>,
     /// What else the profile holds; nothing without one.
@@ -64,7 +65,7 @@ pub struct AccountExport {
     /// Businesses that received an id for the person (Art. 15(1)(c)).
     pub recipients: Vec<RecipientPart>,
     /// Requests that were made for the account, with their clocks.
-    pub requests: Vec<crate::rights::requests::SignedReceipt>,
+    pub requests: Vec<RequestPart>,
     /// Signals of which only a keyed mark is kept, to recognise repeats.
     pub signal_marks: u64,
     /// Where the data is from (Art. 15(1)(g)).
@@ -103,6 +104,19 @@ pub struct AccountPart {
     /// Since when the person objects to direct marketing.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub objected_since: Option<Timestamp>,
+}
+
+/// A request that was made for the account.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestPart {
+    /// How it stands.
+    pub receipt: crate::rights::requests::Receipt,
+    /// The signature of the receipt.
+    pub signature: String,
+    /// What the person said about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
 }
 
 /// A restriction.
@@ -276,7 +290,7 @@ pub struct MessagePart {
     pub closes_at: Timestamp,
     /// What a model saw of the person at that moment.
     #[schema(value_type = Object)]
-    pub features: serde_json::Value,
+    pub features: Value,
     /// What happened.
     pub outcomes: Vec<OutcomePart>,
 }
@@ -323,7 +337,7 @@ pub struct RecipientPart {
 }
 
 /// The JSON Schema (2020-12) of a signed export.
-pub fn schema() -> serde_json::Value {
+pub fn schema() -> Value {
     let mut parts = vec![(SignedExport::name().into_owned(), SignedExport::schema())];
     SignedExport::schemas(&mut parts);
     let parts: BTreeMap<String, _> = parts.into_iter().collect();

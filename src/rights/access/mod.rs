@@ -10,17 +10,19 @@ mod store;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use document::{AccountExport, EXPORT_KIND, SignedExport, schema};
+use serde_json::Value;
 pub(crate) use store::STATEMENTS;
 use volens_privacy::keys::KeyRing;
 use volens_privacy::ledger::{DocumentError, LogVerifier};
 use volens_privacy::purpose::Purposes;
+use volens_privacy::receipt::{Issuer, Receipt};
 use volens_privacy::{DataKey, SubjectId, Timestamp};
 
 use self::document::{
     AccountPart, ConsentPart, ListPart, MessagePart, ProfilePart, PurposePart, RecipientPart,
-    RestrictionPart, RowPart, StopPart,
+    RequestPart, RestrictionPart, RowPart, StopPart,
 };
-use super::requests::SignedReceipt;
+use super::requests::{self, SignedReceipt};
 use super::restriction::restriction_of;
 use super::{RightsError, interests};
 use crate::accounts::{self, AccountError};
@@ -96,7 +98,7 @@ async fn stops(tx: &mut Tx, keys: &KeyRing, subject: SubjectId) -> db::Result<Ve
 /// export: half of it would pass for all.
 pub async fn export(
     tx: &mut Tx,
-    keys: &KeyRing,
+    (keys, issuer): (&KeyRing, &Issuer),
     subject: SubjectId,
     now: Timestamp,
 ) -> Result<SignedExport, RightsError> {
@@ -131,7 +133,7 @@ pub async fn export(
         },
         purposes: purposes(),
         consents: grants.iter().map(consent_part).collect(),
-        receipts: receipts.into_iter().map(|(_, receipt)| receipt).collect(),
+        receipts: documents(issuer, &receipts, now)?,
         interests: interests::interests(tx, keys, subject, now).await?,
         profile: profile.as_ref().map(|profile| profile_part(profile, now)),
         links: links.into_iter().collect(),
@@ -140,7 +142,7 @@ pub async fn export(
         lent: store::lent(tx, subject).await?,
         messages: messages(tx, &key, subject).await?,
         stops: stops(tx, keys, subject).await?,
-        requests: requests(tx, keys, subject).await?,
+        requests: requests_of(tx, keys, subject).await?,
         signal_marks: store::marks(tx, subject).await?,
         source: SOURCE.to_owned(),
         logic: LOGIC.to_owned(),
@@ -157,6 +159,19 @@ pub async fn export(
     Ok(SignedExport { export, signature })
 }
 
+/// The receipts as the API hands them out.
+fn documents(
+    issuer: &Issuer,
+    receipts: &[(u64, Receipt)],
+    now: Timestamp,
+) -> Result<Vec<Value>, RightsError> {
+    let document = |(_, receipt): &(u64, Receipt)| {
+        let text = issuer.document(receipt, now);
+        serde_json::from_str(text.get()).map_err(|_| db::Error::Damaged("receipt").into())
+    };
+    receipts.iter().map(document).collect()
+}
+
 /// Checks a signed export offline: that it is one, that the log's key signed exactly this, and that
 /// every receipt in it holds. Answers how many receipts.
 ///
@@ -164,8 +179,7 @@ pub async fn export(
 /// [`RightsError::Export`] says what does not hold.
 pub fn verify(json: &[u8], log: &LogVerifier) -> Result<usize, RightsError> {
     let fail = |what: &'static str| RightsError::Export(what);
-    let raw: serde_json::Value =
-        serde_json::from_slice(json).map_err(|_| fail("the file is not JSON"))?;
+    let raw: Value = serde_json::from_slice(json).map_err(|_| fail("the file is not JSON"))?;
     let signed: SignedExport =
         serde_json::from_value(raw.clone()).map_err(|_| fail("the file is not an export"))?;
     if signed.export.kind != EXPORT_KIND {
@@ -173,7 +187,10 @@ pub fn verify(json: &[u8], log: &LogVerifier) -> Result<usize, RightsError> {
     }
     log.verify_document(EXPORT_KIND, &raw["export"], &signed.signature)?;
     for receipt in &signed.export.receipts {
-        receipt.verify(log).map_err(|_| fail("a receipt in it does not verify"))?;
+        // In either form: exports made before receipts were JSON-LD stay good.
+        let checked = Receipt::from_json(receipt.to_string().as_bytes())
+            .and_then(|receipt| receipt.verify(log));
+        checked.map_err(|_| fail("a receipt in it does not verify"))?;
     }
     Ok(signed.export.receipts.len())
 }
@@ -194,13 +211,19 @@ fn tables(said: impl Fn(Kept) -> Option<&'static str>) -> BTreeMap<String, Strin
     said.map(|(table, said)| (table.to_owned(), said.to_owned())).collect()
 }
 
-async fn requests(
+async fn requests_of(
     tx: &mut Tx,
     keys: &KeyRing,
     subject: SubjectId,
-) -> Result<Vec<SignedReceipt>, RightsError> {
-    let made = super::requests::store::of_account(tx, subject).await?;
-    made.iter().map(|request| SignedReceipt::of(request, keys)).collect()
+) -> Result<Vec<RequestPart>, RightsError> {
+    let made = requests::store::of_account(tx, subject).await?;
+    let mut said = requests::said_of(tx, keys, subject).await?;
+    let part = |request: &requests::Request| {
+        let SignedReceipt { receipt, signature } = SignedReceipt::of(request, keys)?;
+        let said = said.remove(&(request.app.clone(), request.id));
+        Ok(RequestPart { receipt, signature, said })
+    };
+    made.iter().map(part).collect()
 }
 
 fn purposes() -> Vec<PurposePart> {

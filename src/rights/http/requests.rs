@@ -16,7 +16,8 @@ use crate::app::App;
 use crate::readings::{self, Subject};
 use crate::rights::access::{self, SignedExport};
 use crate::rights::requests::{
-    self, Details, Extension, Means, RefusalReason, Request, RequestId, SignedReceipt, State as How,
+    self, AllSaid, Details, Extension, Means, RefusalReason, Request, RequestId, Said,
+    SignedReceipt, State as How,
 };
 use crate::rights::{AskedBy, RestrictionReason, RightsError};
 use crate::web::callers::{AppCaller, Known, Officer};
@@ -88,6 +89,10 @@ struct ExtensionsIn {
     /// to it.
     #[serde(default)]
     not_interested_in: Vec<String>,
+    /// What the person says about it, up to 2000 characters: for the officer who handles it, sealed under
+    /// the account's key and in the person's export.
+    #[serde(default)]
+    said: Option<String>,
 }
 
 /// A request as it stands.
@@ -161,6 +166,7 @@ async fn ask(
     Json(body): Json<RequestIn>,
 ) -> ApiResult<Response> {
     let (name, details, now) = (body.reference()?, body.details()?, app.now());
+    let said = body.extensions.said.as_deref().map(Said::new).transpose()?.flatten();
     let asked = (body.subject_request_type, AskedBy::App);
     let of = (&caller, body.subject_request_id);
     let mut tx = app.db.begin().await?;
@@ -182,6 +188,9 @@ async fn ask(
     let received = body.submitted_time.map_or(now, |at| at.min(now));
     let whose = (subject, body.regulation);
     let request = requests::receive(&mut tx, &app.keys, of, asked, whose, (received, now)).await?;
+    if let (Some(subject), Some(said)) = (subject, &said) {
+        requests::say(&mut tx, &app.keys, (subject, &request), said, &mut app.rng()).await?;
+    }
     tx.commit().await?;
     if subject.is_none() {
         // An objection counts for whoever is not registered, too.
@@ -242,7 +251,7 @@ async fn results(
     let mut tx = app.db.read().await?;
     let subject = requests::subject_of(&mut tx, &caller, id).await?;
     let subject = subject.ok_or(AccountError::Unknown)?;
-    Ok(Json(access::export(&mut tx, &app.keys, subject, app.now()).await?))
+    Ok(Json(access::export(&mut tx, (&app.keys, &app.receipts), subject, app.now()).await?))
 }
 
 /// A request on the workbench.
@@ -263,16 +272,20 @@ struct WaitingOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "date-time")]
     escalated_at: Option<Timestamp>,
+    /// What the person said about it, while it waits for an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<String>,
 }
 
 impl WaitingOut {
-    fn of(app: &App, request: &Request) -> Result<Self, RightsError> {
+    fn of(app: &App, request: &Request, said: &AllSaid) -> Result<Self, RightsError> {
         Ok(Self {
             app: request.app.clone(),
             signed: SignedReceipt::of(request, &app.keys)?,
             asked_by: request.asked_by,
             extension: request.extension.map(|(reason, _)| reason),
             escalated_at: request.escalated_at,
+            said: said.get(&(request.app.clone(), request.id)).cloned(),
         })
     }
 }
@@ -290,10 +303,11 @@ async fn workbench(
 ) -> ApiResult<Json<Vec<WaitingOut>>> {
     let mut tx = app.db.read().await?;
     let all = requests::all(&mut tx, SHOWN).await?;
+    let said = requests::said_open(&mut tx, &app.keys, SHOWN).await?;
     drop(tx);
     readings::http::note(&app, &caller, Subject::Requests, all.len() as u64).await?;
     let out: Result<Vec<_>, RightsError> =
-        all.iter().map(|request| WaitingOut::of(&app, request)).collect();
+        all.iter().map(|request| WaitingOut::of(&app, request, &said)).collect();
     Ok(Json(out?))
 }
 
@@ -334,7 +348,7 @@ async fn decide(
             requests::refuse(&app.db, &app.keys, &request, reason, app.now()).await?
         }
     };
-    Ok(Json(WaitingOut::of(&app, &request)?))
+    Ok(Json(WaitingOut::of(&app, &request, &AllSaid::new())?))
 }
 
 /// Meets a request for an officer.

@@ -5,6 +5,7 @@
 //! rectification of a named interest. What needs a person stays open; the sweep reminds before the day
 //! and escalates after it; an officer meets, extends or refuses it, each for a reason of the law.
 
+mod said;
 pub(in crate::rights) mod store;
 mod wire;
 
@@ -17,6 +18,8 @@ use volens_privacy::rights::{Jurisdiction, RequestKind};
 use volens_privacy::topics::TopicId;
 use volens_privacy::{AppId, SubjectId, Timestamp};
 
+pub(in crate::rights) use self::said::said_of;
+pub use self::said::{AllSaid, SAID_MAX, Said, said_open, say};
 pub use self::wire::{RECEIPT_KIND, Receipt, RequestId, SignedReceipt, Status};
 use super::restriction::{AskedBy, RestrictionReason};
 use super::{Journal, RightsError, erase_for_good, interests, objection, restrict};
@@ -263,7 +266,7 @@ pub async fn meet(
     close(db, keys, request, (State::Completed, outcome), now).await
 }
 
-/// Puts a demand on record that the person makes on their own page and that is met at once.
+/// Puts a demand on record that the person makes on their own page, with what they say about it.
 ///
 /// # Errors
 /// [`AccountError::Unknown`] when there is no such account.
@@ -271,7 +274,7 @@ pub async fn begin(
     db: &Db,
     keys: &KeyRing,
     (app, subject): (&AppId, SubjectId),
-    kind: RequestKind,
+    (kind, said): (RequestKind, Option<&Said>),
     rng: &mut (dyn Rng + Send),
     now: Timestamp,
 ) -> Result<Request, RightsError> {
@@ -279,6 +282,9 @@ pub async fn begin(
     let mut tx = db.begin().await?;
     let asked = (kind, AskedBy::Person);
     let request = receive(&mut tx, keys, of, asked, (Some(subject), None), (now, now)).await?;
+    if let Some(said) = said {
+        say(&mut tx, keys, (subject, &request), said, rng).await?;
+    }
     tx.commit().await?;
     Ok(request)
 }

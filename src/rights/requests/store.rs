@@ -33,6 +33,15 @@ statements! {
            values ($1, $2, $3, $4, $5, 'open', $6, $7, $8)";
     ADD_ACCOUNT = "insert into subject_request_accounts (subject, app, request) values ($1, $2, $3)";
     SUBJECT = "select subject from subject_request_accounts where app = $1 and request = $2";
+    SAY = "update subject_request_accounts set said = $4
+           where subject = $1 and app = $2 and request = $3 and said is null";
+    SAID_OPEN = "select a.subject, a.app, a.request, a.said
+                 from subject_request_accounts a
+                 join subject_requests q on q.app = a.app and q.id = a.request
+                 where q.state = 'open' and a.said is not null
+                 order by q.due_at, q.id limit $1";
+    SAID_OF = "select subject, app, request, said from subject_request_accounts
+               where subject = $1 and said is not null";
     TAG = "select tag from account_references where subject = $1";
     EXTEND = "update subject_requests set due_at = $3, extension = $4, extended_at = $5,
                      reminded_at = null
@@ -129,6 +138,44 @@ pub(super) async fn subject(
 ) -> db::Result<Option<SubjectId>> {
     let row = tx.fetch_optional(SUBJECT, values![app, id.as_bytes()]).await?;
     row.map(|row| row.get("subject")).transpose()
+}
+
+/// What somebody said with a request, as it is kept.
+pub(super) struct Said {
+    pub(super) subject: SubjectId,
+    pub(super) app: AppId,
+    pub(super) request: RequestId,
+    pub(super) sealed: Vec<u8>,
+}
+
+fn said(row: &Row) -> db::Result<Said> {
+    Ok(Said {
+        subject: row.get("subject")?,
+        app: row.get("app")?,
+        request: RequestId::from_bytes(row.get("request")?),
+        sealed: row.get("said")?,
+    })
+}
+
+/// Keeps what was said, unless something was said with this request before.
+pub(super) async fn say(
+    tx: &mut Tx,
+    subject: SubjectId,
+    (app, request): (&AppId, RequestId),
+    sealed: Vec<u8>,
+) -> db::Result<()> {
+    let values = values![subject, app, request.as_bytes(), sealed];
+    tx.execute(SAY, values).await.map(drop)
+}
+
+/// What was said with the requests that wait, those that are due first.
+pub(super) async fn said_open(tx: &mut Tx, limit: u32) -> db::Result<Vec<Said>> {
+    tx.fetch(SAID_OPEN, values![limit]).await?.iter().map(said).collect()
+}
+
+/// What was said with the requests of an account.
+pub(super) async fn said_of(tx: &mut Tx, subject: SubjectId) -> db::Result<Vec<Said>> {
+    tx.fetch(SAID_OF, values![subject]).await?.iter().map(said).collect()
 }
 
 /// What the account is found by.

@@ -1,12 +1,15 @@
 //! The export holds everything, is signed, and says nothing about anybody else.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
+use volens_privacy::parties::Parties;
+use volens_privacy::receipt::Issuer;
 use volens_privacy::rights::RequestKind;
 use volens_privacy::topics::Topics;
 
-use super::super::access::{KEPT, Kept, SignedExport, export, schema, verify};
+use super::super::access::{EXPORT_KIND, KEPT, Kept, SignedExport, export, schema, verify};
 use super::*;
 use crate::audience::outcomes::{self, OutcomeIn};
 use crate::audience::tests::town::{SHOP, Town, name};
@@ -16,9 +19,11 @@ use crate::relevance::OutcomeKind;
 use crate::rights::interests;
 use crate::rights::requests::{RequestId, receive};
 
-async fn exported(world: &World, subject: SubjectId) -> SignedExport {
+pub(super) async fn exported(world: &World, subject: SubjectId) -> SignedExport {
+    let issuer = Issuer::new(Arc::new(Parties::example().clone()), Arc::clone(&world.keys));
     let mut tx = world.db.read().await.expect("a snapshot");
-    export(&mut tx, &world.keys, subject, world.clock.now()).await.expect("exported")
+    let now = world.clock.now();
+    export(&mut tx, (&world.keys, &issuer), subject, now).await.expect("exported")
 }
 
 /// Checks the parts of JSON Schema (2020-12) that the schema uses; answers what does not fit.
@@ -147,6 +152,9 @@ async fn an_export_holds_every_part_fits_its_schema_and_verifies() {
         assert_eq!(verify(&bytes, &log).expect("it verifies"), 3, "messages, relevance, linking");
 
         let parts = &json["export"];
+        for receipt in parts["receipts"].as_array().expect("receipts") {
+            assert_eq!(receipt["@type"], "dpv:ConsentReceipt", "as the API hands them out");
+        }
         let filled: BTreeMap<&str, usize> = KEPT
             .iter()
             .filter_map(|(_, kept)| match kept {
@@ -214,6 +222,26 @@ async fn a_changed_export_does_not_verify_and_a_restricted_person_still_gets_the
             assert!(refused(changed), "{pointer}");
         }
         assert!(verify(name(1).as_bytes(), &log).is_err());
+
+        // Each receipt is checked, not only the signature over all of them.
+        let resigned = |receipts: Json| {
+            let mut export = json["export"].clone();
+            export["receipts"] = receipts;
+            let signature = world.keys.log_signer().sign_document(EXPORT_KIND, &export);
+            json!({"export": export, "signature": signature.expect("signed")}).to_string()
+        };
+        let receipts = &json["export"]["receipts"];
+        assert_eq!(verify(resigned(receipts.clone()).as_bytes(), &log).expect("verifies"), 3);
+        let mut forged = receipts.clone();
+        forged[0]["dct:publisher"] = json!("urn:volens:controller:somebody-else");
+        let said = verify(resigned(forged).as_bytes(), &log).expect_err("it does not");
+        assert!(said.to_string().contains("a receipt in it does not verify"), "{said}");
+        // Copies that people downloaded when receipts were not JSON-LD yet stay good.
+        let mut tx = world.db.read().await.expect("a snapshot");
+        let before = consent::receipts_of(&mut tx, &world.keys, subject).await.expect("receipts");
+        let before: Vec<_> = before.into_iter().map(|(_, receipt)| receipt).collect();
+        let before = serde_json::to_value(before).expect("JSON");
+        assert_eq!(verify(resigned(before).as_bytes(), &log).expect("verifies"), 3);
     })
     .await;
 }

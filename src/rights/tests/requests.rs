@@ -7,8 +7,9 @@ use volens_privacy::rights::RequestKind;
 use volens_privacy::topics::Topics;
 
 use super::super::requests::{
-    Details, Extension, Means, RECEIPT_KIND, RefusalReason, Request, RequestId, SignedReceipt,
-    State, Swept, all, cancel, extend, meet, receive, refuse, subject_of, sweep,
+    Details, Extension, Means, RECEIPT_KIND, RefusalReason, Request, RequestId, SAID_MAX, Said,
+    SignedReceipt, State, Swept, all, cancel, extend, meet, receive, refuse, said_open, say,
+    subject_of, sweep,
 };
 use super::*;
 
@@ -50,6 +51,69 @@ async fn kind_of(world: &World, entry: u64) -> LeafKind {
     let mut tx = world.db.read().await.expect("a snapshot");
     let leaves = ledger::leaves(&mut tx, &[entry]).await.expect("leaves");
     Leaf::parse(&leaves[&entry]).expect("a leaf").kind()
+}
+
+const SAID: Statement = Statement::new(
+    "rights::tests",
+    "SAID",
+    "select said from subject_request_accounts where subject = $1",
+    "select said from subject_request_accounts where subject = $1",
+);
+
+#[test]
+fn what_is_said_has_bounds_and_no_control_characters() {
+    let said = |typed: &str| Said::new(typed);
+    assert!(said(" \r\n\t ").expect("nothing").is_none());
+    assert!(said(&"é".repeat(SAID_MAX)).expect("just so many").is_some());
+    let more = said(&"é".repeat(SAID_MAX + 1)).err();
+    assert!(matches!(more, Some(RightsError::SaidTooMuch)));
+}
+
+#[tokio::test]
+async fn what_is_said_with_a_request_is_sealed_read_by_whoever_handles_it_and_goes_with_the_account()
+ {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let (anna, otto) = people(&world).await;
+        let kind = RequestKind::Rectification;
+        let (first, other) =
+            (received(&world, kind, anna, 1).await, received(&world, kind, otto, 2).await);
+        let text = "I live in Cork.\nNot in Dublin.";
+        for typed in [" I live in Cork.\r\nNot in\u{0} Dublin.\n", "something else, later"] {
+            let said = Said::new(typed).expect("short").expect("something");
+            let mut tx = world.db.begin().await.expect("begins");
+            let whose = (anna, &first);
+            say(&mut tx, &world.keys, whose, &said, &mut world.rng(3)).await.expect("kept");
+            tx.commit().await.expect("commits");
+        }
+        let open = async || {
+            let mut tx = world.db.read().await.expect("a snapshot");
+            said_open(&mut tx, &world.keys, 10).await.expect("they open")
+        };
+        let found = open().await;
+        assert_eq!(found.get(&(first.app.clone(), first.id)).map(String::as_str), Some(text));
+        assert!(!found.contains_key(&(other.app, other.id)), "nothing was said with that");
+
+        let mut tx = world.db.read().await.expect("a snapshot");
+        let row = tx.fetch_one(SAID, values![anna]).await.expect("a row");
+        let sealed: Vec<u8> = row.get("said").expect("bytes");
+        assert!(!sealed.windows(4).any(|part| part == b"Cork"), "it is sealed");
+        drop(tx);
+        let export = access::exported(&world, anna).await.export;
+        assert_eq!(export.requests[0].said.as_deref(), Some(text));
+        let export = access::exported(&world, otto).await.export;
+        assert_eq!(export.requests[0].said, None, "nothing of somebody else");
+
+        let directory = tempfile::tempdir().expect("a directory");
+        let now = world.clock.now();
+        erase_for_good(&world.db, &world.keys, &journal(&directory), anna, now)
+            .await
+            .expect("done");
+        assert!(open().await.is_empty(), "it went with the account");
+        let mut tx = world.db.read().await.expect("a snapshot");
+        assert!(tx.fetch(SAID, values![anna]).await.expect("reads").is_empty());
+    })
+    .await;
 }
 
 #[tokio::test]

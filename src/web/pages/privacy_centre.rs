@@ -1,6 +1,8 @@
 //! A person's own page: what they agreed to, in plain words, and a button to take each back. Opened
 //! by an address from their app; needs no script.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
@@ -11,6 +13,7 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use volens_privacy::consent::Decision;
 use volens_privacy::notice::Notices;
+use volens_privacy::purpose::PurposeKind;
 use volens_privacy::receipt::Receipt;
 use volens_privacy::rights::RequestKind;
 use volens_privacy::{AppId, Timestamp};
@@ -24,6 +27,7 @@ use crate::accounts;
 use crate::app::App;
 use crate::consent::{self, Command, Effects, Grant, Replies, Withdrawal};
 use crate::db::Tx;
+use crate::ledger;
 use crate::privacy_centre::{self, Person, signal};
 use crate::rights::interests::{self, Interest};
 use crate::rights::{self, Removed, requests};
@@ -40,6 +44,9 @@ pub(super) fn routes() -> Router<App> {
         .route("/p/{token}/receipts.json", get(receipts))
 }
 
+/// What people call apps.
+type Titles = BTreeMap<AppId, String>;
+
 /// A consent that lives.
 struct Living {
     purpose: &'static str,
@@ -49,13 +56,16 @@ struct Living {
     covers: &'static str,
     since: String,
     until: String,
+    /// What would go with it now.
     effects: Vec<(&'static str, u64)>,
+    /// Whether the ledger's witnesses have still to confirm it.
+    awaits: bool,
     notice: Option<String>,
     notice_title: &'static str,
 }
 
 /// An inferred interest.
-struct Assumed {
+pub(super) struct Assumed {
     topic: String,
     title: String,
     denied: bool,
@@ -95,6 +105,8 @@ pub(super) struct Centre {
     living: Vec<Living>,
     ended: Vec<Ended>,
     done: Option<Done>,
+    /// What is wrong about the person, as they typed it, when it was too long.
+    pub(super) said: Option<String>,
     /// What a signal of the browser did.
     signal: Option<&'static str>,
 }
@@ -153,13 +165,18 @@ pub(super) async fn page(
     let account = accounts::find(tx, &[person.subject]).await?.remove(&person.subject);
     let since = |text: &str, at: Option<Timestamp>| at.map(|at| Words::fill(text, &words.day(at)));
     let grants = consent::grants_of(tx, &[person.subject]).await?;
+    let titles = titles_of(tx, &grants).await?;
     let title = title_of(tx, &person.app).await?;
+    let interests = assumed(app, tx, person).await?;
+    let confirmed = ledger::confirmed(tx).await?;
     let (living, ended): (Vec<_>, Vec<_>) = grants.iter().partition(|grant| grant.is_live(now));
     let mut shown = Vec::with_capacity(living.len());
     for grant in living {
-        shown.push(Living::new(grant, consent::would_end(tx, grant).await?, words));
+        let effects = consent::would_end(tx, grant).await?;
+        let effects = would_go(grant, effects, counted(&interests), rights);
+        let awaits = grant.entry >= confirmed;
+        shown.push(Living { effects, awaits, ..Living::new(grant, &titles, words) });
     }
-    let assumed = interests::interests(tx, &app.keys, person.subject, now).await?;
     let until = person.expires_at.to_string();
     Ok(Centre {
         rights,
@@ -171,9 +188,10 @@ pub(super) async fn page(
         erase_lead: Words::fill(words.erase_lead, &title),
         valid_until: Words::fill(words.valid_until, until.get(11..16).unwrap_or_default()),
         living: shown,
-        interests: assumed.into_iter().filter_map(|one| Assumed::new(one, words)).collect(),
-        ended: ended.into_iter().rev().map(|grant| Ended::new(grant, words)).collect(),
+        interests,
+        ended: ended.into_iter().rev().map(|grant| Ended::new(grant, &titles, words)).collect(),
         done,
+        said: None,
         signal: None,
         shell,
     })
@@ -185,12 +203,65 @@ async fn title_of(tx: &mut Tx, app: &AppId) -> ApiResult<String> {
     Ok(known.map_or_else(|| app.to_string(), |record| record.title))
 }
 
-fn with(peer: Option<&AppId>, words: &Words) -> String {
-    peer.map(|peer| Words::fill(words.with_app, peer.as_str())).unwrap_or_default()
+/// What people call the apps that these consents link with.
+async fn titles_of(tx: &mut Tx, grants: &[Grant]) -> ApiResult<Titles> {
+    let mut titles = Titles::new();
+    for peer in grants.iter().filter_map(|grant| grant.peer.as_ref()) {
+        if !titles.contains_key(peer) {
+            titles.insert(peer.clone(), title_of(tx, peer).await?);
+        }
+    }
+    Ok(titles)
+}
+
+fn with(peer: Option<&AppId>, titles: &Titles, words: &Words) -> String {
+    let title = peer.and_then(|peer| titles.get(peer));
+    title.map(|title| Words::fill(words.with_app, title)).unwrap_or_default()
+}
+
+/// What is assumed about the person's interests, as the page shows it.
+pub(super) async fn assumed(app: &App, tx: &mut Tx, person: &Person) -> ApiResult<Vec<Assumed>> {
+    let words = Words::of(&person.language);
+    let all = interests::interests(tx, &app.keys, person.subject, app.now()).await?;
+    Ok(all.into_iter().filter_map(|one| Assumed::new(one, words)).collect())
+}
+
+/// How many of them go with the consent to relevance: what was denied is the person's own word, and stays.
+pub(super) fn counted(interests: &[Assumed]) -> u64 {
+    interests.iter().filter(|interest| !interest.denied).count() as u64
+}
+
+/// What would go if the consent were taken back now; nothing has happened yet.
+fn would_go(
+    grant: &Grant,
+    effects: Effects,
+    interests: u64,
+    words: &'static RightsWords,
+) -> Vec<(&'static str, u64)> {
+    let Effects { links, scores, list_rows, followups } = effects;
+    let interests = if grant.purpose == PurposeKind::Relevance { interests } else { 0 };
+    let all = [
+        (words.go_links, links),
+        (words.go_scores, scores),
+        (words.go_rows, list_rows),
+        (words.go_followups, followups),
+        (words.go_interests, interests),
+    ];
+    all.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+impl Centre {
+    /// Says with what was done how many of the interests that were assumed `before` went along.
+    pub(super) fn less_interests(&mut self, before: u64) {
+        let gone = before.saturating_sub(counted(&self.interests));
+        if let (Some(done), 1..) = (&mut self.done, gone) {
+            done.effects.push((self.rights.interests_gone, gone));
+        }
+    }
 }
 
 impl Living {
-    fn new(grant: &Grant, effects: Effects, words: &'static Words) -> Self {
+    fn new(grant: &Grant, titles: &Titles, words: &'static Words) -> Self {
         let definition = grant.purpose.definition();
         let Grant { notice, notice_version: version, language, .. } = grant;
         let shown = Notices::builtin().get(notice, *version, language);
@@ -198,11 +269,12 @@ impl Living {
             purpose: grant.purpose.as_str(),
             peer: grant.peer.as_ref().map(ToString::to_string).unwrap_or_default(),
             title: definition.title(words.code),
-            with: with(grant.peer.as_ref(), words),
+            with: with(grant.peer.as_ref(), titles, words),
             covers: definition.covers(words.code),
             since: words.day(grant.given_at),
             until: words.day(grant.expires_at),
-            effects: happened(effects, words),
+            effects: Vec::new(),
+            awaits: false,
             notice: shown.map(|_| format!("/n/{notice}/{version}/{language}")),
             notice_title: shown.map(|notice| notice.title.as_str()).unwrap_or_default(),
         }
@@ -220,7 +292,7 @@ impl Assumed {
 }
 
 impl Ended {
-    fn new(grant: &Grant, words: &'static Words) -> Self {
+    fn new(grant: &Grant, titles: &Titles, words: &'static Words) -> Self {
         let (became, at) = match grant.state {
             Decision::Withdrawn => (words.state_withdrawn, grant.ended_at),
             Decision::Refused => (words.state_refused, Some(grant.given_at)),
@@ -228,7 +300,7 @@ impl Ended {
         };
         Self {
             title: grant.purpose.definition().title(words.code),
-            with: with(grant.peer.as_ref(), words),
+            with: with(grant.peer.as_ref(), titles, words),
             became,
             on: words.day(at.unwrap_or(grant.given_at)),
         }
@@ -258,6 +330,13 @@ async fn withdraw(
     let peer = Some(form.peer.as_str()).filter(|peer| !peer.is_empty());
     let (purpose, peer) = consent::about(&form.purpose, peer, &person.app, ToOwned::to_owned)?;
     consent::http::takes_part(&app, peer.as_ref()).await?;
+    let mut tx = app.db.read().await?;
+    let known = match &peer {
+        Some(peer) => Titles::from([(peer.clone(), title_of(&mut tx, peer).await?)]),
+        None => Titles::new(),
+    };
+    let before = counted(&assumed(&app, &mut tx, &person).await?);
+    drop(tx);
     let withdrawal = Withdrawal {
         app: person.app.clone(),
         account: person.account,
@@ -273,8 +352,11 @@ async fn withdraw(
         Replies::Decided(_) | Replies::Stopped { .. } => return Err(Problem::not_found()),
     };
     let words = Words::of(&person.language);
-    let title =
-        format!("{} {}", purpose.definition().title(words.code), with(peer.as_ref(), words));
+    let title = format!(
+        "{} {}",
+        purpose.definition().title(words.code),
+        with(peer.as_ref(), &known, words)
+    );
     let done = Done {
         title: Words::fill(words.withdrawn, title.trim()),
         text: words.withdrawn_text,
@@ -284,7 +366,8 @@ async fn withdraw(
     };
     let mut tx = app.db.read().await?;
     let form_token = token_of(identified.as_ref());
-    let page = page(&app, &mut tx, &person, (token, form_token), Some(done)).await?;
+    let mut page = page(&app, &mut tx, &person, (token, form_token), Some(done)).await?;
+    page.less_interests(before);
     Ok(Page(page).into_response())
 }
 
@@ -343,7 +426,7 @@ async fn erase(
     let person = privacy_centre::open_to_withdraw(&mut tx, &app.keys, &token, app.now()).await?;
     drop(tx);
     let Some(person) = person else { return Ok(gone(&headers)) };
-    let request = begin(&app, &person, RequestKind::Erasure).await?;
+    let request = begin(&app, &person, RequestKind::Erasure, None).await?;
     let done = rights::erase_for_good(&app.db, &app.keys, &app.erasures, person.subject, app.now())
         .await?;
     requests::finish(&app.db, &app.keys, &request, "erased", app.now()).await?;

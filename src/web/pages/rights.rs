@@ -3,21 +3,21 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_DISPOSITION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use volens_privacy::rights::RequestKind;
 use volens_privacy::topics::Topics;
 
-use super::privacy_centre::{Done, gone, happened, page};
+use super::privacy_centre::{Centre, Done, assumed, counted, gone, happened, page};
 use super::rights_words::RightsWords;
 use super::shell::{Page, token_of};
 use super::words::Words;
 use crate::app::App;
 use crate::privacy_centre::{self, Person};
-use crate::rights::requests::{self, Request};
+use crate::rights::requests::{self, Request, Said};
 use crate::rights::{self, AskedBy, RestrictionReason, access, interests, objection};
 use crate::web::callers::{Anyone, Identified};
 use crate::web::extract::{Form, Path};
@@ -46,18 +46,27 @@ async fn again(
     person: &Person,
     (token, identified): (String, Option<Identified>),
     done: Done,
-) -> ApiResult<Response> {
+) -> ApiResult<Centre> {
     let mut tx = app.db.read().await?;
     let form_token = token_of(identified.as_ref());
-    let page = page(app, &mut tx, person, (token, form_token), Some(done)).await?;
-    Ok(Page(page).into_response())
+    page(app, &mut tx, person, (token, form_token), Some(done)).await
+}
+
+/// The page as an answer.
+fn shown(page: Centre) -> Response {
+    Page(page).into_response()
 }
 
 /// Puts what the person demands on record, with its clock, before it is met.
-pub(super) async fn begin(app: &App, person: &Person, kind: RequestKind) -> ApiResult<Request> {
+pub(super) async fn begin(
+    app: &App,
+    person: &Person,
+    kind: RequestKind,
+    said: Option<&Said>,
+) -> ApiResult<Request> {
     let (mut rng, now) = (app.rng(), app.now());
     let of = (&person.app, person.subject);
-    Ok(requests::begin(&app.db, &app.keys, of, kind, &mut rng, now).await?)
+    Ok(requests::begin(&app.db, &app.keys, of, (kind, said), &mut rng, now).await?)
 }
 
 /// Objects to direct marketing.
@@ -68,7 +77,10 @@ async fn object(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
-    let request = begin(&app, &person, RequestKind::Objection).await?;
+    let mut tx = app.db.read().await?;
+    let before = counted(&assumed(&app, &mut tx, &person).await?);
+    drop(tx);
+    let request = begin(&app, &person, RequestKind::Objection, None).await?;
     let who = (person.app.clone(), person.account);
     let done = objection::object(&app.consents, who, app.now()).await?;
     requests::finish(&app.db, &app.keys, &request, "objected", app.now()).await?;
@@ -80,7 +92,9 @@ async fn object(
         effects: happened(done.effects, words),
         otherwise: words.nothing_else,
     };
-    again(&app, &person, (token, identified), done).await
+    let mut page = again(&app, &person, (token, identified), done).await?;
+    page.less_interests(before);
+    Ok(shown(page))
 }
 
 /// Pauses the use of everything about the person.
@@ -91,7 +105,7 @@ async fn restrict(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
-    let request = begin(&app, &person, RequestKind::Restriction).await?;
+    let request = begin(&app, &person, RequestKind::Restriction, None).await?;
     let asked = (RestrictionReason::AccuracyContested, AskedBy::Person);
     let mut tx = app.db.begin().await?;
     let done = rights::restrict(&mut tx, &app.keys, person.subject, asked, app.now()).await?;
@@ -111,7 +125,7 @@ async fn restrict(
         effects: effects.into_iter().filter(|(_, count)| *count > 0).collect(),
         otherwise: words.nothing_else,
     };
-    again(&app, &person, (token, identified), done).await
+    Ok(shown(again(&app, &person, (token, identified), done).await?))
 }
 
 /// Ends the pause.
@@ -135,7 +149,7 @@ async fn resume(
         effects: Vec::new(),
         otherwise: "",
     };
-    again(&app, &person, (token, identified), done).await
+    Ok(shown(again(&app, &person, (token, identified), done).await?))
 }
 
 #[derive(Deserialize)]
@@ -173,7 +187,7 @@ async fn correct(
         effects: Vec::new(),
         otherwise: "",
     };
-    again(&app, &person, (token, identified), done).await
+    Ok(shown(again(&app, &person, (token, identified), done).await?))
 }
 
 /// Everything that is kept about the person, as one signed file.
@@ -185,9 +199,17 @@ async fn data(
     let mut tx = app.db.read().await?;
     let person = privacy_centre::open(&mut tx, &app.keys, &token, app.now()).await?;
     let Some(person) = person else { return Ok(gone(&headers)) };
-    let export = access::export(&mut tx, &app.keys, person.subject, app.now()).await?;
+    let export =
+        access::export(&mut tx, (&app.keys, &app.receipts), person.subject, app.now()).await?;
     let name = [(CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\"")];
     Ok((name, Json(export)).into_response())
+}
+
+#[derive(Deserialize)]
+struct WrongForm {
+    /// What is wrong; whoever says nothing has demanded it all the same.
+    #[serde(default)]
+    said: String,
 }
 
 /// Asks for a correction that needs a person: it waits for the officer, with its clock.
@@ -196,9 +218,17 @@ async fn wrong(
     State(app): State<App>,
     Path(token): Path<String>,
     headers: HeaderMap,
+    Form(form): Form<WrongForm>,
 ) -> ApiResult<Response> {
     let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
-    let request = begin(&app, &person, RequestKind::Rectification).await?;
+    let Ok(said) = Said::new(&form.said) else {
+        let mut tx = app.db.read().await?;
+        let form_token = token_of(identified.as_ref());
+        let mut page = page(&app, &mut tx, &person, (token, form_token), None).await?;
+        page.said = Some(form.said);
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response());
+    };
+    let request = begin(&app, &person, RequestKind::Rectification, said.as_ref()).await?;
     let words = Words::of(&person.language);
     let rights = RightsWords::of(words.code);
     let done = Done {
@@ -208,5 +238,5 @@ async fn wrong(
         effects: Vec::new(),
         otherwise: "",
     };
-    again(&app, &person, (token, identified), done).await
+    Ok(shown(again(&app, &person, (token, identified), done).await?))
 }

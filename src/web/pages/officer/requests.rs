@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -12,14 +13,17 @@ use volens_privacy::{AppId, Timestamp};
 use super::super::guard::AsOfficer;
 use super::super::shell::{Page, Shell};
 use super::super::text;
-use crate::accounts::{self, AccountError};
+use crate::access::directory;
+use crate::accounts;
 use crate::app::App;
 use crate::audience::recalls::{self, Overdue};
 use crate::readings::{self, Subject};
 use crate::rights::AskedBy;
 use crate::rights::http::{SHOWN, complete, extend};
-use crate::rights::requests::{self, Extension, REMIND_BEFORE, RefusalReason, Request, RequestId};
-use crate::web::callers::Known;
+use crate::rights::requests::{
+    self, AllSaid, Extension, REMIND_BEFORE, RefusalReason, Request, RequestId, Said,
+};
+use crate::web::callers::{Identified, Known, Session};
 use crate::web::extract::{Form, Path};
 use crate::web::problem::{ApiResult, Problem};
 
@@ -35,8 +39,13 @@ struct RequestsPage {
     shell: Shell,
     open: Vec<Request>,
     closed: Vec<Request>,
+    /// What people said with the open ones.
+    said: AllSaid,
     overdue: Vec<Overdue>,
     now: Timestamp,
+    /// What was typed to be entered, when it could not be.
+    typed: EnterForm,
+    problem: Option<&'static str>,
 }
 
 impl RequestsPage {
@@ -50,6 +59,11 @@ impl RequestsPage {
         } else {
             ("", format!("{} days left", days(request.due_at, self.now)))
         }
+    }
+
+    /// What the person said about it.
+    fn said(&self, request: &Request) -> Option<&str> {
+        self.said.get(&(request.app.clone(), request.id)).map(String::as_str)
     }
 
     fn extensions() -> [(&'static str, &'static str); 2] {
@@ -85,23 +99,40 @@ async fn workbench(
     AsOfficer(session): AsOfficer,
     Known(caller): Known,
     State(app): State<App>,
-) -> ApiResult<impl IntoResponse> {
-    let mut tx = app.db.read().await?;
-    let all = requests::all(&mut tx, SHOWN).await?;
-    let overdue = recalls::overdue(&mut tx).await?;
-    drop(tx);
-    readings::http::note(&app, &caller, Subject::Requests, all.len() as u64).await?;
-    let (open, closed) = all.into_iter().partition(Request::is_open);
-    let shell = Shell::of(&session, "/officer/requests");
-    Ok(Page(RequestsPage { shell, open, closed, overdue, now: app.now() }))
+) -> ApiResult<Response> {
+    let page = bench(&app, &session, &caller, EnterForm::default()).await?;
+    Ok(Page(page).into_response())
 }
 
-#[derive(Deserialize)]
+/// The page, with what was typed into its form; that it was looked at is recorded.
+async fn bench(
+    app: &App,
+    session: &Session,
+    caller: &Identified,
+    typed: EnterForm,
+) -> ApiResult<RequestsPage> {
+    let mut tx = app.db.read().await?;
+    let all = requests::all(&mut tx, SHOWN).await?;
+    let said = requests::said_open(&mut tx, &app.keys, SHOWN).await?;
+    let overdue = recalls::overdue(&mut tx).await?;
+    drop(tx);
+    readings::http::note(app, caller, Subject::Requests, all.len() as u64).await?;
+    let (open, closed) = all.into_iter().partition(Request::is_open);
+    let shell = Shell::of(session, "/officer/requests");
+    let (now, problem) = (app.now(), None);
+    Ok(RequestsPage { shell, open, closed, said, overdue, now, typed, problem })
+}
+
+#[derive(Default, Deserialize)]
 struct EnterForm {
     app: String,
     reference: String,
     kind: String,
+    #[serde(default)]
+    said: String,
 }
+
+const NO_APP: &str = "There is no such app.";
 
 fn invalid(detail: &'static str) -> Problem {
     Problem::bad_request("form.invalid", detail)
@@ -109,21 +140,46 @@ fn invalid(detail: &'static str) -> Problem {
 
 /// Puts a request on record that came by letter or at the desk.
 async fn enter(
-    AsOfficer(_): AsOfficer,
+    AsOfficer(session): AsOfficer,
+    Known(caller): Known,
     State(app): State<App>,
     Form(form): Form<EnterForm>,
 ) -> ApiResult<Response> {
-    let of = AppId::parse(form.app.trim()).map_err(|_| invalid("there is no such app"))?;
-    let kind = form.kind.parse().map_err(|_| invalid("there is no such kind of request"))?;
+    let Some(problem) = entered(&app, &form).await? else {
+        return Ok(Redirect::to("/officer/requests").into_response());
+    };
+    let page = bench(&app, &session, &caller, form).await?;
+    let page = RequestsPage { problem: Some(problem), ..page };
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response())
+}
+
+/// Puts what was typed on record, or says why it cannot be.
+async fn entered(app: &App, form: &EnterForm) -> ApiResult<Option<&'static str>> {
+    let Ok(of) = AppId::parse(form.app.trim()) else { return Ok(Some(NO_APP)) };
+    let Ok(kind) = form.kind.parse() else {
+        return Ok(Some("There is no such kind of request."));
+    };
+    let Ok(said) = Said::new(&form.said) else {
+        return Ok(Some("What the person says may have 2000 characters."));
+    };
+    let mut rng = app.rng();
     let mut tx = app.db.begin().await?;
+    if directory::app(&mut tx, &of).await?.is_none() {
+        return Ok(Some(NO_APP));
+    }
     let subject = accounts::subject_of(&mut tx, &app.keys, &of, form.reference.trim()).await?;
-    let subject = subject.ok_or(AccountError::Unknown)?;
-    let id = RequestId::random(&mut app.rng());
+    let Some(subject) = subject else {
+        return Ok(Some("The app has no account with this reference."));
+    };
+    let id = RequestId::random(&mut rng);
     let (asked, whose) = ((kind, AskedBy::Officer), (Some(subject), None));
     let at = (app.now(), app.now());
-    requests::receive(&mut tx, &app.keys, (&of, id), asked, whose, at).await?;
+    let request = requests::receive(&mut tx, &app.keys, (&of, id), asked, whose, at).await?;
+    if let Some(said) = said {
+        requests::say(&mut tx, &app.keys, (subject, &request), &said, &mut rng).await?;
+    }
     tx.commit().await?;
-    Ok(Redirect::to("/officer/requests").into_response())
+    Ok(None)
 }
 
 #[derive(Deserialize)]
