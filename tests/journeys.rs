@@ -1,6 +1,7 @@
 //! Stories that run through the whole service, one a file.
 
 mod consent_to_list;
+mod desk;
 mod erasure;
 mod evidence;
 mod faults;

@@ -55,11 +55,12 @@ pub struct Shown<'a> {
     pub parties: &'a Parties,
 }
 
-/// The file: HTML that opens anywhere and checks itself.
+/// The file: HTML that opens anywhere and checks itself. With a moment it says that it holds what was
+/// recorded by then.
 pub fn evidence(
     issuer: &Issuer,
     log: &LogVerifier,
-    (receipts, shown): (&[Receipt], &[Shown<'_>]),
+    (receipts, shown, until): (&[Receipt], &[Shown<'_>], Option<Timestamp>),
     now: Timestamp,
 ) -> String {
     let document = |receipt: &Receipt| -> Value {
@@ -86,6 +87,9 @@ pub fn evidence(
         "receipts": receipts.iter().map(document).collect::<Vec<Value>>(),
         "type": TYPE,
     });
+    if let Some(until) = until {
+        body["until"] = json!(until);
+    }
     let canonical = serde_jcs::to_vec(&body).expect("texts, numbers, lists and objects");
     body["proof"] = issuer.sign(&canonical);
     let data = serde_jcs::to_string(&body).expect("texts, numbers, lists and objects");

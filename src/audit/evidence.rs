@@ -16,34 +16,50 @@ use crate::db::Tx;
 use crate::readings::{self, Reader, Subject, openings};
 use crate::{accounts, consent};
 
+/// Which decisions of an account are wanted; by default all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted {
+    /// Only the one that is this ledger entry.
+    pub only: Option<u64>,
+    /// Only those that were recorded by then. The file says so.
+    pub until: Option<Timestamp>,
+}
+
+impl Wanted {
+    fn has(&self, entry: u64, receipt: &Receipt) -> bool {
+        self.only.is_none_or(|only| only == entry)
+            && self.until.is_none_or(|until| receipt.record().recorded_at <= until)
+    }
+}
+
 /// The evidence file of an account, if a second officer approved that this one looks: all its decisions,
-/// or the one that is ledger entry `only`. Records that it was made, in the same transaction.
+/// or those that are wanted. Records that it was made, in the same transaction.
 ///
 /// # Errors
-/// [`AuditError::NoAccount`] also when the account has no such entry;
+/// [`AuditError::NoAccount`] also when the account has no such decision;
 /// [`OpeningError::Closed`](crate::readings::openings::OpeningError::Closed);
 /// [`AuditError::Unverifiable`] when its records do not match the ledger.
 pub async fn of_account(
     tx: &mut Tx,
     (keys, issuer): (&KeyRing, &Issuer),
     rng: &mut (dyn Rng + Send),
-    (reader, subject, only): (Reader, SubjectId, Option<u64>),
+    ((reader, subject), wanted): ((Reader, SubjectId), Wanted),
     now: Timestamp,
 ) -> Result<String, AuditError> {
     accounts::find(tx, &[subject]).await?.remove(&subject).ok_or(AuditError::NoAccount)?;
     let opening = openings::demand(tx, subject, reader.credential, now).await?;
     consent::history_of(tx, keys, subject).await?.ok_or(AuditError::Unverifiable)?;
     let receipts = consent::receipts_of(tx, keys, subject).await?;
-    let wanted = |(entry, _): &(u64, Receipt)| only.is_none_or(|only| only == *entry);
-    let receipts: Vec<Receipt> =
-        receipts.into_iter().filter(wanted).map(|(_, receipt)| receipt).collect();
+    let receipts = receipts.into_iter().filter(|(entry, receipt)| wanted.has(*entry, receipt));
+    let receipts: Vec<Receipt> = receipts.map(|(_, receipt)| receipt).collect();
     if receipts.is_empty() {
         return Err(AuditError::NoAccount);
     }
     let texts = texts(tx, &receipts).await?;
     let shown: Vec<Shown<'_>> =
         texts.iter().map(|(notice, parties)| Shown { notice, parties }).collect();
-    let file = evidence(issuer, &keys.log_verifier(), (&receipts, &shown), now);
+    let of = (receipts.as_slice(), shown.as_slice(), wanted.until);
+    let file = evidence(issuer, &keys.log_verifier(), of, now);
     readings::note(tx, keys, rng, reader, (Subject::Record(subject, opening), 1), now).await?;
     Ok(file)
 }

@@ -74,10 +74,11 @@ struct OpeningIn {
 /// Ask to open the record of one account.
 ///
 /// A second officer has to approve before the record can be read. The request is recorded in the
-/// ledger as `access.asked`.
+/// ledger as `access.asked`. While it waits or opens the record, asking again answers it (200).
 #[utoipa::path(post, path = "/v1/audit/accounts/{subject}/openings", tag = "audit",
     security(("key" = []), ("session" = [])), params(("subject" = String, Path)),
-    request_body = OpeningIn, responses((status = 201, body = Opening)))]
+    request_body = OpeningIn,
+    responses((status = 201, body = Opening), (status = 200, body = Opening)))]
 async fn ask(
     Officer: Officer,
     Known(caller): Known,
@@ -90,7 +91,8 @@ async fn ask(
     let asking = Asking { subject, by: caller.credential, reason: &body.reason };
     let (mut rng, mut tx) = (app.rng(), app.db.begin().await?);
     let asked = openings::ask(&mut tx, &app.keys, &mut rng, rules, asking, app.now()).await?;
-    let answer = repeat.answer(&app, &mut tx, StatusCode::CREATED, &asked).await?;
+    let status = if asked.new { StatusCode::CREATED } else { StatusCode::OK };
+    let answer = repeat.answer(&app, &mut tx, status, &asked.opening).await?;
     tx.commit().await?;
     Ok(answer)
 }

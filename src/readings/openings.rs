@@ -166,7 +166,16 @@ pub struct Asking<'a> {
     pub reason: &'a str,
 }
 
-/// Asks to open a record.
+/// A request to open a record, and whether asking made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The request.
+    pub opening: Opening,
+    /// Whether it is new: who asks again while the first request waits or opens the record, gets that.
+    pub new: bool,
+}
+
+/// Asks to open a record. One request of an officer for a record is enough: the next one leads to it.
 ///
 /// # Errors
 /// [`OpeningError::NoSecondOfficer`] when nobody could approve and the settings do not let the only
@@ -178,7 +187,7 @@ pub async fn ask(
     rules: Rules,
     asking: Asking<'_>,
     now: Timestamp,
-) -> Result<Opening, OpeningError> {
+) -> Result<Asked, OpeningError> {
     let Asking { subject, by, reason } = asking;
     let reason = reason.trim();
     let length = reason.chars().count();
@@ -188,9 +197,14 @@ pub async fn ask(
     if accounts::find(tx, &[subject]).await?.is_empty() {
         return Err(OpeningError::NoAccount);
     }
+    // Two clicks at once: the second waits here and finds the request of the first.
+    ledger::hold(tx).await?;
     let alone = directory::count(tx, Role::Officer).await? < 2;
     if alone && !rules.alone {
         return Err(OpeningError::NoSecondOfficer);
+    }
+    if let Some(standing) = store::standing(tx, (subject, *by.id()), alone, now).await? {
+        return Ok(Asked { opening: find(tx, keys, standing, now).await?, new: false });
     }
     let data_keys = accounts::data_keys(tx, keys, &[subject]).await?;
     let key = data_keys.get(&subject).ok_or(KeyError::Unopenable)?;
@@ -212,7 +226,7 @@ pub async fn ask(
         tracing::warn!("the only officer opens a record alone");
         conclude(tx, keys, (id, subject), (by, true, true), rules, now).await?;
     }
-    find(tx, keys, id, now).await
+    Ok(Asked { opening: find(tx, keys, id, now).await?, new: true })
 }
 
 /// Decides about a request of another officer.

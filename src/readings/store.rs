@@ -24,6 +24,10 @@ statements! {
     APPROVED = "select id from openings
                 where subject = $1 and asked_by = $2 and approved = 1 and expires_at > $3
                 order by expires_at desc limit 1";
+    STANDING = "select id from openings
+                where subject = $1 and asked_by = $2 and expires_at > $3
+                      and coalesce(approved, 1) = 1 and coalesce(alone, 0) <= $4
+                order by asked_at, id limit 1";
     FIND = "select subject, id, asked_by, reason, asked_at, expires_at, approved, alone,
                    asked_entry, decided_entry
             from openings where id = $1";
@@ -197,6 +201,18 @@ fn stored(row: &Row) -> db::Result<Stored> {
         asked_entry: row.get("asked_entry")?,
         decided_entry: decided_entry.map(i64::unsigned_abs),
     })
+}
+
+/// The request of this officer for this record that waits or opens it now; one that nobody else
+/// approved only while there is nobody else.
+pub(super) async fn standing(
+    tx: &mut Tx,
+    (subject, by): (SubjectId, [u8; 16]),
+    alone: bool,
+    now: Timestamp,
+) -> db::Result<Option<OpeningId>> {
+    let row = tx.fetch_optional(STANDING, values![subject, by, now, i64::from(alone)]).await?;
+    row.map(|row| row.get("id")).transpose()
 }
 
 pub(super) async fn find(tx: &mut Tx, id: OpeningId) -> db::Result<Option<Stored>> {

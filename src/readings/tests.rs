@@ -51,7 +51,7 @@ async fn ask(
     let mut rng = world.rng(SEED.fetch_add(1, Ordering::Relaxed));
     let asked = openings::ask(&mut tx, &world.keys, &mut rng, rules, asking, now).await?;
     tx.commit().await.expect("commits");
-    Ok(asked)
+    Ok(asked.opening)
 }
 
 async fn decide(
@@ -104,10 +104,17 @@ async fn a_record_opens_after_a_second_officer_approved_and_for_a_while() {
         assert!(matches!(demand(&world, subject, one).await, Err(OpeningError::Closed)));
         let own = decide(&world, asked.id, one, true).await;
         assert!(matches!(own, Err(OpeningError::SameOfficer)));
+        // Asking again leads to the request that waits; somebody else's is another one.
+        let again = ask(&world, subject, Credential::User(one), RULES).await.expect("asked");
+        assert_eq!(again, asked);
+        let others = ask(&world, subject, Credential::User(other), RULES).await.expect("asked");
+        assert_ne!(others.id, asked.id);
 
         let decided = decide(&world, asked.id, other, true).await.expect("approved");
         assert_eq!(decided.state, OpeningState::Approved);
         assert_eq!(demand(&world, subject, one).await.expect("opens"), asked.id);
+        let again = ask(&world, subject, Credential::User(one), RULES).await.expect("asked");
+        assert_eq!(again, decided, "it opens the record already");
         // Only for the one who asked, and decided is decided.
         assert!(matches!(demand(&world, subject, other).await, Err(OpeningError::Closed)));
         let again = decide(&world, asked.id, other, false).await;
@@ -125,6 +132,8 @@ async fn a_record_opens_after_a_second_officer_approved_and_for_a_while() {
         }
         world.clock.advance(RULES.opening);
         assert!(matches!(demand(&world, subject, one).await, Err(OpeningError::Closed)));
+        let anew = ask(&world, subject, Credential::User(one), RULES).await.expect("asked");
+        assert_ne!(anew.id, asked.id, "what ran out opens nothing");
     })
     .await;
 }
@@ -170,6 +179,8 @@ async fn the_only_officer_is_refused_or_recorded() {
         let entry = leaf(&world, asked.decided_entry.expect("decided")).await;
         assert_eq!(entry.detail().expect("a detail")["alone"], true);
         assert!(demand(&world, subject, one).await.is_ok());
+        let again = ask(&world, subject, Credential::User(one), ALONE).await.expect("asked");
+        assert_eq!(again.id, asked.id);
         // As soon as there are two, nobody is alone any more.
         officer(&world, "second@volens.test").await;
         let asked = ask(&world, subject, Credential::User(one), ALONE).await.expect("asked");

@@ -15,7 +15,7 @@ fn file(world: &World) -> String {
     let notice = Notices::builtin().get("linking", 1, "de").unwrap();
     let shown = [Shown { notice, parties }];
     let receipts = [world.receipt.clone()];
-    evidence(&issuer, &world.ring.log_verifier(), (&receipts, &shown), now())
+    evidence(&issuer, &world.ring.log_verifier(), (&receipts, &shown, None), now())
 }
 
 fn code(world: &World, html: &str) -> &'static str {
@@ -70,6 +70,6 @@ fn a_text_that_was_not_shown_is_refused_even_if_signed() {
     notice.file.push(' ');
     let shown = [Shown { notice: &notice, parties }];
     let receipts = [world.receipt.clone()];
-    let html = evidence(&issuer, &world.ring.log_verifier(), (&receipts, &shown), now());
+    let html = evidence(&issuer, &world.ring.log_verifier(), (&receipts, &shown, None), now());
     assert_eq!(code(&world, &html), "evidence.notice");
 }

@@ -148,6 +148,7 @@ const check = async () => {
   body.notices.forEach(showed);
   const facts = document.getElementById("facts");
   add(facts, "dt", "Made at"); add(facts, "dd", body.created);
+  if (body.until) { add(facts, "dt", "Holds what was recorded by"); add(facts, "dd", body.until); }
   add(facts, "dt", "Key of the log"); add(facts, "dd", body.log);
   verdict("good", `Valid: ${reports.length} decisions, each in the ledger that the key below signed.`);
 };

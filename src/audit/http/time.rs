@@ -13,7 +13,7 @@ use volens_privacy::purpose::PurposeKind;
 
 use crate::access::directory;
 use crate::app::App;
-use crate::audit::evidence;
+use crate::audit::evidence::{self, Wanted};
 use crate::audit::time_machine::{self, AccountThen, Count, Reachable};
 use crate::db::Tx;
 use crate::readings::Reader;
@@ -82,6 +82,8 @@ async fn account_then(
 struct Part {
     /// Only the decision that is this entry of the ledger; all of the account if absent.
     entry: Option<u64>,
+    /// Only what was recorded by this moment, RFC 3339; until now if absent.
+    at: Option<String>,
 }
 
 /// One HTML file that proves what an account decided and what it was shown, and checks itself in any
@@ -99,10 +101,11 @@ async fn account_evidence(
     Path(subject): Path<SubjectId>,
     Query(part): Query<Part>,
 ) -> ApiResult<Response> {
+    let until = part.at.as_deref().map(|text| moment(text, app.now())).transpose()?;
     let (mut rng, mut tx) = (app.rng(), app.db.begin().await?);
-    let who = (Reader::from(&caller), subject, part.entry);
-    let with = (&*app.keys, &app.receipts);
-    let file = evidence::of_account(&mut tx, with, &mut rng, who, app.now()).await?;
+    let who = (Reader::from(&caller), subject);
+    let (with, what) = ((&*app.keys, &app.receipts), Wanted { only: part.entry, until });
+    let file = evidence::of_account(&mut tx, with, &mut rng, (who, what), app.now()).await?;
     tx.commit().await?;
     let name = [(CONTENT_DISPOSITION, "attachment; filename=\"evidence.html\"")];
     Ok((name, Html(file)).into_response())

@@ -3,7 +3,8 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use volens_privacy::Timestamp;
@@ -25,10 +26,10 @@ const CHUNK: u64 = 500;
 /// Entries looked through for one page, when few are of the kind asked for.
 const LOOKED_THROUGH: u64 = 20_000;
 
+const ADDRESS: &str = "/officer/entries";
+
 pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/officer/entries", get(entries))
-        .route("/officer/entries/{index}", get(entry))
+    Router::new().route(ADDRESS, get(entries)).route("/officer/entries/{index}", get(entry))
 }
 
 /// One line.
@@ -48,6 +49,8 @@ struct Entries {
     lines: Vec<Line>,
     kinds: Vec<&'static str>,
     kind: String,
+    /// What was asked for and is no kind of entry.
+    unknown: Option<String>,
     older: Option<u64>,
     first_page: bool,
 }
@@ -63,10 +66,15 @@ async fn entries(
     AsOfficer(session): AsOfficer,
     State(app): State<App>,
     Query(query): Query<EntriesQuery>,
-) -> ApiResult<impl IntoResponse> {
+) -> ApiResult<Response> {
     let mut tx = app.db.read().await?;
     let size = ledger::size(&mut tx).await?;
     let wanted = LeafKind::ALL.into_iter().find(|kind| kind.as_str() == query.kind);
+    if wanted.is_none() && !query.kind.is_empty() {
+        let unknown = Some(query.kind);
+        let page = Entries { unknown, size, ..Entries::none(Shell::of(&session, ADDRESS)) };
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response());
+    }
     let start = query.before.unwrap_or(size).min(size);
     let (mut at, mut lines) = (start, Vec::new());
     'pages: while at > 0 && start - at < LOOKED_THROUGH {
@@ -86,14 +94,30 @@ async fn entries(
         at = from;
     }
     Ok(Page(Entries {
-        shell: Shell::of(&session, "/officer/entries"),
         size,
         lines,
-        kinds: LeafKind::ALL.into_iter().map(LeafKind::as_str).collect(),
         kind: wanted.map(LeafKind::as_str).unwrap_or_default().to_owned(),
         older: (at > 0).then_some(at),
         first_page: start == size,
-    }))
+        ..Entries::none(Shell::of(&session, ADDRESS))
+    })
+    .into_response())
+}
+
+impl Entries {
+    /// The page without any entry.
+    fn none(shell: Shell) -> Self {
+        Self {
+            shell,
+            size: 0,
+            lines: Vec::new(),
+            kinds: LeafKind::ALL.into_iter().map(LeafKind::as_str).collect(),
+            kind: String::new(),
+            unknown: None,
+            older: None,
+            first_page: true,
+        }
+    }
 }
 
 impl Line {

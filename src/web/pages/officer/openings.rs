@@ -38,19 +38,26 @@ struct OpeningsPage {
     shell: Shell,
     lines: Vec<Line>,
     problem: Option<String>,
+    /// The request of this officer for the same record, which asking again led to.
+    known: Option<OpeningId>,
 }
 
-async fn page(app: &App, session: &Session, problem: Option<String>) -> ApiResult<Response> {
+async fn page(
+    app: &App,
+    session: &Session,
+    problem: Option<String>,
+    known: Option<OpeningId>,
+) -> ApiResult<Response> {
     let mut tx = app.db.read().await?;
     let all = openings::list(&mut tx, &app.keys, app.now()).await?;
     let own = |opening: &Opening| opening.asked_by == *session.user.as_bytes();
     let lines = all.into_iter().map(|opening| Line { own: own(&opening), opening }).collect();
     let shell = Shell::of(session, "/officer/openings");
-    Ok(Page(OpeningsPage { shell, lines, problem }).into_response())
+    Ok(Page(OpeningsPage { shell, lines, problem, known }).into_response())
 }
 
 async fn list(AsOfficer(session): AsOfficer, State(app): State<App>) -> ApiResult<Response> {
-    page(&app, &session, None).await
+    page(&app, &session, None, None).await
 }
 
 #[derive(Deserialize)]
@@ -69,10 +76,14 @@ async fn ask(
     let rules = Rules::from(&app.settings.audit);
     let (mut rng, mut tx) = (app.rng(), app.db.begin().await?);
     match openings::ask(&mut tx, &app.keys, &mut rng, rules, asking, app.now()).await {
-        Ok(_) => tx.commit().await?,
+        Ok(asked) if asked.new => tx.commit().await?,
+        Ok(asked) => {
+            drop(tx);
+            return page(&app, &session, None, Some(asked.opening.id)).await;
+        }
         Err(error @ (OpeningError::Reason | OpeningError::NoSecondOfficer)) => {
             drop(tx);
-            return page(&app, &session, Some(error.to_string())).await;
+            return page(&app, &session, Some(error.to_string()), None).await;
         }
         Err(error) => return Err(error.into()),
     }
@@ -104,7 +115,7 @@ async fn decide(
         Ok(_) => tx.commit().await?,
         Err(error @ (OpeningError::Over | OpeningError::SameOfficer)) => {
             drop(tx);
-            return page(&app, &session, Some(error.to_string())).await;
+            return page(&app, &session, Some(error.to_string()), None).await;
         }
         Err(error) => return Err(error.into()),
     }

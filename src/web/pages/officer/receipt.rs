@@ -1,4 +1,4 @@
-//! Checking receipts: pasted text in, a verdict with its facts out. Uses the public key only, like
+//! Checking receipts and evidence files: pasted text in, a verdict with its facts out. Uses the public key only, like
 //! anybody outside.
 
 use askama::Template;
@@ -7,8 +7,9 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use serde::Deserialize;
+use volens_privacy::evidence::verify_evidence;
 use volens_privacy::ledger::LogVerifier;
-use volens_privacy::receipt::Receipt;
+use volens_privacy::receipt::{Receipt, ReceiptReport};
 
 use super::super::guard::AsOfficer;
 use super::super::shell::{Page, Shell};
@@ -29,6 +30,14 @@ enum Verdict {
     Fails { code: &'static str, why: String },
 }
 
+/// What was pasted.
+enum Kind {
+    /// Receipts.
+    Receipts,
+    /// An evidence file, of which everything holds or nothing.
+    Evidence,
+}
+
 #[derive(Template)]
 #[template(path = "officer/receipt.html")]
 struct ReceiptPage {
@@ -36,11 +45,14 @@ struct ReceiptPage {
     pasted: String,
     verdicts: Vec<Verdict>,
     holding: usize,
+    /// Whether a whole evidence file holds.
+    evidence: bool,
 }
 
 async fn form(AsOfficer(session): AsOfficer) -> impl IntoResponse {
     let shell = Shell::of(&session, "/officer/receipt");
-    Page(ReceiptPage { shell, pasted: String::new(), verdicts: Vec::new(), holding: 0 })
+    let (pasted, verdicts) = (String::new(), Vec::new());
+    Page(ReceiptPage { shell, pasted, verdicts, holding: 0, evidence: false })
 }
 
 #[derive(Deserialize)]
@@ -54,30 +66,58 @@ async fn check(
     Form(Pasted { receipt }): Form<Pasted>,
 ) -> impl IntoResponse {
     let verifier = app.keys.log_verifier();
-    let verdicts: Vec<Verdict> =
-        parts(&receipt).iter().map(|part| verdict(part.as_bytes(), &verifier)).collect();
+    let (kind, verdicts) = if receipt.trim_start().starts_with('<') {
+        (Kind::Evidence, whole(&receipt, &verifier))
+    } else {
+        let one = |part: &String| verdict(part.as_bytes(), &verifier);
+        (Kind::Receipts, parts(&receipt).iter().map(one).collect())
+    };
     let holding = verdicts.iter().filter(|v| matches!(v, Verdict::Holds { .. })).count();
+    let evidence = matches!(kind, Kind::Evidence) && holding > 0;
     let shell = Shell::of(&session, "/officer/receipt");
-    Page(ReceiptPage { shell, pasted: receipt, verdicts, holding })
+    Page(ReceiptPage { shell, pasted: receipt, verdicts, holding, evidence })
 }
 
-/// One receipt, or a file of several as people download it.
+/// An evidence file: its receipts if all of it holds, why it does not otherwise.
+fn whole(pasted: &str, verifier: &LogVerifier) -> Vec<Verdict> {
+    // A form sends every line end as two characters; the file has one.
+    let file = pasted.replace("\r\n", "\n");
+    match verify_evidence(&file, verifier) {
+        Ok(reports) => reports.iter().map(holds).collect(),
+        Err(error) => {
+            let why = text::sentence(&error.to_string());
+            vec![Verdict::Fails { code: error.code(), why }]
+        }
+    }
+}
+
+/// One receipt, or a file of several as people download it: a list, an answer of the service, or an
+/// export of everything about an account.
 fn parts(pasted: &str) -> Vec<String> {
-    match serde_json::from_str::<Vec<serde_json::Value>>(pasted) {
-        Ok(several) if !several.is_empty() => {
+    let read = serde_json::from_str::<serde_json::Value>(pasted).ok();
+    let several = read.as_ref().and_then(|all| {
+        let within = all.get("receipts").or_else(|| all.get("export")?.get("receipts"));
+        within.unwrap_or(all).as_array()
+    });
+    match several {
+        Some(several) if !several.is_empty() => {
             several.iter().take(RECEIPTS_MAX).map(ToString::to_string).collect()
         }
         _ => vec![pasted.trim().to_owned()],
     }
 }
 
+fn holds(report: &ReceiptReport) -> Verdict {
+    Verdict::Holds {
+        entry: report.index(),
+        facts: report.facts().iter().map(|fact| text::sentence(fact)).collect(),
+    }
+}
+
 fn verdict(json: &[u8], verifier: &LogVerifier) -> Verdict {
     let checked = Receipt::from_json(json).and_then(|receipt| receipt.verify(verifier));
     match checked {
-        Ok(report) => Verdict::Holds {
-            entry: report.index(),
-            facts: report.facts().iter().map(|fact| text::sentence(fact)).collect(),
-        },
+        Ok(report) => holds(&report),
         Err(error) => {
             Verdict::Fails { code: error.code(), why: text::sentence(&error.to_string()) }
         }

@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use volens_privacy::Timestamp;
 use volens_privacy::claims::{Claims, TcfClaim};
+use volens_privacy::consent::Refusal;
 use volens_privacy::identity::{AppId, SubjectId};
 
 use super::super::guard::AsOfficer;
@@ -178,6 +179,18 @@ async fn counts(
         next: step.next,
     });
     Ok(Page(TimePage { counted, ..TimePage::new(shell, asked) }).into_response())
+}
+
+/// Why a consent did not live, in words.
+fn why(code: &str) -> &str {
+    let words = [
+        (Refusal::Absent, "not decided by then"),
+        (Refusal::Refused, "declined"),
+        (Refusal::Withdrawn, "taken back"),
+        (Refusal::Expired, "had run out"),
+        (Refusal::Underage, "too young"),
+    ];
+    words.iter().find(|(refusal, _)| refusal.code() == code).map_or(code, |(_, said)| said)
 }
 
 /// Where a notice can be read as a page.

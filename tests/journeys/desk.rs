@@ -1,0 +1,188 @@
+//! What an officer's pages say when something is wrong, asked for twice, or brought along as a file.
+
+use axum::http::StatusCode;
+use serde_json::json;
+use volens::accounts::subject_of;
+use volens::clock::Clock as _;
+use volens_privacy::{AppId, PurposeKind};
+
+use crate::support::town::{Town, name};
+use crate::support::{Answer, Client, DAY, TestApp, on_both, on_both_with};
+
+/// A privacy officer's browser.
+struct Desk {
+    browser: Client,
+    token: String,
+}
+
+impl Desk {
+    /// Makes the user and signs in.
+    async fn open(test: &TestApp) -> Self {
+        let user = json!({"email": "officer@volens.test", "password": "correct-horse-battery",
+                          "role": "officer"});
+        test.operator().await.post("/v1/users", user).await.expect(201);
+        Self::again(test).await
+    }
+
+    async fn again(test: &TestApp) -> Self {
+        let signed_in = [("email", "officer@volens.test"), ("password", "correct-horse-battery")];
+        let answer = test.anonymous().form("/console/sign-in", &signed_in).await;
+        let cookie = answer.header("set-cookie").split(';').next().expect("a pair").to_owned();
+        let browser = test.anonymous().with_cookie(&cookie);
+        let page = browser.get("/officer/requests").await.text();
+        let (_, rest) = page.split_once("name=\"form_token\" value=\"").expect("a form");
+        let token = rest.split('"').next().expect("a token").to_owned();
+        Self { browser, token }
+    }
+
+    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let encoded: Vec<String> = fields.iter().map(|(_, text)| encoded(text)).collect();
+        let mut form = vec![("form_token", self.token.as_str())];
+        form.extend(fields.iter().zip(&encoded).map(|((name, _), text)| (*name, text.as_str())));
+        self.browser.form(path, &form).await
+    }
+}
+
+/// As a browser sends it (the URL Standard, application/x-www-form-urlencoded).
+fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
+#[track_caller]
+fn says(answer: &Answer, status: StatusCode, texts: &[&str]) {
+    let page = answer.text();
+    assert_eq!(answer.status, status, "{page}");
+    for text in texts {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+}
+
+async fn subject(test: &TestApp, reference: &str) -> String {
+    let app = AppId::parse("messenger").expect("a slug");
+    let mut tx = test.app.db.read().await.expect("begins");
+    let found = subject_of(&mut tx, &test.app.keys, &app, reference).await.expect("reads");
+    found.expect("an account").to_string()
+}
+
+#[tokio::test]
+async fn a_refused_form_comes_back_as_it_was_typed() {
+    on_both(|test| async move {
+        test.new_app("messenger").await;
+        let desk = Desk::open(&test).await;
+        let typed = [("reference", "user-4711"), ("kind", "restriction"), ("said", "By letter.")];
+        for (app, why) in [
+            ("messenger", "The app has no account with this reference."),
+            ("messenget", "There is no such app."),
+            ("Not a slug", "There is no such app."),
+        ] {
+            let fields = [&[("app", app)][..], &typed].concat();
+            let back = desk.post("/officer/requests", &fields).await;
+            let kept = format!("name=\"app\" value=\"{app}\"");
+            let texts =
+                [why, &kept, "value=\"user-4711\"", "<option value=\"restriction\" selected>"];
+            says(&back, StatusCode::UNPROCESSABLE_ENTITY, &texts);
+            assert!(back.text().contains("By letter."), "what was typed is not lost");
+        }
+        let fields = [("app", "messenger"), ("reference", "user-4711"), ("kind", "everything")];
+        let back = desk.post("/officer/requests", &fields).await;
+        let texts = ["There is no such kind of request.", "value=\"user-4711\""];
+        says(&back, StatusCode::UNPROCESSABLE_ENTITY, &texts);
+        let long = "x".repeat(2001);
+        let fields = [&fields[..2], &[("kind", "access"), ("said", &long)]].concat();
+        let back = desk.post("/officer/requests", &fields).await;
+        says(&back, StatusCode::UNPROCESSABLE_ENTITY, &["may have 2000 characters", &long]);
+        let all = test.officer().await.get("/v1/subject-requests").await.expect(200);
+        assert_eq!(all, json!([]), "nothing was put on record");
+
+        let unknown = desk.browser.get("/officer/entries?kind=consent.gave").await;
+        let texts = ["There is no kind of entry called “consent.gave”", "<select id=\"kind\""];
+        says(&unknown, StatusCode::UNPROCESSABLE_ENTITY, &texts);
+        let known = desk.browser.get("/officer/entries?kind=notice.published").await;
+        says(&known, StatusCode::OK, &["value=\"notice.published\" selected"]);
+        assert!(!known.text().contains("There is no kind"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn asking_twice_for_a_record_leads_to_the_first_request() {
+    on_both(|test| async move {
+        let desk = Desk::open(&test).await;
+        let second = json!({"email": "second@volens.test", "role": "officer"});
+        test.operator().await.post("/v1/users", second).await.expect(201);
+        let messenger = test.new_app("messenger").await;
+        messenger.put("/v1/accounts/anna", json!({"country": "DE"})).await.expect(201);
+        let who = subject(&test, "anna").await;
+        let ask = [("subject", who.as_str()), ("reason", "she asked for it")];
+        let first = desk.post("/officer/openings", &ask).await;
+        assert_eq!(first.status, StatusCode::SEE_OTHER, "{}", first.text());
+        let again = desk.post("/officer/openings", &ask).await;
+        says(&again, StatusCode::OK, &["You have asked for this record already"]);
+        let officer = test.officer().await;
+        let all = officer.get("/v1/audit/openings").await.expect(200);
+        let all = all["data"].as_array().expect("a list");
+        assert_eq!(all.len(), 1, "{all:#?}");
+        let id = all[0]["id"].as_str().expect("an id");
+        says(&again, StatusCode::OK, &[&format!("<tr id=\"{id}\">"), &format!("href=\"#{id}\"")]);
+
+        let ask = format!("/v1/audit/accounts/{who}/openings");
+        let by_key = officer.post(&ask, json!({"reason": "a complaint"})).await.expect(201);
+        let again = officer.post(&ask, json!({"reason": "a complaint"})).await.expect(200);
+        assert_eq!(by_key, again);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_receipt_page_takes_every_file_that_was_handed_out() {
+    on_both_with(&[("audit.lone_officer", "recorded")], |test| async move {
+        let town = Town::new(test, 2).await;
+        Desk::open(&town.test).await;
+        let then = town.test.clock.now().to_string();
+        town.test.clock.advance(DAY);
+        let desk_then = &then[..16].replace('T', " ");
+        town.withdraw(&name(1), PurposeKind::BusinessMessages).await;
+        let desk = Desk::again(&town.test).await;
+        let who = subject(&town.test, &name(1)).await;
+        let ask = [("subject", who.as_str()), ("reason", "a complaint")];
+        assert_eq!(desk.post("/officer/openings", &ask).await.status, StatusCode::SEE_OTHER);
+
+        let now = town.test.clock.now().to_string();
+        let asked = [("subject", who.as_str()), ("at", &now), ("compare", desk_then)];
+        let page = desk.post("/officer/time", &asked).await;
+        says(&page, StatusCode::OK, &["taken back", "Download evidence file as of"]);
+        assert!(!page.text().contains("consent.withdrawn"), "codes are for programs");
+
+        let evidence = format!("/v1/audit/accounts/{who}/evidence");
+        let check =
+            async |pasted: &str| desk.post("/officer/receipt", &[("receipt", pasted)]).await;
+        for (path, many) in [(evidence.clone(), "3"), (format!("{evidence}?at={then}"), "2")] {
+            let html = desk.browser.get(&path).await.text();
+            assert_eq!(html.contains("\"until\":"), many == "2", "the file says so");
+            // As a browser sends what stands in a field.
+            let sent = html.replace('\n', "\r\n");
+            let held = format!("The evidence file holds: its {many} receipts");
+            says(&check(&sent).await, StatusCode::OK, &[&held]);
+            let altered = sent.replacen("business_messages", "business_massages", 1);
+            let said = check(&altered).await;
+            says(&said, StatusCode::OK, &["The evidence does not hold"]);
+            assert!(!said.text().contains("The receipt holds"));
+        }
+        let before = format!("{evidence}?at=2020-01-01T00:00:00Z");
+        assert_eq!(desk.browser.get(&before).await.status, StatusCode::NOT_FOUND);
+        let to_come = format!("{evidence}?at=2126-01-01T00:00:00Z");
+        assert_eq!(desk.browser.get(&to_come).await.status, StatusCode::BAD_REQUEST);
+
+        let copy = town.messenger.get(&format!("/v1/accounts/{}/export", name(1))).await.text();
+        says(&check(&copy).await, StatusCode::OK, &["3 of 3 receipts hold."]);
+        let state = town.messenger.get(&format!("/v1/accounts/{}/consents", name(1))).await.text();
+        says(&check(&state).await, StatusCode::OK, &["3 of 3 receipts hold."]);
+    })
+    .await;
+}
