@@ -11,11 +11,14 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
+use volens::accounts::subject_of;
 use volens::clock::{Clock as _, SystemClock};
+use volens::consent::consents_of;
 use volens::db::testing::{FreshPostgres, FreshSqlite, required};
 use volens::ledger;
 use volens_privacy::ledger::{Quorum, Witness, parse_tlog_proof};
-use volens_privacy::{Notices, PurposeKind};
+use volens_privacy::purpose::Relevance;
+use volens_privacy::{AppId, Notices, PurposeKind};
 
 use crate::support::{Answer, Client, TestApp};
 
@@ -135,6 +138,15 @@ impl Service {
         state["consents"].as_array().expect("a list").iter().any(|consent| consent["live"] == true)
     }
 
+    /// What the person sees of it.
+    async fn own_page(&self, person: &str) -> String {
+        let body = json!({"account": person});
+        let link = self.network.post("/v1/privacy-centre-links", body).await.expect(201);
+        let url = link["url"].as_str().expect("an address").to_owned();
+        let (_, token) = url.split_once("/p/").expect("a privacy centre");
+        self.test.anonymous().get(&format!("/p/{token}")).await.text()
+    }
+
     async fn size(&self) -> u64 {
         let mut tx = self.test.app.db.read().await.expect("a transaction");
         ledger::size(&mut tx).await.expect("a size")
@@ -200,6 +212,64 @@ async fn demanded_of_receipts(receipts: &Json, log: &str, [one, two]: [&str; 2],
     }
 }
 
+/// An import into the installation of the service, by the program itself.
+struct Import<'a> {
+    home: &'a Path,
+    database: &'a str,
+    flags: [(&'static str, &'a str); 3],
+}
+
+impl Import<'_> {
+    /// Its exit code, what it answered, and what it said beside.
+    async fn run(&self) -> (i32, String, String) {
+        let notice = Notices::builtin().latest_for(PurposeKind::Relevance, "en").expect("a notice");
+        let hex = volens::ids::hex(&notice.sha256);
+        let decided = SystemClock.now().minus(Duration::from_hours(24));
+        let mapping = "app = \"facelook\"\n[account]\nreference = \"customer\"\n\
+                       language = \"en\"\nat = \"1 hour ago\"\n[[account.topics]]\n\
+                       column = \"runs\"\ntopic = \"sport.running\"\nkind = \"viewed\"\n";
+        let consents = format!(
+            "account,purposes,decision,notice,notice_version,language,rendered_sha256,decided_at\n\
+             dora,relevance,given,{},{},en,{hex},{decided}\n",
+            notice.id, notice.version
+        );
+        let mut command = Command::new(env!("CARGO_BIN_EXE_volens"));
+        command.args(["--json", "--database", self.database, "--data"]).arg(self.home);
+        command.arg("import").env_remove("VOLENS_CONFIG");
+        for (option, file, text) in [
+            ("--mapping", "map.toml", mapping),
+            ("--accounts", "table.csv", "customer,runs\ndora,1\n"),
+            ("--consents", "consents.csv", consents.as_str()),
+        ] {
+            let path = self.home.join(file);
+            std::fs::write(&path, text).expect("written");
+            command.arg(option).arg(path);
+        }
+        for (name, value) in self.flags {
+            command.env(format!("VOLENS_{}", name.replace('.', "_").to_uppercase()), value);
+        }
+        let output = command.output().await.expect("it runs");
+        let [told, said] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        (output.status.code().unwrap_or(-1), told, said)
+    }
+
+    /// Whether the consent that was imported counts, when nobody asks any witness.
+    async fn counts(&self) -> bool {
+        let test = TestApp::open_in(self.home, self.database, &self.flags).await;
+        let (network, keys) = (AppId::parse("facelook").expect("a slug"), &test.app.keys);
+        let mut tx = test.app.db.read().await.expect("a transaction");
+        let subject = subject_of(&mut tx, keys, &network, "dora").await.expect("reads");
+        let subject = subject.expect("an account");
+        let consents = consents_of(&mut tx, keys, &[subject]).await.expect("verified");
+        let permit = consents[&subject].permit::<Relevance>((), SystemClock.now());
+        let counts = permit.is_ok();
+        drop(tx);
+        test.app.db.close().await;
+        counts
+    }
+}
+
 async fn log_key(directory: &Path, database: &str) -> String {
     let test = TestApp::open_in(directory, database, &[]).await;
     let key = test.app.keys.log_verifier().vkey();
@@ -237,6 +307,9 @@ async fn story(database: &str) {
     second.kill().await;
     service.give("ben").await.problem(503, "consent.unwitnessed");
     assert!(!service.is_live("ben").await, "nothing was confirmed");
+    let waits = "Not in use yet";
+    assert!(service.own_page("ben").await.contains(waits), "and the person is told");
+    assert!(!service.own_page("anna").await.contains(waits));
     assert!(service.is_live("anna").await, "what was confirmed stays");
     // From now on nothing is begun that would have to wait …
     let before = service.size().await;
@@ -258,6 +331,7 @@ async fn story(database: &str) {
         assert!(tokio::time::Instant::now() < end, "nobody confirms");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    assert!(!service.own_page("ben").await.contains(waits));
     let again = service.give("ben").await.expect(201);
     assert_eq!(again["decisions"][0]["recorded"], false);
     assert_eq!(again["receipts"].as_array().map(Vec::len), Some(1));
@@ -269,6 +343,25 @@ async fn story(database: &str) {
     assert!(report.cosignatures >= 4, "{report:?}");
     let confirmed = report.confirmed.expect("witnesses are asked");
     service.stop().await;
+
+    // What is imported waits like what is reported, and so does what needs it.
+    let flags = [
+        ("witnesses.list", list.as_str()),
+        ("witnesses.needed", "2"),
+        ("witnesses.answer_seconds", "1"),
+    ];
+    let import = Import { home: home.path(), database, flags };
+    second.kill().await;
+    let (code, told, said) = import.run().await;
+    assert_eq!(code, 1, "{told}{said}");
+    assert!((told + &said).contains("not enough witnesses of the ledger answer"));
+    assert!(!import.counts().await, "nobody confirmed it");
+    let second = Process::start(&state("2"), "w2.example", &port, &log).await;
+    let (code, told, said) = import.run().await;
+    assert_eq!(code, 0, "{told}{said}");
+    let told: Json = serde_json::from_str(&told).expect("one JSON object");
+    assert_eq!(told["signals"], json!({"accepted": 1, "duplicate": 0, "refused": 0}), "{told}");
+    assert!(import.counts().await);
 
     // The same key over another history: nobody cosigns it, and no consent in it counts.
     let elsewhere = tempfile::tempdir().expect("a directory");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use tokio::task::JoinSet;
+use volens_privacy::consent::Decision;
 use volens_privacy::{AppId, Notices, Timestamp};
 
 use super::Importing;
@@ -47,6 +48,8 @@ impl Importing<'_> {
         let possible = POSSIBLE.into_iter().filter(|name| header.iter().any(|held| held == name));
         let columns = Columns::find(header, NEEDED.into_iter().chain(possible))?;
         let phones = self.phones().await?;
+        // What an earlier run recorded may still wait for witnesses.
+        let mut gives = pass.resumed();
         let clock = Arc::clone(&self.app.clock);
         let recording = Recording::new(Arc::clone(&self.app.keys), clock, self.app.rng());
         while let Some(chunk) = pass.next(CHUNK) {
@@ -70,9 +73,12 @@ impl Importing<'_> {
             }
             if !self.dry_run {
                 commands.sort_by_key(|(row, _)| *row);
-                self.record(&pass, &recording, commands).await?;
+                gives |= self.record(&pass, &recording, commands).await?;
             }
             pass.show();
+        }
+        if gives {
+            self.witnessed(None).await?;
         }
         pass.end(self).await
     }
@@ -106,13 +112,14 @@ impl Importing<'_> {
         }
     }
 
-    /// Records a chunk and how far the pass came, in one transaction.
+    /// Records a chunk and how far the pass came, in one transaction. Answers whether it gives
+    /// anything; that has been confirmed then.
     async fn record(
         &mut self,
         pass: &super::pass::Pass,
         recording: &Recording,
         commands: Vec<Numbered>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let (rows, commands): (Vec<u64>, Vec<Command>) = commands.into_iter().unzip();
         let mut attempts = 0;
         let replies = loop {
@@ -128,6 +135,7 @@ impl Importing<'_> {
                 Err(error) => return Err(error.into()),
             }
         };
+        let mut given = None;
         for (row, reply) in rows.into_iter().zip(replies) {
             let decided = match reply {
                 Ok(Replies::Decided(decided)) => decided,
@@ -138,11 +146,17 @@ impl Importing<'_> {
                     continue;
                 }
             };
+            let gives = decided.iter().filter(|decided| decided.decision == Decision::Given);
+            given = given.max(gives.map(|decided| decided.entry).max());
             let recorded = decided.iter().filter(|decided| decided.receipt.is_some()).count();
             self.summary.consents.recorded += recorded as u64;
             self.summary.consents.unchanged += (decided.len() - recorded) as u64;
         }
-        Ok(())
+        // What gives waits for the witnesses, chunk by chunk; what takes back never does.
+        if let Some(last) = given {
+            self.witnessed(Some(last + 1)).await?;
+        }
+        Ok(given.is_some())
     }
 
     fn command(

@@ -31,6 +31,7 @@ use super::output::Stop;
 use super::{Context, Exit, Output};
 use crate::access::directory;
 use crate::app::App;
+use crate::ledger;
 
 /// What `import` takes.
 #[derive(clap::Args)]
@@ -168,7 +169,11 @@ impl Import {
             rejects: Rejects::at(rejects),
             summary: Summary { dry_run: self.dry_run, ..Summary::default() },
         };
-        run.all(&self).await?;
+        // Whoever serves the same database may ask the witnesses too; here nobody else may be serving.
+        tokio::select! {
+            done = run.all(&self) => done?,
+            () = app.witnesses.run(&app.db, &*app.clock, std::future::pending()) => {}
+        }
         let summary = run.finish()?;
         context.output.result(&summary, Readable(&summary))?;
         app.db.close().await;
@@ -207,6 +212,10 @@ impl Importing<'_> {
         if let Some(path) = &files.consents {
             self.consents(path).await?;
         }
+        // What follows needs consents that count: an act of somebody whose consent waits would be lost.
+        if files.accounts.is_some() || files.signals.is_some() {
+            self.witnessed(None).await?;
+        }
         if let Some(path) = &files.accounts {
             self.facts(path, files.consents.as_deref()).await?;
         }
@@ -214,6 +223,24 @@ impl Importing<'_> {
             self.signals(path).await?;
         }
         Ok(())
+    }
+
+    /// Waits until enough witnesses confirmed the ledger up to `size`, or all of it; as
+    /// `POST /v1/consents` does before it answers.
+    async fn witnessed(&self, size: Option<u64>) -> Result<()> {
+        if self.dry_run || !self.app.witnesses.are_needed() {
+            return Ok(());
+        }
+        let size = match size {
+            Some(size) => size,
+            None => ledger::size(&mut self.app.db.read().await?).await?,
+        };
+        self.app.witnesses.confirm(size).await.map_err(|_| {
+            let said = "not enough witnesses of the ledger answer: what was imported is on record, and \
+                        consents among it take effect when enough witnesses have confirmed them; run \
+                        the same import again to go on";
+            Stop::new(Exit::Failure, said).into()
+        })
     }
 
     fn finish(mut self) -> Result<Summary> {

@@ -77,6 +77,11 @@ impl Pass {
         self.records.header()
     }
 
+    /// Whether an earlier run did a part of it. Asked before the first rows are taken.
+    pub(super) fn resumed(&self) -> bool {
+        self.row > 0
+    }
+
     fn skip(&mut self, rows: u64) {
         while self.row < rows && self.records.next().is_some() {
             self.row += 1;
