@@ -375,12 +375,17 @@ impl Web {
 }
 
 impl Settings {
+    /// Whether it was said how people reach the service.
+    pub fn has_public_url(&self) -> bool {
+        !self.public_url.is_empty()
+    }
+
     /// The address people use, without a slash at the end.
     pub fn public_url(&self) -> String {
-        if self.public_url.is_empty() {
-            format!("http://{}", self.listen)
-        } else {
+        if self.has_public_url() {
             self.public_url.clone()
+        } else {
+            format!("http://{}", self.listen)
         }
     }
 

@@ -166,6 +166,15 @@ async fn a_signal_stops_it_after_the_request_in_hand() {
     let listening: Json = serde_json::from_str(&line).expect("one JSON object");
     let address = text(&listening, "listening").to_owned();
 
+    let make = ["accounts", "user", "officer@example.org", "--role", "officer", "--json"];
+    json(&run(directory.path(), &make));
+    let link = || {
+        let made =
+            json(&run(directory.path(), &["accounts", "link", "officer@example.org", "--json"]));
+        text(&made, "url").to_owned()
+    };
+    assert!(link().starts_with(&format!("http://{address}/sign-in?link=")), "where it listens");
+
     let mut stream = tokio::net::TcpStream::connect(&address).await.expect("it accepts");
     let head = "POST /console/sign-in HTTP/1.1\r\nhost: volens\r\ncontent-length: 20\r\n\
         content-type: application/x-www-form-urlencoded\r\n\r\n";
@@ -181,6 +190,7 @@ async fn a_signal_stops_it_after_the_request_in_hand() {
     assert!(answer.starts_with(b"HTTP/1.1 303"), "{}", String::from_utf8_lossy(&answer));
     let ended = tokio::task::spawn_blocking(move || child.wait()).await.expect("no panic");
     assert_eq!(ended.expect("it ends").code(), Some(0));
+    assert!(link().starts_with("http://127.0.0.1:8080/"), "where it would listen");
 }
 
 #[tokio::test]
@@ -317,6 +327,67 @@ fn the_demo_does_not_pretend_to_use_an_installation() {
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("--data"));
     assert!(!directory.path().join("data").exists());
+    let after = Command::new(env!("CARGO_BIN_EXE_volens"))
+        .args(["demo", "--once", "--data"])
+        .arg(directory.path())
+        .output();
+    assert_eq!(after.expect("it runs").status.code(), Some(2));
+    let help = run(directory.path(), &["demo", "--help"]);
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(help.contains("--people") && !help.contains("--data"), "{help}");
+    assert!(!help.contains("--database") && !help.contains("--keys"), "{help}");
+}
+
+/// A demo that was asked for at an address that is taken says so, and does not take another one.
+#[tokio::test]
+async fn the_demo_listens_where_it_is_told() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_volens"));
+    demo.args(["demo", "--once"]).env("VOLENS_LISTEN", &address).env_remove("VOLENS_CONFIG");
+    let ran = tokio::task::spawn_blocking(move || demo.output()).await.expect("no panic");
+    let ran = ran.expect("it runs");
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains(&address), "{said}");
+}
+
+#[test]
+fn impossible_numbers_are_wrong_usage() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for numbers in [["10", "20"], ["10", "6"], ["18446744073709551615", "18446744073709551615"]] {
+        let bench = ["bench", "erasure", "--accounts", numbers[0], "--erased", numbers[1]];
+        assert_eq!(run(directory.path(), &bench).status.code(), Some(2), "{numbers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_scratch_directory_goes_with_a_signal() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_volens"))
+            .args(["bench", "erasure", "--accounts", "1000000"])
+            .env("TMPDIR", scratch.path())
+            .env_remove("VOLENS_CONFIG")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        let left = || std::fs::read_dir(scratch.path()).expect("a directory").count();
+        for _ in 0..600 {
+            if left() > 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(left(), 1, "it works in a directory of its own");
+        let id = child.id().to_string();
+        let kill = Command::new("kill").args([signal, &id]).status().expect("kill runs");
+        assert!(kill.success());
+        let ended = tokio::task::spawn_blocking(move || child.wait()).await.expect("no panic");
+        assert_eq!(ended.expect("it ends").code(), Some(code));
+        assert_eq!(left(), 0, "nothing is left behind");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use volens_privacy::{AppId, BusinessId, PhoneEncoding};
 
 use super::output::Stop;
-use super::{Context, Exit};
+use super::{Context, Exit, serve};
 use crate::access::directory::{self, AppRecord};
 use crate::access::keys::{self, Owner};
 use crate::access::{AccessError, Caller, Password, Role, sessions};
@@ -214,7 +214,7 @@ async fn make_link(app: &App, context: &Context, email: &str) -> Result<()> {
     let times = (app.now(), expires);
     let token = sessions::link(&mut tx, &app.keys, &mut rng, user, times).await.map_err(stop)?;
     tx.commit().await?;
-    let url = sign_in_url(&app.settings.public_url(), &token);
+    let url = sign_in_url(&serve::address(&app.settings), &token);
     context.output.result(&json!({"url": url, "expires_at": expires}), &url)?;
     Ok(())
 }

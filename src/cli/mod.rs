@@ -231,7 +231,9 @@ fn environment() -> Vec<(String, String)> {
 /// Parses the command line, runs the command and gives the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if matches!(cli.command, Command::Demo(_)) && cli.global.names_an_installation() {
+    if let Command::Demo(args) = &cli.command
+        && (args.names_an_installation() || cli.global.names_an_installation())
+    {
         let said = "the demo makes an installation of its own and removes it at the end; \
                     --data, --database and --keys are for the other commands";
         return Output::new(cli.global.json).failure(&anyhow::anyhow!(said), Exit::Usage);

@@ -1,6 +1,7 @@
 //! `volens serve`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 use super::{Context, Exit};
 use crate::app::App;
 use crate::background;
+use crate::config::Settings;
 use crate::keyring::Node;
 use crate::web::{router, server};
 
@@ -40,8 +42,46 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
             "nobody is named in parties.toml: notices and receipts name invented companies"
         );
     }
+    let note = Address::note(&app.settings);
     until_stopped(&app, listener).await?;
+    note.forget();
     Ok(Exit::Ok)
+}
+
+/// Where the service on a data directory is reached, in a file there while it serves: `--listen` is known
+/// to nobody else, and other commands print links.
+struct Address {
+    file: PathBuf,
+    url: String,
+}
+
+impl Address {
+    fn file(settings: &Settings) -> PathBuf {
+        settings.data.join("address")
+    }
+
+    /// Links are a convenience: a service that cannot note its address serves all the same.
+    fn note(settings: &Settings) -> Self {
+        let note = Self { file: Self::file(settings), url: settings.public_url() };
+        if let Err(error) = std::fs::write(&note.file, &note.url) {
+            tracing::warn!(%error, "other commands will not know where this service listens");
+        }
+        note
+    }
+
+    /// Another service may have noted its own since.
+    fn forget(&self) {
+        if std::fs::read_to_string(&self.file).is_ok_and(|url| url == self.url) {
+            drop(std::fs::remove_file(&self.file));
+        }
+    }
+}
+
+/// Where people reach the service: what the settings say, or else where it serves now, or would.
+pub(super) fn address(settings: &Settings) -> String {
+    let noted = std::fs::read_to_string(Address::file(settings)).ok();
+    let noted = noted.filter(|url| url.starts_with("http://") && !settings.has_public_url());
+    noted.unwrap_or_else(|| settings.public_url())
 }
 
 /// Serves and works until the process is asked to stop.

@@ -18,6 +18,7 @@ use volens_privacy::{AgeBand, PurposeKind, Topics};
 
 use crate::accounts::{self, Details, Registration};
 use crate::app::App;
+use crate::cli::output::Stop;
 use crate::cli::scratch::Scratch;
 use crate::cli::{Context, Exit};
 use crate::config::Settings;
@@ -91,7 +92,10 @@ async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(T, f64)> {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
-    ensure!(args.erased * 2 <= args.accounts, "somebody has to be left");
+    if args.erased > args.accounts / 2 {
+        let said = "--erased: at most half of --accounts, so that somebody is left";
+        return Err(Stop::new(Exit::Usage, said).into());
+    }
     let directory = Scratch::create("bench-erasure")?;
     let app = context.open(settings(context, &args, directory.path())).await?;
     let id = AppId::parse("bench").expect("a slug");

@@ -8,6 +8,7 @@ mod world;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -31,9 +32,30 @@ pub(super) struct Args {
     /// Serve the pages afterwards, also when standard output is no terminal
     #[arg(long)]
     serve: bool,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     /// People in the town
     #[arg(long, default_value_t = 1200, value_parser = clap::value_parser!(u32).range(400..=20_000))]
     people: u32,
+}
+
+/// What is for other commands: taken so that it can be refused with a reason, and not offered.
+#[derive(clap::Args)]
+struct Elsewhere {
+    #[arg(long, hide = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[arg(long, hide = true, value_name = "URL", hide_env_values = true)]
+    database: Option<String>,
+    #[arg(long, hide = true, value_name = "FILE")]
+    keys: Option<PathBuf>,
+}
+
+impl Args {
+    /// Whether an installation is named that the demo would not use.
+    pub(super) fn names_an_installation(&self) -> bool {
+        let Elsewhere { data, database, keys } = &self.elsewhere;
+        data.is_some() || database.is_some() || keys.is_some()
+    }
 }
 
 #[derive(clap::Subcommand)]
@@ -52,7 +74,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     }
     let output = context.output;
     let scratch = Scratch::create("demo")?;
-    let listener = listener().await?;
+    let listener = listener(context.settings.listen).await?;
     let mut settings = context.settings.clone();
     settings.data = scratch.path().to_owned();
     settings.set_database(String::new());
@@ -95,6 +117,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     }
     if args.serve || std::io::stdout().is_terminal() && !args.once && !output.is_json() {
         doors(&app, &town, &bots, output).await?;
+        scratch.leave_signals();
         serve::until_stopped(&app, listener).await?;
     } else {
         app.db.close().await;
@@ -143,7 +166,12 @@ async fn sign_in_link(app: &App, email: &str, caller: Caller) -> Result<String> 
     Ok(crate::web::callers::sign_in_url(&app.settings.public_url(), &token))
 }
 
-async fn listener() -> Result<TcpListener> {
+/// Listens where the settings say; an address that nobody chose gives way to a free port.
+async fn listener(wanted: SocketAddr) -> Result<TcpListener> {
+    if wanted != SocketAddr::from(([127, 0, 0, 1], *PORTS.start())) {
+        let listener = TcpListener::bind(wanted).await;
+        return listener.with_context(|| format!("cannot listen on {wanted}"));
+    }
     for port in PORTS {
         if let Ok(listener) = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await {
             return Ok(listener);
