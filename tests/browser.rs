@@ -4,6 +4,7 @@
 
 mod business;
 mod chat;
+mod desk;
 mod driver;
 mod officer;
 mod person;
@@ -33,7 +34,11 @@ impl Site {
 
     async fn with(settings: &[(&str, &str)]) -> Self {
         let database = FreshSqlite::create();
-        let test = TestApp::open(&database.address(), settings).await;
+        Self::around(TestApp::open(&database.address(), settings).await, database).await
+    }
+
+    /// With whatever is in the service already.
+    async fn around(test: TestApp, database: FreshSqlite) -> Self {
         let server = Server::start(&test).await;
         Self { test, server, _database: database }
     }

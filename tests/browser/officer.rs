@@ -10,8 +10,11 @@ use super::driver::{Browser, Scripts};
 use super::{Site, check, sign_in};
 use crate::support::Client;
 
+/// Where receipts and evidence are pasted.
+const PASTE: &str = "Receipt (JSON) or evidence file (HTML)";
+
 /// The one officer of an installation may look alone; each time is recorded as that.
-const ALONE: (&str, &str) = ("audit.lone_officer", "recorded");
+pub(super) const ALONE: (&str, &str) = ("audit.lone_officer", "recorded");
 
 /// Reports that `account` consents to messages and being ranked; the receipts.
 pub(super) async fn consents(app: &Client, account: &str, language: &str) -> serde_json::Value {
@@ -56,12 +59,12 @@ async fn an_officer_verifies_the_ledger_a_receipt_and_a_history() {
     check(&browser, "entry").await;
 
     browser.press("Receipt").await;
-    browser.fill("Receipt (JSON)", &receipts[0].to_string()).await;
+    browser.fill(PASTE, &receipts[0].to_string()).await;
     browser.press("Check").await;
     browser.sees("The receipt holds").await;
     check(&browser, "receipt").await;
     let forged = receipts[0].to_string().replacen("messenger-ltd", "messenger-inc", 1);
-    browser.fill("Receipt (JSON)", &forged).await;
+    browser.fill(PASTE, &forged).await;
     browser.press("Check").await;
     browser.sees("The receipt does not hold").await;
 

@@ -36,6 +36,37 @@ async fn a_person_withdraws_without_javascript() {
 }
 
 #[tokio::test]
+async fn a_person_pauses_objects_and_says_what_is_wrong() {
+    let Some(browser) = Browser::start(Scripts::On).await else { return };
+    let site = Site::start().await;
+    let app = site.test.new_app("messenger").await;
+    consents(&app, "user-1", "en").await;
+    let link = app.post("/v1/privacy-centre-links", json!({"account": "user-1"})).await;
+    let link = link.expect(201)["url"].as_str().expect("an address").to_owned();
+    let (_, path) = link.split_once("/p/").expect("a privacy centre");
+    browser.open(&site.url(&format!("/p/{path}"))).await;
+    browser.sees("Pause the use of my data").await;
+    browser.press("Pause").await;
+    browser.sees("The use of your data is paused").await;
+    check(&browser, "a pause").await;
+    browser.press("End the pause").await;
+    browser.sees("The pause has ended").await;
+    check(&browser, "the end of a pause").await;
+    browser.press("Object").await;
+    browser.sees("You have objected to marketing").await;
+    browser.sees("You agree to nothing at the moment.").await;
+    check(&browser, "an objection").await;
+    browser.fill("What is wrong, and how is it right?", "I live in Cork, not in Dublin.").await;
+    browser.press("Ask for a correction").await;
+    browser.sees("you will have an answer by").await;
+    check(&browser, "a request for a correction").await;
+    let bench = site.test.officer().await.get("/v1/subject-requests").await.expect(200);
+    assert_eq!(bench[0]["said"], "I live in Cork, not in Dublin.");
+    browser.stop().await;
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn a_person_s_pages_shut_nobody_out() {
     let Some(browser) = Browser::start(Scripts::On).await else { return };
     let site = Site::start().await;
