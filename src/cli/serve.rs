@@ -33,6 +33,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     settings.listen = listener.local_addr()?;
     let app = context.open(settings).await?;
     let address = app.settings.public_url();
+    let note = Address::note(&app.settings);
     context.output.result(
         &serde_json::json!({"listening": app.settings.listen, "url": address}),
         format_args!("Volens {} on {address}", env!("CARGO_PKG_VERSION")),
@@ -42,7 +43,6 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
             "nobody is named in parties.toml: notices and receipts name invented companies"
         );
     }
-    let note = Address::note(&app.settings);
     until_stopped(&app, listener).await?;
     note.forget();
     Ok(Exit::Ok)

@@ -149,7 +149,7 @@ async fn a_wrong_kind_of_entry_is_said_and_the_form_stays() {
     check(&browser, "entries of no kind").await;
     browser.choose("kind", "notice.published").await;
     browser.press("Show").await;
-    browser.sees("Older").await;
+    browser.sees("notice messages version").await;
     browser.stop().await;
     site.stop().await;
 }

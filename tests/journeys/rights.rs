@@ -7,6 +7,7 @@ use std::process::Command;
 use axum::http::StatusCode;
 use serde_json::{Value as Json, json};
 use volens::background;
+use volens::db::Statement;
 use volens_privacy::PurposeKind;
 
 use crate::support::town::{SMALL, Town, name};
@@ -144,6 +145,30 @@ async fn the_page_names_apps_by_their_titles_and_counts_the_interests_that_went(
         shows(&gone, "Assumed interests that were deleted: <strong>1</strong>");
         let again = browser.form(&withdraw, &[("purpose", "relevance"), ("peer", "")]).await;
         shows(&again, "Nothing else rested on it.");
+    })
+    .await;
+}
+
+/// A profile of which nothing can be read.
+const SPOIL: Statement = Statement::new(
+    "journeys::rights",
+    "SPOIL",
+    "update profiles set sealed = x'00'",
+    "update profiles set sealed = '\\x00'",
+);
+
+#[tokio::test]
+async fn a_profile_that_cannot_be_read_keeps_nobody_from_leaving() {
+    on_both(|test| async move {
+        let town = Town::new(test, 1).await;
+        let mut tx = town.test.app.db.begin().await.expect("begins");
+        assert_eq!(tx.execute(SPOIL, Vec::new()).await.expect("spoilt"), 1);
+        tx.commit().await.expect("commits");
+        let (browser, page) = centre(&town.test, &town.messenger, &name(0)).await;
+        shows(&browser.get(&page).await, "Take back");
+        let relevance = [("purpose", "relevance"), ("peer", "")];
+        shows(&browser.form(&format!("{page}/withdraw"), &relevance).await, "Taken back: ");
+        shows(&browser.form(&format!("{page}/object"), &[]).await, "You have objected");
     })
     .await;
 }

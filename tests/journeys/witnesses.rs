@@ -18,7 +18,7 @@ use volens::db::testing::{FreshPostgres, FreshSqlite, required};
 use volens::ledger;
 use volens_privacy::ledger::{Quorum, Witness, parse_tlog_proof};
 use volens_privacy::purpose::Relevance;
-use volens_privacy::{AppId, Notices, PurposeKind};
+use volens_privacy::{AppId, Notices, PurposeKind, Timestamp};
 
 use crate::support::{Answer, Client, TestApp};
 
@@ -217,6 +217,8 @@ struct Import<'a> {
     home: &'a Path,
     database: &'a str,
     flags: [(&'static str, &'a str); 3],
+    /// When the consent was given that is brought in.
+    decided: Timestamp,
 }
 
 impl Import<'_> {
@@ -224,9 +226,9 @@ impl Import<'_> {
     async fn run(&self) -> (i32, String, String) {
         let notice = Notices::builtin().latest_for(PurposeKind::Relevance, "en").expect("a notice");
         let hex = volens::ids::hex(&notice.sha256);
-        let decided = SystemClock.now().minus(Duration::from_hours(24));
+        let decided = self.decided;
         let mapping = "app = \"facelook\"\n[account]\nreference = \"customer\"\n\
-                       language = \"en\"\nat = \"1 hour ago\"\n[[account.topics]]\n\
+                       language = \"en\"\nat = \"1 days ago\"\n[[account.topics]]\n\
                        column = \"runs\"\ntopic = \"sport.running\"\nkind = \"viewed\"\n";
         let consents = format!(
             "account,purposes,decision,notice,notice_version,language,rendered_sha256,decided_at\n\
@@ -268,6 +270,27 @@ impl Import<'_> {
         test.app.db.close().await;
         counts
     }
+}
+
+/// What is imported waits like what is reported, and so does what needs it. One witness goes away, and
+/// comes back.
+async fn imports_wait(
+    import: &Import<'_>,
+    witness: Process,
+    again: impl Future<Output = Process>,
+) -> Process {
+    witness.kill().await;
+    let (code, told, said) = import.run().await;
+    assert_eq!(code, 1, "{told}{said}");
+    assert!((told + &said).contains("not enough witnesses of the ledger answer"));
+    assert!(!import.counts().await, "nobody confirmed it");
+    let witness = again.await;
+    let (code, told, said) = import.run().await;
+    assert_eq!(code, 0, "{told}{said}");
+    let told: Json = serde_json::from_str(&told).expect("one JSON object");
+    assert_eq!(told["signals"], json!({"accepted": 1, "duplicate": 0, "refused": 0}), "{told}");
+    assert!(import.counts().await);
+    witness
 }
 
 async fn log_key(directory: &Path, database: &str) -> String {
@@ -344,24 +367,15 @@ async fn story(database: &str) {
     let confirmed = report.confirmed.expect("witnesses are asked");
     service.stop().await;
 
-    // What is imported waits like what is reported, and so does what needs it.
     let flags = [
         ("witnesses.list", list.as_str()),
         ("witnesses.needed", "2"),
         ("witnesses.answer_seconds", "1"),
     ];
-    let import = Import { home: home.path(), database, flags };
-    second.kill().await;
-    let (code, told, said) = import.run().await;
-    assert_eq!(code, 1, "{told}{said}");
-    assert!((told + &said).contains("not enough witnesses of the ledger answer"));
-    assert!(!import.counts().await, "nobody confirmed it");
-    let second = Process::start(&state("2"), "w2.example", &port, &log).await;
-    let (code, told, said) = import.run().await;
-    assert_eq!(code, 0, "{told}{said}");
-    let told: Json = serde_json::from_str(&told).expect("one JSON object");
-    assert_eq!(told["signals"], json!({"accepted": 1, "duplicate": 0, "refused": 0}), "{told}");
-    assert!(import.counts().await);
+    let decided = SystemClock.now().minus(Duration::from_hours(48));
+    let import = Import { home: home.path(), database, flags, decided };
+    let again = async { Process::start(&state("2"), "w2.example", &port, &log).await };
+    let second = imports_wait(&import, second, again).await;
 
     // The same key over another history: nobody cosigns it, and no consent in it counts.
     let elsewhere = tempfile::tempdir().expect("a directory");

@@ -167,7 +167,7 @@ pub(super) async fn page(
     let grants = consent::grants_of(tx, &[person.subject]).await?;
     let titles = titles_of(tx, &grants).await?;
     let title = title_of(tx, &person.app).await?;
-    let interests = assumed(app, tx, person).await?;
+    let interests = assumed(app, tx, person).await;
     let confirmed = ledger::confirmed(tx).await?;
     let (living, ended): (Vec<_>, Vec<_>) = grants.iter().partition(|grant| grant.is_live(now));
     let mut shown = Vec::with_capacity(living.len());
@@ -219,11 +219,17 @@ fn with(peer: Option<&AppId>, titles: &Titles, words: &Words) -> String {
     title.map(|title| Words::fill(words.with_app, title)).unwrap_or_default()
 }
 
-/// What is assumed about the person's interests, as the page shows it.
-pub(super) async fn assumed(app: &App, tx: &mut Tx, person: &Person) -> ApiResult<Vec<Assumed>> {
+/// What is assumed about the person's interests, as the page shows it. What cannot be read is logged
+/// and left out: it must not stand between anybody and the buttons that take a consent back.
+pub(super) async fn assumed(app: &App, tx: &mut Tx, person: &Person) -> Vec<Assumed> {
     let words = Words::of(&person.language);
-    let all = interests::interests(tx, &app.keys, person.subject, app.now()).await?;
-    Ok(all.into_iter().filter_map(|one| Assumed::new(one, words)).collect())
+    match interests::interests(tx, &app.keys, person.subject, app.now()).await {
+        Ok(all) => all.into_iter().filter_map(|one| Assumed::new(one, words)).collect(),
+        Err(error) => {
+            tracing::error!(%error, "what is assumed about somebody's interests cannot be read");
+            Vec::new()
+        }
+    }
 }
 
 /// How many of them go with the consent to relevance: what was denied is the person's own word, and stays.
@@ -335,7 +341,7 @@ async fn withdraw(
         Some(peer) => Titles::from([(peer.clone(), title_of(&mut tx, peer).await?)]),
         None => Titles::new(),
     };
-    let before = counted(&assumed(&app, &mut tx, &person).await?);
+    let before = counted(&assumed(&app, &mut tx, &person).await);
     drop(tx);
     let withdrawal = Withdrawal {
         app: person.app.clone(),

@@ -78,7 +78,7 @@ async fn object(
 ) -> ApiResult<Response> {
     let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
     let mut tx = app.db.read().await?;
-    let before = counted(&assumed(&app, &mut tx, &person).await?);
+    let before = counted(&assumed(&app, &mut tx, &person).await);
     drop(tx);
     let request = begin(&app, &person, RequestKind::Objection, None).await?;
     let who = (person.app.clone(), person.account);

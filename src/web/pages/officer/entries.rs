@@ -72,7 +72,7 @@ async fn entries(
     let wanted = LeafKind::ALL.into_iter().find(|kind| kind.as_str() == query.kind);
     if wanted.is_none() && !query.kind.is_empty() {
         let unknown = Some(query.kind);
-        let page = Entries { unknown, size, ..Entries::none(Shell::of(&session, ADDRESS)) };
+        let page = Entries { size, unknown, ..Entries::none(Shell::of(&session, ADDRESS)) };
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response());
     }
     let start = query.before.unwrap_or(size).min(size);
