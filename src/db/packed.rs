@@ -82,7 +82,7 @@ pub(super) fn unwrap(packed: &str, columns: usize) -> Result<Vec<Vec<Value>>> {
 fn cell(text: &str) -> Result<Value> {
     let damaged = || Error::Damaged("packed");
     let (kind, rest) = text.split_at_checked(1).ok_or_else(damaged)?;
-    let bytes = || hex::decode(rest).map_err(|_| damaged());
+    let bytes = || faster_hex::hex_decode_vec(rest.as_bytes()).map_err(|_| damaged());
     Ok(match kind {
         "i" => Value::Int(Some(rest.parse().map_err(|_| damaged())?)),
         "r" => Value::Real(Some(rest.parse().map_err(|_| damaged())?)),
