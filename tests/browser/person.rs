@@ -26,6 +26,7 @@ async fn a_person_withdraws_without_javascript() {
     browser.sees("Sie stimmen zurzeit nichts zu.").await;
     let state = app.get("/v1/accounts/user-1/consents").await.expect(200);
     let states: Vec<_> = state["consents"].as_array().expect("consents").iter().collect();
+    assert_eq!(states.len(), 2, "both consents are told: {state:#}");
     assert!(states.iter().all(|consent| consent["state"] == "withdrawn"), "{state:#}");
 
     site.test.clock.advance(std::time::Duration::from_mins(21));

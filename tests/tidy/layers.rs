@@ -9,6 +9,8 @@ const SLICES: &[&str] = &[
     "access",
     "ledger",
     "accounts",
+    "readings",
+    "assessments",
     "consent",
     "identity",
     "privacy_centre",
@@ -254,6 +256,25 @@ fn every_slice_has_the_same_files() {
         found.extend(shape(slice, &own));
     }
     expect_none("a reader who knows one slice knows all", &found);
+}
+
+/// Folders of `src/` with endpoints and tables of their own that [`SLICES`] does not name.
+fn left_out(files: &[File]) -> Vec<String> {
+    let folder = |path: &str| Some(path.strip_prefix("src/")?.split_once('/')?.0.to_owned());
+    let folders: BTreeSet<String> = files.iter().filter_map(|file| folder(&file.path)).collect();
+    let has = |folder: &str, part: &str| {
+        let (one, many) = (format!("src/{folder}/{part}.rs"), format!("src/{folder}/{part}/"));
+        files.iter().any(|file| file.path == one || file.path.starts_with(&many))
+    };
+    let slices = folders.into_iter().filter(|name| has(name, "http") && has(name, "store"));
+    slices.filter(|name| !SLICES.contains(&name.as_str())).collect()
+}
+
+#[test]
+fn no_slice_is_left_out() {
+    expect_none("a folder with endpoints and tables is a slice", &left_out(&rust()));
+    let made = ["mod", "http", "store"].map(|part| file(&format!("src/panel/{part}.rs"), ""));
+    assert_eq!(left_out(&made), ["panel"], "it would be found");
 }
 
 #[test]
