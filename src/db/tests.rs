@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::testing::{FreshSqlite, on_both};
+use super::testing::{FreshPostgres, FreshSqlite, on_both, skipped};
 use super::*;
 
 statements! {
@@ -122,6 +122,56 @@ async fn a_failed_begin_does_not_poison_the_writer() {
     assert_eq!(value(&db, "after 19").await, Some(1));
 }
 
+/// A row that leads nowhere, which both engines notice at the commit and not before.
+const NOTICED_LATE: [&str; 2] = [
+    "create temporary table late (n bigint primary key,
+        other bigint references late (n) deferrable initially deferred)",
+    "insert into late (n, other) values (1, 2)",
+];
+
+/// Which session of the server a transaction is in; SQLite has none.
+const SESSION: Statement = Statement::new(
+    "test",
+    "SESSION",
+    "select cast(0 as bigint) as session",
+    "select cast(pg_backend_pid() as bigint) as session",
+);
+
+#[tokio::test]
+async fn a_connection_whose_commit_failed_is_never_used_again() {
+    on_both(|db| async move {
+        let mut tx = db.begin().await.unwrap();
+        let session: i64 = tx.fetch_one(SESSION, values![]).await.unwrap().get("session").unwrap();
+        tx.execute(ADD, values!["not acknowledged", 1]).await.unwrap();
+        for text in NOTICED_LATE {
+            let statement = Statement::new("test", "NOTICED_LATE", text, text);
+            tx.execute(statement, values![]).await.unwrap();
+        }
+        assert!(tx.commit().await.is_err(), "the engine refuses at the commit");
+        assert_eq!(value(&db, "not acknowledged").await, None);
+        // On SQLite the one writer is still inside its transaction, and whoever came next would fail,
+        // or have their work committed with it. PostgreSQL has as many as there are connections.
+        let count = if db.engine() == Engine::Sqlite { 1 } else { 16 };
+        for round in 0..2 {
+            let mut open = Vec::new();
+            for n in 0..count {
+                let mut tx = db.begin().await.unwrap();
+                let row = tx.fetch_one(SESSION, values![]).await.unwrap();
+                let other: i64 = row.get("session").unwrap();
+                assert!(session == 0 || other != session, "the session is used again");
+                tx.execute(ADD, values![format!("after {round} {n}"), 1]).await.unwrap();
+                open.push(tx);
+            }
+            for tx in open {
+                tx.commit().await.unwrap();
+            }
+        }
+        assert_eq!(value(&db, "after 1 0").await, Some(1));
+        assert_eq!(value(&db, "not acknowledged").await, None);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_caller_who_leaves_in_the_middle_of_a_begin_leaves_nothing_behind() {
     on_both(|db| async move {
@@ -176,12 +226,19 @@ async fn the_change_counter_never_repeats() {
 #[tokio::test]
 async fn a_schema_from_the_future_is_refused() {
     let fresh = FreshSqlite::create();
-    let db = fresh.open().await;
+    from_the_future(&fresh.address()).await;
+    let Some(fresh) = FreshPostgres::create().await else { return skipped() };
+    from_the_future(&fresh.address()).await;
+    fresh.drop_database().await;
+}
+
+async fn from_the_future(address: &str) {
+    let db = Db::open(address).await.unwrap();
     let mut tx = db.begin().await.unwrap();
     tx.execute(FROM_THE_FUTURE, values![]).await.unwrap();
     tx.commit().await.unwrap();
     db.close().await;
-    assert!(matches!(Db::open(&fresh.address()).await, Err(Error::SchemaNewer(9999))));
+    assert!(matches!(Db::open(address).await, Err(Error::SchemaNewer(9999))));
 }
 
 const FROM_THE_FUTURE: Statement = Statement::new(
@@ -189,7 +246,8 @@ const FROM_THE_FUTURE: Statement = Statement::new(
     "FROM_THE_FUTURE",
     "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
      values (9999, 'from the future', 1, x'00', 0)",
-    "",
+    "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+     values (9999, 'from the future', true, '\\x00', 0)",
 );
 
 #[tokio::test]
