@@ -2,9 +2,13 @@
 
 use fantoccini::Locator;
 use volens::access::Caller;
+use volens::background;
+use volens::db::testing::FreshSqlite;
 
 use super::driver::{Browser, Scripts};
 use super::{Site, check, sign_in};
+use crate::support::TestApp;
+use crate::support::town::{SMALL, Town};
 
 #[tokio::test]
 async fn a_business_makes_a_campaign() {
@@ -44,6 +48,51 @@ async fn a_business_makes_a_campaign() {
 
     browser.open(&site.url("/officer")).await;
     browser.sees("This is not for you").await;
+    browser.stop().await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_business_sees_who_is_on_its_list_why_and_by_which_proof() {
+    let Some(browser) = Browser::start(Scripts::On).await else { return };
+    let database = FreshSqlite::create();
+    let town = Town::new(TestApp::open(&database.address(), &[SMALL]).await, 60).await;
+    town.campaign().await;
+    let site = Site::around(town.test, database).await;
+    sign_in(&browser, &site, "shop@volens.test", Caller::Business(town.business)).await;
+    browser.press("Autumn").await;
+    browser.sees("How many recipients at most").await;
+    browser.fill("How many recipients at most", "20").await;
+    browser.press("Make the list").await;
+    browser.sees("20 asked for").await;
+    background::worker(&site.test.app).run_due().await.expect("jobs run");
+    // The page looks again by itself until the list is sealed.
+    browser.sees("Rows sealed").await;
+    check(&browser, "sealed list").await;
+
+    let text = browser.text().await;
+    let (_, rows) = text.split_once("Recipients\n").expect("a table of recipients");
+    assert!(rows.contains("Interested in Running"), "a reason in words: {rows}");
+    assert!(text.contains("did not consent to business messages"), "where others went: {text}");
+    let found = browser.client.find_all(Locator::Css("tbody details summary")).await;
+    let proofs = found.expect("rows have proofs");
+    assert_eq!(proofs.len(), 20, "a proof for each row: {text}");
+    assert!(!text.contains("c2sp.org/tlog-proof"), "the proofs are folded up: {text}");
+    proofs[0].click().await.expect("a proof unfolds");
+    browser.sees("c2sp.org/tlog-proof").await;
+    browser.sees("under notice messages").await;
+    check(&browser, "sealed list with a proof").await;
+
+    let page = browser.client.current_url().await.expect("an address");
+    let list = page.path().strip_prefix("/console").expect("a page of the console");
+    for format in ["csv", "jsonl", "parquet"] {
+        let file = format!("/v1{list}/export?format={format}");
+        let link = Locator::Css(&format!("a[download][href='{file}']"));
+        let link = browser.client.find(link).await;
+        let link = link.unwrap_or_else(|_| panic!("a link to the list as {format}"));
+        assert_eq!(link.text().await.expect("a text"), format.to_uppercase());
+        assert_eq!(town.shop.get(&file).await.status, 200, "there is a file where it leads");
+    }
     browser.stop().await;
     site.stop().await;
 }
