@@ -3,8 +3,13 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
+use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use serde_json::Value;
 use tokio::process::Command;
 use volens::db::testing::{FreshPostgres, FreshSqlite, skipped};
@@ -32,25 +37,81 @@ arms = { yes = { share = 0.5, topics = ["sport.running"] }, no = { share = 0.5, 
 outcomes = [{ column = "visit", kind = "click" }]
 "#;
 
+/// What is known of a customer.
+struct Row {
+    recency: usize,
+    runs: usize,
+    sent: &'static str,
+    visit: usize,
+}
+
+fn row(n: usize) -> Row {
+    let sent = if n.is_multiple_of(2) { "yes" } else { "no" };
+    Row { recency: n % 12, runs: n % 3, sent, visit: n % 5 / 4 }
+}
+
+/// The same table as Parquet: numbers are numbers there, in two row groups.
+fn parquet_table(path: &Path) {
+    let schema = "message customers { required binary customer (UTF8); required int64 recency; \
+        required double runs; required binary sent (UTF8); required int64 visit; }";
+    let schema = Arc::new(parse_message_type(schema).expect("a schema"));
+    let file = std::fs::File::create(path).expect("a file");
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut writer = SerializedFileWriter::new(file, schema, properties).expect("a writer");
+    for rows in [0..ROWS / 3, ROWS / 3..ROWS] {
+        let text = |of: fn(usize) -> String| -> Vec<ByteArray> {
+            rows.clone().map(|n| ByteArray::from(of(n).into_bytes())).collect()
+        };
+        let whole = |of: fn(Row) -> usize| -> Vec<i64> {
+            rows.clone().map(|n| i64::try_from(of(row(n))).expect("a small number")).collect()
+        };
+        let runs: Vec<f64> = rows.clone().map(|n| row(n).runs as f64).collect();
+        let mut group = writer.next_row_group().expect("a row group");
+        let mut nth = 0;
+        while let Some(mut column) = group.next_column().expect("no error") {
+            let written = match nth {
+                0 => {
+                    let customers = text(|n| format!("c{n}"));
+                    column.typed::<ByteArrayType>().write_batch(&customers, None, None)
+                }
+                1 => column.typed::<Int64Type>().write_batch(&whole(|r| r.recency), None, None),
+                2 => column.typed::<DoubleType>().write_batch(&runs, None, None),
+                3 => {
+                    let sent = text(|n| row(n).sent.to_owned());
+                    column.typed::<ByteArrayType>().write_batch(&sent, None, None)
+                }
+                _ => column.typed::<Int64Type>().write_batch(&whole(|r| r.visit), None, None),
+            };
+            assert_eq!(written.expect("written"), rows.len());
+            column.close().expect("closed");
+            nth += 1;
+        }
+        group.close().expect("closed");
+    }
+    writer.close().expect("closed");
+}
+
 /// Files of a small import and the service they go to.
 struct Shop {
     directory: tempfile::TempDir,
     database: String,
     business: String,
+    accounts: &'static str,
 }
 
 impl Shop {
     async fn open(database: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let mut shop = Self { directory, database: database.to_owned(), business: String::new() };
+        let (database, business) = (database.to_owned(), String::new());
+        let mut shop = Self { directory, database, business, accounts: "table.csv" };
         shop.run(&["accounts", "app", "shop", "--title", "Shop"]).await;
         let made = shop.run(&["accounts", "business", "Maker"]).await;
         made["id"].as_str().expect("an id").clone_into(&mut shop.business);
         std::fs::write(shop.file("map.toml"), MAPPING).expect("written");
         let mut table = "customer,recency,runs,sent,visit\n".to_owned();
         for n in 0..ROWS {
-            let (sent, visit) = (if n % 2 == 0 { "yes" } else { "no" }, n % 5 / 4);
-            writeln!(table, "c{n},{},{},{sent},{visit}", n % 12, n % 3).expect("memory takes it");
+            let Row { recency, runs, sent, visit } = row(n);
+            writeln!(table, "c{n},{recency},{runs},{sent},{visit}").expect("memory takes it");
         }
         std::fs::write(shop.file("table.csv"), table).expect("written");
         let notice = Notices::builtin().latest("messages", "en").expect("there is one");
@@ -97,7 +158,7 @@ impl Shop {
     fn import(&self, more: &[&str]) -> Command {
         let mut command = self.command(&["import", "--business", &self.business]);
         command.arg("--mapping").arg(self.file("map.toml"));
-        command.arg("--accounts").arg(self.file("table.csv"));
+        command.arg("--accounts").arg(self.file(self.accounts));
         command.arg("--consents").arg(self.file("consents.csv")).args(more);
         command
     }
@@ -151,6 +212,23 @@ async fn once_again_and_rejected(shop: &Shop) {
     nothing_new(&told(shop.import(&["--again"])).await);
 }
 
+/// The same rows in another format are the same customers: what is imported from Parquet is known
+/// when the table comes as CSV.
+async fn from_parquet(shop: &mut Shop) {
+    parquet_table(&shop.file("table.parquet"));
+    shop.accounts = "table.parquet";
+    let first = told(shop.import(&[])).await;
+    assert_eq!(first["accounts"]["created"], ROWS, "{first}");
+    assert_eq!(first["consents"]["recorded"], 6000, "{first}");
+    assert_eq!(first["exposures"]["recorded"], 2000, "{first}");
+    assert_eq!(first["rejected"]["consent.absent"], 1000, "{first}");
+    let rejects = first["rejects_file"].as_str().expect("a file");
+    let rejects = std::fs::read_to_string(Path::new(rejects)).expect("it is there");
+    assert!(rejects.lines().any(|line| line == "table.parquet,1,consent.absent,"), "{rejects}");
+    shop.accounts = "table.csv";
+    nothing_new(&told(shop.import(&["--again"])).await);
+}
+
 /// How far all passes came together.
 async fn done(db: &Db) -> i64 {
     let text = "select cast(coalesce(sum(done), 0) as bigint) as done from import_runs";
@@ -190,6 +268,15 @@ async fn a_second_import_changes_nothing_and_rejects_name_no_value() {
     once_again_and_rejected(&Shop::open(&sqlite.address()).await).await;
     let Some(postgres) = FreshPostgres::create().await else { return skipped() };
     once_again_and_rejected(&Shop::open(&postgres.address()).await).await;
+    postgres.drop_database().await;
+}
+
+#[tokio::test]
+async fn a_table_in_parquet_is_the_same_table() {
+    let sqlite = FreshSqlite::create();
+    from_parquet(&mut Shop::open(&sqlite.address()).await).await;
+    let Some(postgres) = FreshPostgres::create().await else { return skipped() };
+    from_parquet(&mut Shop::open(&postgres.address()).await).await;
     postgres.drop_database().await;
 }
 
