@@ -6,6 +6,7 @@
 mod console;
 mod keys;
 mod start;
+mod tenants;
 
 use std::collections::BTreeSet;
 
