@@ -105,6 +105,24 @@ mod tests {
     }
 
     #[test]
+    fn nobody_s_reply_is_promised() {
+        let promises = ["reply", "répond", "antworten", "antwortet", "respond"];
+        let handing_over =
+            [Phrase::Unknown, Phrase::Handoff, Phrase::Waiting, Phrase::Refusal, Phrase::Crisis];
+        for (phrase, language) in
+            handing_over.into_iter().flat_map(|p| Language::ALL.into_iter().map(move |l| (p, l)))
+        {
+            for tone in [Tone::Formal, Tone::Friendly] {
+                let text = text(phrase, language, tone).to_lowercase();
+                let mut words = text.split(|c: char| !c.is_alphabetic());
+                let promise =
+                    words.find(|word| promises.iter().any(|promise| word.starts_with(promise)));
+                assert_eq!(promise, None, "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn a_greeting_is_the_personas_own_where_it_has_one() {
         let persona = Persona {
             greeting: Some(Wording::One("Ahoy".to_owned())),

@@ -47,7 +47,7 @@ async fn a_business_makes_a_bot_and_a_customer_talks_to_it() {
     browser.press("This helped").await;
     browser.sees("Thank you.").await;
     browser.press("Talk to a person").await;
-    browser.sees("A person has been asked to reply.").await;
+    browser.sees("This conversation waits for a person.").await;
     check(&browser, "chat handed over").await;
     browser.stop().await;
     site.stop().await;

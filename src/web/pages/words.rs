@@ -161,7 +161,7 @@ const ENGLISH: Words = Words {
     helped: "This helped",
     helped_not: "This did not help",
     thanks: "Thank you.",
-    waiting: "A person has been asked to reply. You can go on writing.",
+    waiting: "This conversation waits for a person. You can go on writing.",
     closed: "This conversation is closed.",
     months: [
         "January",
@@ -241,7 +241,7 @@ const FRENCH: Words = Words {
     helped: "Cela m'a aidé",
     helped_not: "Cela ne m'a pas aidé",
     thanks: "Merci.",
-    waiting: "Une personne a été priée de répondre. Vous pouvez continuer à écrire.",
+    waiting: "Cette conversation attend une personne. Vous pouvez continuer à écrire.",
     closed: "Cette conversation est close.",
     months: [
         "janvier",
@@ -321,7 +321,7 @@ const GERMAN: Words = Words {
     helped: "Das hat geholfen",
     helped_not: "Das hat nicht geholfen",
     thanks: "Danke.",
-    waiting: "Ein Mensch wurde gebeten zu antworten. Sie können weiterschreiben.",
+    waiting: "Dieses Gespräch wartet auf einen Menschen. Sie können weiterschreiben.",
     closed: "Dieses Gespräch ist beendet.",
     months: [
         "Januar",
@@ -401,7 +401,7 @@ const SPANISH: Words = Words {
     helped: "Me ha servido",
     helped_not: "No me ha servido",
     thanks: "Gracias.",
-    waiting: "Se ha pedido a una persona que responda. Puede seguir escribiendo.",
+    waiting: "Esta conversación espera a una persona. Puede seguir escribiendo.",
     closed: "Esta conversación está cerrada.",
     months: [
         "enero",
@@ -481,7 +481,7 @@ const PORTUGUESE: Words = Words {
     helped: "Ajudou",
     helped_not: "Não ajudou",
     thanks: "Obrigado.",
-    waiting: "Foi pedido a uma pessoa que responda. Pode continuar a escrever.",
+    waiting: "Esta conversa aguarda uma pessoa. Pode continuar a escrever.",
     closed: "Esta conversa está encerrada.",
     months: [
         "janeiro",
