@@ -215,7 +215,7 @@ async fn named_in_bodies(things: &Things, photos: &Client, rival: &Client) {
     photos.post("/v1/consents/withdraw", back).await.problem(404, "account.unknown");
     let page = photos.post("/v1/privacy-centre-links", json!({"account": "u1"})).await;
     page.problem(404, "account.unknown");
-    let viewed = json!({"userId": "u1", "event": "Viewed", "messageId": "m",
+    let viewed = json!({"type": "track", "userId": "u1", "event": "Viewed", "messageId": "m",
                         "properties": {"topics": ["sport.running"]}});
     let taken = photos.post("/v1/batch", json!({"batch": [viewed]})).await;
     assert!(taken.text().contains("account.unknown"), "{}", taken.text());
