@@ -1,5 +1,7 @@
 //! The program itself: what it prints, how it ends, and that a stop is graceful.
 
+mod demo;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

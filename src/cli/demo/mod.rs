@@ -1,6 +1,8 @@
 //! `volens demo`: a little town in a fresh directory, the whole main job in it, then the pages.
 
 mod api;
+mod bots;
+mod past;
 mod seed;
 mod story;
 mod tamper;
@@ -35,7 +37,7 @@ pub(super) struct Args {
     #[command(flatten)]
     elsewhere: Elsewhere,
     /// People in the town
-    #[arg(long, default_value_t = 1200, value_parser = clap::value_parser!(u32).range(400..=20_000))]
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(400..=20_000))]
     people: u32,
 }
 
@@ -91,14 +93,14 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     #[expect(clippy::disallowed_methods, reason = "how long seeding took is part of the story")]
     let begin = Instant::now();
     let town = seed::fill(&app, &router, people, &bar).await?;
-    let bots = seed::bots(&town).await?;
+    let bots = bots::publish(&town).await?;
     bar.finish_and_clear();
     let seconds = begin.elapsed().as_secs_f64();
     let counts = &town.counts;
     output.line(format_args!(
         "\nTOWN   {} people with {} accounts in three apps: {} consents, {} refusals, {} consents \
          to linking by phone number\n       {} signals kept; {} turned away because nobody \
-         consented to them; {} past messages; {} bots\n       seeded in {seconds:.1} s, with real \
+         consented to them; {} past messages, {} of them followed; {} bots\n       seeded in {seconds:.1} s, with real \
          Argon2id and a flush of the disk before every answer",
         counts.people,
         counts.accounts,
@@ -108,6 +110,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         counts.signals_accepted,
         counts.signals_refused.values().sum::<u64>(),
         counts.exposures,
+        counts.clicks.values().sum::<u64>(),
         bots.len()
     ))?;
     let told = story::tell(&app, &router, &town, &bots, output).await?;
@@ -132,6 +135,7 @@ async fn doors(app: &App, town: &seed::Town, bots: &[String], output: super::Out
     let mut lines = vec![format!("\nOPEN   {url}  (each sign-in link works once)")];
     for (who, email, caller) in [
         (format!("business {shop}"), "shop@demo.example", Caller::Business(town.shops[0].0)),
+        (format!("agent of {shop}"), "agent@demo.example", Caller::Agent(town.shops[0].0)),
         ("privacy officer".to_owned(), "officer@demo.example", Caller::Officer),
         ("second officer".to_owned(), "second@demo.example", Caller::Officer),
         ("operator".to_owned(), "operator@demo.example", Caller::Operator),

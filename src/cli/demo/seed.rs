@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use axum::Router;
 use axum::http::Method;
 use indicatif::ProgressBar;
@@ -13,29 +13,24 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
-use volens_models::features::Message;
-use volens_privacy::identity::{AppId, BusinessId, SubjectId};
+use volens_privacy::identity::{AppId, BusinessId};
 use volens_privacy::notice::Notices;
-use volens_privacy::purpose::Relevance;
 use volens_privacy::{PurposeKind, Timestamp};
 
-use super::api::{Client, text};
-use super::world::{APPS, Answer, Person, SHOPS, Shop, TOPICS};
+use super::api::Client;
+use super::past::show_messages;
+use super::world::{APPS, Answer, Person, SHOPS, TOPICS};
 use crate::access::directory::{self, AppRecord};
 use crate::access::{Caller, keys};
 use crate::app::App;
-use crate::ids::{ExposureId, hex};
-use crate::relevance::features::{Lender, of_pair};
-use crate::relevance::{Exposure, Occasion, OutcomeKind, record_exposures, record_met};
-use crate::{accounts, assessments, consent, identity, signals};
+use crate::assessments;
+use crate::ids::hex;
 
-const DAY: Duration = Duration::from_hours(24);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 /// Requests under way at once.
 const AT_ONCE: usize = 64;
-/// Signals in one call.
+/// Signals in one call, about.
 const BATCH: usize = 200;
-/// People who saw each past message.
-const SEEN_BY: usize = 260;
 
 /// The town, once it is filled.
 pub(super) struct Town {
@@ -56,6 +51,8 @@ pub(super) struct Counts {
     pub(super) signals_accepted: u64,
     pub(super) signals_refused: BTreeMap<String, u64>,
     pub(super) exposures: u64,
+    /// Of these the ones that were followed, by shop.
+    pub(super) clicks: BTreeMap<&'static str, u64>,
 }
 
 /// Fills the town. Ninety days of signals lead up to now; two rounds of past messages lie in them.
@@ -74,12 +71,31 @@ pub(super) async fn fill(
     let now = app.now();
     // Days before now: signals up to the first round of messages, the round, and so on.
     let mut rng = StdRng::seed_from_u64(90);
-    act(&mut town, &mut rng, now, (90, 40), bar).await?;
+    // Stretching numbers keeps the processor busy and taking signals in the database.
+    let (linked, acted) =
+        tokio::try_join!(link(&town, now, bar), act(&town, &mut rng, now, (90, 40), bar))?;
+    town.counts.linking_consents = linked;
+    town.counts.add(&acted);
     show_messages(app, &mut town, &mut rng, now.minus(DAY * 38)).await?;
-    act(&mut town, &mut rng, now, (38, 12), bar).await?;
+    let acted = act(&town, &mut rng, now, (38, 12), bar).await?;
+    town.counts.add(&acted);
     show_messages(app, &mut town, &mut rng, now.minus(DAY * 10)).await?;
-    act(&mut town, &mut rng, now, (10, 0), bar).await?;
+    let acted = act(&town, &mut rng, now, (10, 0), bar).await?;
+    town.counts.add(&acted);
     Ok(town)
+}
+
+impl Counts {
+    /// What became of signals, from the answers to their batches.
+    fn add(&mut self, answers: &[Json]) {
+        let items = answers.iter().filter_map(|answer| answer["items"].as_array()).flatten();
+        for item in items {
+            match item["code"].as_str() {
+                None => self.signals_accepted += 1,
+                Some(code) => *self.signals_refused.entry(code.to_owned()).or_default() += 1,
+            }
+        }
+    }
 }
 
 async fn callers(app: &App, router: &Router) -> Result<(Vec<Client>, Vec<(BusinessId, Client)>)> {
@@ -232,22 +248,29 @@ async fn decide(app: &App, town: &mut Town, bar: &ProgressBar) -> Result<()> {
             town.counts.refusals += 3 - given;
         }
     }
-    calls.finish().await?;
+    calls.finish().await.map(drop)
+}
+
+/// Both apps report the consent to linking, each with the number it has verified; answers how many
+/// such reports there were.
+async fn link(town: &Town, now: Timestamp, bar: &ProgressBar) -> Result<usize> {
     let mut calls = Calls::new(bar, "links");
+    let mut reported = 0;
     for person in town.people.iter() {
         for (peer, linked) in [(1, person.links[0]), (2, person.links[1])] {
             if !linked {
                 continue;
             }
             for (own, other) in [(0, peer), (peer, 0)] {
-                let body = linking(person, own, other, app.now());
+                let body = linking(person, own, other, now);
                 let path = "/v1/consents".to_owned();
                 calls.send(&town.apps[own], Method::POST, path, body).await?;
-                town.counts.linking_consents += 1;
+                reported += 1;
             }
         }
     }
-    calls.finish().await.map(drop)
+    calls.finish().await?;
+    Ok(reported)
 }
 
 fn linking(person: &Person, own: usize, other: usize, now: Timestamp) -> Json {
@@ -263,44 +286,41 @@ fn linking(person: &Person, own: usize, other: usize, now: Timestamp) -> Json {
     })
 }
 
-/// What people do, day by day from `days.0` to `days.1` before now, in order of time.
+/// What people do from `days.0` to `days.1` before now. What one person does goes in one call, in
+/// order of time: consents are verified and profiles sealed once for all of it, and the same is
+/// counted in every run. Answers what the service said of each batch.
 async fn act(
-    town: &mut Town,
+    town: &Town,
     rng: &mut StdRng,
     now: Timestamp,
     days: (u32, u32),
     bar: &ProgressBar,
-) -> Result<()> {
+) -> Result<Vec<Json>> {
     let mut calls = Calls::new(bar, "signals");
     let mut answers = Vec::new();
     for (n, client) in town.apps.iter().enumerate() {
-        let mut events = Vec::new();
-        for day in (days.1..days.0).rev() {
-            for person in town.people.iter().filter(|person| person.answers[n].is_some()) {
+        let mut batches = vec![Vec::new()];
+        for person in town.people.iter().filter(|person| person.answers[n].is_some()) {
+            if batches.last().is_some_and(|batch| batch.len() >= BATCH) {
+                batches.push(Vec::new());
+            }
+            for day in (days.1..days.0).rev() {
                 // People look at more pictures than they write messages.
-                if rng.random::<f64>() < [0.10, 0.22, 0.18][n] {
-                    events.push(event(rng, person, n, now.minus(DAY * day)));
+                if rng.random::<f64>() < [0.10, 0.22, 0.18][n]
+                    && let Some(batch) = batches.last_mut()
+                {
+                    batch.push(event(rng, person, n, now.minus(DAY * day)));
                 }
             }
         }
-        for batch in events.chunks(BATCH) {
+        for batch in batches.into_iter().filter(|batch| !batch.is_empty()) {
             let body = json!({ "batch": batch });
             let path = "/v1/batch".to_owned();
             answers.extend(calls.send(client, Method::POST, path, body).await?);
         }
     }
     answers.extend(calls.finish().await?);
-    for answer in answers {
-        for item in answer["items"].as_array().into_iter().flatten() {
-            match item["code"].as_str() {
-                None => town.counts.signals_accepted += 1,
-                Some(code) => {
-                    *town.counts.signals_refused.entry(code.to_owned()).or_default() += 1;
-                }
-            }
-        }
-    }
-    Ok(())
+    Ok(answers)
 }
 
 fn event(rng: &mut StdRng, person: &Person, app: usize, day: Timestamp) -> Json {
@@ -328,171 +348,4 @@ fn event(rng: &mut StdRng, person: &Person, app: usize, day: Timestamp) -> Json 
         "messageId": format!("{id:032x}"),
         "timestamp": at,
     })
-}
-
-/// The log of messages that were sent before the town knew Volens: every shop's, to people picked
-/// at random among those who consent to being ranked. Features are those of the moment.
-async fn show_messages(app: &App, town: &mut Town, rng: &mut StdRng, at: Timestamp) -> Result<()> {
-    let messenger = AppId::parse(APPS[0].0)?;
-    let tags: Vec<_> =
-        town.people.iter().map(|p| app.keys.account_tag(&messenger, &p.reference(0))).collect();
-    let mut tx = app.db.read().await?;
-    let found = accounts::subjects_of(&mut tx, &messenger, tags.iter().copied()).await?;
-    drop(tx);
-    for (shop, (business, _)) in SHOPS.iter().zip(&town.shops) {
-        let mut chosen = BTreeMap::new();
-        for _ in 0..SEEN_BY {
-            let person = rng.random_range(0..town.people.len());
-            if let Some(subject) = found.get(&tags[person]) {
-                chosen.insert(*subject, person);
-            }
-        }
-        let past = Past { app, people: &town.people, shop, business: *business, at };
-        town.counts.exposures += past.record(rng, &messenger, &chosen).await?;
-    }
-    Ok(())
-}
-
-/// One past message of one shop.
-struct Past<'a> {
-    app: &'a App,
-    people: &'a [Person],
-    shop: &'a Shop,
-    business: BusinessId,
-    at: Timestamp,
-}
-
-impl Past<'_> {
-    async fn record(
-        &self,
-        rng: &mut StdRng,
-        messenger: &AppId,
-        chosen: &BTreeMap<SubjectId, usize>,
-    ) -> Result<u64> {
-        let Self { app, shop, at, .. } = *self;
-        let subjects: Vec<SubjectId> = chosen.keys().copied().collect();
-        let mut tx = app.db.begin().await?;
-        let now = app.now();
-        let links = identity::permitted_links(&mut tx, &app.keys, &subjects, now).await?;
-        let lenders = links.values().flatten().map(|link| link.peer);
-        let everyone: Vec<SubjectId> = subjects.iter().copied().chain(lenders).collect();
-        let consents = consent::consents_of(&mut tx, &app.keys, &everyone).await?;
-        let profiles = signals::profiles(&mut tx, &app.keys, &everyone).await?;
-        let message = Message {
-            topics: shop.topics.iter().map(|topic| (*topic).to_owned()).collect(),
-            business: self.business.to_string(),
-            language: Some(shop.language.to_owned()),
-        };
-        let mut exposures = Vec::new();
-        let mut followed = Vec::new();
-        for (subject, person) in chosen {
-            let person = &self.people[*person];
-            let permit = consents.get(subject).map(|c| c.permit::<Relevance>((), now));
-            let Some(Ok(permit)) = permit else { continue };
-            let links = links.get(subject).map_or(&[][..], Vec::as_slice);
-            let permits: Vec<_> = links
-                .iter()
-                .filter_map(|link| {
-                    let permit = consents.get(&link.peer)?.permit::<Relevance>((), now).ok()?;
-                    Some((link, permit, profiles.get(&link.peer)?))
-                })
-                .collect();
-            let lenders: Vec<Lender<'_>> = permits
-                .iter()
-                .map(|(link, permit, profile)| Lender { link, permit, profile })
-                .collect();
-            let language = Some(person.language);
-            let profile = profiles.get(subject);
-            let features = of_pair(&permit, profile, language, &lenders, &message, at);
-            let features = features.value().clone();
-            let occasion = Occasion {
-                app: messenger.clone(),
-                business: self.business,
-                campaign: None,
-                list: None,
-                arm: shop.title.to_owned(),
-                treated: true,
-                at,
-                closes_at: at.plus(DAY * 7),
-                propensity: 1.0,
-            };
-            let id = ExposureId::random(rng);
-            exposures.push(Exposure::of(&permit, id, occasion, features));
-            let chance = person.response(shop.topics, shop.language);
-            followed.push(rng.random::<f64>() < chance);
-        }
-        record_exposures(&mut tx, &app.keys, &exposures, rng).await?;
-        let met = exposures.iter().zip(&followed).filter(|(_, followed)| **followed);
-        let clicked = at.plus(Duration::from_hours(2));
-        let met = met.map(|(exposure, _)| (exposure, OutcomeKind::Click, clicked, None));
-        record_met(&mut tx, met).await?;
-        tx.commit().await?;
-        Ok(exposures.len() as u64)
-    }
-}
-
-/// A bot of the town: whose, its languages, its persona, its document.
-struct BotOf {
-    shop: usize,
-    name: &'static str,
-    languages: &'static [&'static str],
-    greeting: &'static str,
-    kind: &'static str,
-    title: &'static str,
-    content: &'static str,
-}
-
-const BOTS: [BotOf; 3] = [
-    BotOf {
-        shop: 0,
-        name: "Bergrad workshop",
-        languages: &["en"],
-        greeting: "Hello, this is the Bergrad workshop.",
-        kind: "markdown",
-        title: "Workshop handbook",
-        content: include_str!("corpus/bergrad.md"),
-    },
-    BotOf {
-        shop: 5,
-        name: "Bahnfrei Auskunft",
-        languages: &["de"],
-        greeting: "Guten Tag, hier ist die Auskunft von Bahnfrei.",
-        kind: "faq_csv",
-        title: "Häufige Fragen",
-        content: include_str!("corpus/bahnfrei.csv"),
-    },
-    BotOf {
-        shop: 6,
-        name: "Livraria do Porto",
-        languages: &["pt"],
-        greeting: "Olá, fala a Livraria do Porto.",
-        kind: "markdown",
-        title: "Guia da livraria",
-        content: include_str!("corpus/livraria.md"),
-    },
-];
-
-/// Builds and publishes the town's bots; answers their ids.
-pub(super) async fn bots(town: &Town) -> Result<Vec<String>> {
-    let mut ids = Vec::new();
-    for bot in &BOTS {
-        let client = &town.shops[bot.shop].1;
-        let made = client
-            .post(
-                "/v1/bots",
-                json!({
-                    "name": bot.name,
-                    "languages": bot.languages,
-                    "persona": { "greeting": bot.greeting },
-                }),
-            )
-            .await?;
-        let id = text(&made, "/id")?.to_owned();
-        let document = json!({ "title": bot.title, "kind": bot.kind, "content": bot.content });
-        client.post(&format!("/v1/bots/{id}/documents"), document).await?;
-        client.post(&format!("/v1/bots/{id}/publish"), Json::Null).await?;
-        ids.push(id);
-    }
-    ensure!(ids.len() == BOTS.len(), "every bot has an id");
-    Ok(ids)
 }

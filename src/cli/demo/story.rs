@@ -32,6 +32,7 @@ pub(super) struct Told {
     pub(super) proofs_verified: usize,
     pub(super) ledger_entries: u64,
     pub(super) withdrawal_effects: Json,
+    pub(super) recipients_left: usize,
     pub(super) answers: Vec<String>,
 }
 
@@ -190,6 +191,7 @@ async fn withdraw(
         .into_iter()
         .flatten()
         .any(|row| row["recipient"] == first["recipient"]);
+    told.recipients_left = left;
     ensure!(gone, "the withdrawn recipient is still on the list");
     output.line(format_args!(
         "\nSTOP   the first of them withdraws: gone with it, before the answer: {}; {left} recipients \

@@ -198,8 +198,8 @@ fn person(rng: &mut StdRng, number: usize) -> Person {
     });
     let given = |app: usize| matches!(answers[app], Some(Answer::Given { .. }));
     let links = [
-        given(0) && given(1) && rng.random::<f64>() < 0.30,
-        given(0) && given(2) && rng.random::<f64>() < 0.20,
+        given(0) && given(1) && rng.random::<f64>() < 0.22,
+        given(0) && given(2) && rng.random::<f64>() < 0.16,
     ];
     Person { number, language, country, time_zone, age_band, likes, answers, links }
 }

@@ -22,6 +22,8 @@ pub(super) fn routes() -> Router<App> {
 struct Elsewhere {
     shell: Shell,
     role: &'static str,
+    /// Whether conversations of customers wait for this user.
+    answers: bool,
 }
 
 /// Where users go who have no campaigns.
@@ -30,5 +32,6 @@ fn elsewhere(session: &Session) -> Response {
         return Redirect::to("/officer").into_response();
     }
     let role = session.caller.role().as_str();
-    Page(Elsewhere { shell: Shell::of(session, "/console"), role }).into_response()
+    let answers = matches!(session.caller, Caller::Agent(_));
+    Page(Elsewhere { shell: Shell::of(session, "/console"), role, answers }).into_response()
 }
