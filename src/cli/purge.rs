@@ -59,6 +59,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         Purged::LogInUse => {
             "the database was rewritten, but a reader kept its write-ahead log: run it again"
         }
+        Purged::StillSeen => {
+            "the database was rewritten, but a transaction that began before the last deletion is \
+             still open on the server, in this database or another: end it and run it again"
+        }
         Purged::SamplesKept => {
             "the tables were rewritten, but PostgreSQL kept old samples of their columns \
              (pg_statistic), which only the owner of the database may rewrite: run it as that role"

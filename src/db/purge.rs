@@ -7,6 +7,7 @@
 //! looks at the column again.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqliteRow;
@@ -19,6 +20,8 @@ use crate::needles::{Needle, Needles, Tally};
 
 /// So many needles are counted by the engine, one after the other; more are looked for at once.
 const COUNTED_BY_THE_ENGINE: usize = 16;
+/// How often, and how many times, it is looked whether anybody still sees what was deleted.
+const PATIENCE: (Duration, u32) = (Duration::from_millis(200), 150);
 /// The file with PostgreSQL's samples of columns: another one after each rewrite.
 const SAMPLES: &str = "select pg_relation_filenode('pg_catalog.pg_statistic')::bigint";
 
@@ -29,6 +32,9 @@ pub enum Purged {
     Complete,
     /// A reader stayed longer than the driver's patience, and keeps SQLite's write-ahead log.
     LogInUse,
+    /// A transaction somewhere on the PostgreSQL server began before the last deletion and has not
+    /// ended, so what was deleted had to be kept for it.
+    StillSeen,
     /// The role owns the tables but not the database, so PostgreSQL keeps the samples of columns
     /// (`pg_statistic`) that were replaced.
     SamplesKept,
@@ -54,13 +60,18 @@ impl Db {
                 Ok(if busy == 0 { Purged::Complete } else { Purged::LogInUse })
             }
             Pools::Postgres(pool) => {
+                let seen = is_still_seen(pool).await?;
                 let sql = format!("vacuum (full, analyze) {}", tables.join(", "));
                 sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await?;
                 // The samples that were replaced. Whoever may not rewrite them is only warned.
                 let before: i64 = sqlx::query_scalar(SAMPLES).fetch_one(pool).await?;
                 sqlx::raw_sql("vacuum (full) pg_catalog.pg_statistic").execute(pool).await?;
                 let after: i64 = sqlx::query_scalar(SAMPLES).fetch_one(pool).await?;
-                Ok(if before == after { Purged::SamplesKept } else { Purged::Complete })
+                Ok(match (seen, before == after) {
+                    (true, _) => Purged::StillSeen,
+                    (false, true) => Purged::SamplesKept,
+                    (false, false) => Purged::Complete,
+                })
             }
         }
     }
@@ -180,6 +191,26 @@ impl Db {
         };
         u64::try_from(count).map_err(|_| Error::Range)
     }
+}
+
+/// Waits for whoever might still see what was deleted before now; answers whether somebody does after
+/// all that time. A rewrite keeps for them what they see, and says so to nobody.
+async fn is_still_seen(pool: &PgPool) -> Result<bool> {
+    // Writers count in every database of the server, readers in this one.
+    const SEEN: &str = "select pg_snapshot_xmin(pg_current_snapshot()) < $1::text::xid8
+        or exists (select from pg_stat_activity
+                   where datname = current_database() and pid <> pg_backend_pid()
+                     and age(backend_xmin) > age($1::text::xid8::xid))";
+    let now: String =
+        sqlx::query_scalar("select pg_current_xact_id()::text").fetch_one(pool).await?;
+    let (pause, tries) = PATIENCE;
+    for _ in 0..tries {
+        if !sqlx::query_scalar::<_, bool>(SEEN).bind(&now).fetch_one(pool).await? {
+            return Ok(false);
+        }
+        tokio::time::sleep(pause).await;
+    }
+    Ok(true)
 }
 
 /// The files of a server on this machine. What was written is flushed first, where we may ask.

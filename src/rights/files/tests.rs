@@ -133,6 +133,36 @@ async fn the_files_of_a_server_are_read_where_they_can_be() {
 }
 
 #[tokio::test]
+async fn what_somebody_still_sees_is_kept_for_them_and_that_is_said() {
+    let Some(fresh) = FreshPostgres::create().await else { return skipped() };
+    let (db, other) = (fresh.open().await, fresh.open().await);
+    let mut tx = db.begin().await.expect("begins");
+    run(&mut tx, "create table planted (value bytea)", vec![]).await;
+    run(&mut tx, "insert into planted (value) values ($1)", values![ID]).await;
+    tx.commit().await.expect("commits");
+    let mut reader = other.read().await.expect("a snapshot");
+    // Of another table, whose lock keeps no rewrite of this one waiting.
+    let look = "select count(*) as n from apps";
+    let look = Statement::new("rights::files", "LOOK", look, look);
+    reader.fetch_one(look, vec![]).await.expect("it looks");
+    let mut tx = db.begin().await.expect("begins");
+    run(&mut tx, "delete from planted", vec![]).await;
+    tx.commit().await.expect("commits");
+    // The reader's snapshot is older than the deletion; it ends while the purge waits for it.
+    let (purged, ()) = tokio::join!(db.purge(&["planted"]), async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        drop(reader);
+    });
+    assert_eq!(purged.expect("purges"), Purged::Complete);
+    if !db.files().await.expect("files").is_empty() {
+        assert_eq!(in_files(&db).await.len(), 0);
+    }
+    other.close().await;
+    db.close().await;
+    fresh.drop_database().await;
+}
+
+#[tokio::test]
 async fn who_may_not_rewrite_samples_is_told_that_they_were_kept() {
     let Some(fresh) = FreshPostgres::create().await else { return skipped() };
     let owner = fresh.open().await;
