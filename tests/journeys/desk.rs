@@ -6,53 +6,9 @@ use volens::accounts::subject_of;
 use volens::clock::Clock as _;
 use volens_privacy::{AppId, PurposeKind};
 
+use crate::support::desk::Desk;
 use crate::support::town::{Town, name};
-use crate::support::{Answer, Client, DAY, TestApp, on_both, on_both_with};
-
-/// A privacy officer's browser.
-struct Desk {
-    browser: Client,
-    token: String,
-}
-
-impl Desk {
-    /// Makes the user and signs in.
-    async fn open(test: &TestApp) -> Self {
-        let user = json!({"email": "officer@volens.test", "password": "correct-horse-battery",
-                          "role": "officer"});
-        test.operator().await.post("/v1/users", user).await.expect(201);
-        Self::again(test).await
-    }
-
-    async fn again(test: &TestApp) -> Self {
-        let signed_in = [("email", "officer@volens.test"), ("password", "correct-horse-battery")];
-        let answer = test.anonymous().form("/console/sign-in", &signed_in).await;
-        let cookie = answer.header("set-cookie").split(';').next().expect("a pair").to_owned();
-        let browser = test.anonymous().with_cookie(&cookie);
-        let page = browser.get("/officer/requests").await.text();
-        let (_, rest) = page.split_once("name=\"form_token\" value=\"").expect("a form");
-        let token = rest.split('"').next().expect("a token").to_owned();
-        Self { browser, token }
-    }
-
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let encoded: Vec<String> = fields.iter().map(|(_, text)| encoded(text)).collect();
-        let mut form = vec![("form_token", self.token.as_str())];
-        form.extend(fields.iter().zip(&encoded).map(|((name, _), text)| (*name, text.as_str())));
-        self.browser.form(path, &form).await
-    }
-}
-
-/// As a browser sends it (the URL Standard, application/x-www-form-urlencoded).
-fn encoded(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
-            char::from(byte).to_string()
-        }
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(byte).collect()
-}
+use crate::support::{Answer, DAY, TestApp, on_both, on_both_with};
 
 #[track_caller]
 fn says(answer: &Answer, status: StatusCode, texts: &[&str]) {

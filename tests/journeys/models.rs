@@ -7,8 +7,9 @@ use axum::http::StatusCode;
 use serde_json::{Value as Json, json};
 use volens::db::Statement;
 
+use crate::support::desk::Desk;
+use crate::support::on_both_with;
 use crate::support::town::{SMALL, Town};
-use crate::support::{Client, TestApp, on_both_with};
 
 /// As training leaves a model in which a column stands for an attribute.
 const HOLD: Statement = Statement::new(
@@ -17,16 +18,6 @@ const HOLD: Statement = Statement::new(
     "update models set held_at = created_at, activated_at = null",
     "update models set held_at = created_at, activated_at = null",
 );
-
-async fn signed_in(test: &TestApp) -> Client {
-    let user = json!({"email": "officer@volens.test", "password": "correct-horse-battery",
-                      "role": "officer"});
-    test.operator().await.post("/v1/users", user).await.expect(201);
-    let fields = [("email", "officer@volens.test"), ("password", "correct-horse-battery")];
-    let answer = test.anonymous().form("/console/sign-in", &fields).await;
-    let cookie = answer.header("set-cookie").split(';').next().expect("a pair").to_owned();
-    test.anonymous().with_cookie(&cookie)
-}
 
 /// What `volens audit proxies` answers, with its exit code.
 fn proxies(town: &Town, model: &str) -> (Option<i32>, Json) {
@@ -46,8 +37,8 @@ fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
 async fn an_officer_lets_a_model_through_that_waits() {
     on_both_with(&[SMALL], |test| async move {
         let town = Town::new(test, 45).await;
-        let browser = signed_in(&town.test).await;
-        let page = browser.get("/officer/models").await.text();
+        let desk = Desk::open(&town.test).await;
+        let page = desk.browser.get("/officer/models").await.text();
         assert!(page.contains("Nothing stands for anything else"), "{page}");
         let model = between(&page, "<code>", "</code>").to_owned();
         let (code, said) = proxies(&town, &model);
@@ -64,15 +55,12 @@ async fn an_officer_lets_a_model_through_that_waits() {
         let (code, said) = proxies(&town, &model);
         assert_eq!((code, &said["held"]), (Some(3), &json!(true)), "{said}");
 
-        let page = browser.get("/officer/models").await.text();
-        let token = between(&page, "name=\"form_token\" value=\"", "\"").to_owned();
         let path = format!("/officer/models/{model}/cleared");
-        let forged = browser.form(&path, &[("reason", "none")]).await;
+        let forged = desk.browser.form(&path, &[("reason", "none")]).await;
         forged.problem(403, "access.cross_site");
-        let form = [("form_token", token.as_str()), ("reason", "looked at it")];
-        let done = browser.form(&path, &form).await;
+        let done = desk.post(&path, &[("reason", "looked at it")]).await;
         assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
-        assert!(browser.get("/officer/models").await.text().contains("an officer has looked"));
+        assert!(desk.browser.get("/officer/models").await.text().contains("an officer has looked"));
         assert_eq!(proxies(&town, &model).0, Some(0));
         assert_eq!(town.list(wanted).await["state"], "sealed");
     })

@@ -10,6 +10,7 @@ use volens::background;
 use volens::db::Statement;
 use volens_privacy::PurposeKind;
 
+use crate::support::desk::Desk;
 use crate::support::town::{SMALL, Town, name};
 use crate::support::{Answer, Client, DAY, TestApp, on_both, on_both_with};
 
@@ -286,26 +287,11 @@ async fn requests_are_met_at_once_or_wait_for_the_officer_with_a_clock() {
     .await;
 }
 
-/// A privacy officer's browser, signed in, and the token of its forms.
-async fn desk(test: &TestApp) -> (Client, String) {
-    let signed_in = [("email", "officer@volens.test"), ("password", "correct-horse-battery")];
-    let answer = test.anonymous().form("/console/sign-in", &signed_in).await;
-    let cookie = answer.header("set-cookie").split(';').next().expect("a pair").to_owned();
-    let browser = test.anonymous().with_cookie(&cookie);
-    let page = browser.get("/officer/requests").await.text();
-    let (_, rest) = page.split_once("name=\"form_token\" value=\"").expect("a form");
-    let token = rest.split('"').next().expect("a token").to_owned();
-    (browser, token)
-}
-
 /// Posts a form of the workbench and opens it again.
-async fn post(desk: (&Client, &str), path: &str, fields: &[(&str, &str)]) -> Answer {
-    let (browser, token) = desk;
-    let mut form = vec![("form_token", token)];
-    form.extend_from_slice(fields);
-    let done = browser.form(path, &form).await;
+async fn post(desk: &Desk, path: &str, fields: &[(&str, &str)]) -> Answer {
+    let done = desk.post(path, fields).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
-    browser.get("/officer/requests").await
+    desk.browser.get("/officer/requests").await
 }
 
 #[tokio::test]
@@ -313,33 +299,29 @@ async fn an_officer_enters_extends_and_refuses_at_the_desk() {
     on_both(|test| async move {
         let messenger = test.new_app("messenger").await;
         messenger.put("/v1/accounts/anna", json!({"country": "DE"})).await.expect(201);
-        let user = json!({"email": "officer@volens.test", "password": "correct-horse-battery",
-                          "role": "officer"});
-        test.operator().await.post("/v1/users", user).await.expect(201);
-        let (browser, token) = desk(&test).await;
+        let desk = Desk::open(&test).await;
         let bench = "/officer/requests";
-        let officer = (&browser, token.as_str());
         let letter = [
             ("app", "messenger"),
             ("reference", "anna"),
             ("kind", "rectification"),
             ("said", "By letter: she is 40."),
         ];
-        let entered = post(officer, bench, &letter).await;
+        let entered = post(&desk, bench, &letter).await;
         shows(&entered, "by the officer, for a user of messenger");
         shows(&entered, "By letter: she is 40.");
         let all = test.officer().await.get("/v1/subject-requests").await.expect(200);
         let id = all[0]["receipt"]["subject_request_id"].as_str().expect("an id").to_owned();
         let path = format!("{bench}/messenger/{id}");
         let longer = [("action", "extend"), ("reason", "complexity")];
-        shows(&post(officer, &path, &longer).await, "extended on");
+        shows(&post(&desk, &path, &longer).await, "extended on");
         test.clock.advance(100 * DAY);
         background::sweep(&test.app).await.expect("sweeps");
-        let (browser, token) = desk(&test).await;
-        shows(&browser.get(bench).await, "escalated");
+        let desk = Desk::again(&test).await;
+        shows(&desk.browser.get(bench).await, "escalated");
         let no = [("action", "refuse"), ("reason", "data_accurate")];
-        shows(&post((&browser, &token), &path, &no).await, "data_accurate");
-        let forged = browser.form(&path, &no).await;
+        shows(&post(&desk, &path, &no).await, "data_accurate");
+        let forged = desk.browser.form(&path, &no).await;
         forged.problem(403, "access.cross_site");
     })
     .await;

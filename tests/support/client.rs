@@ -69,10 +69,10 @@ impl Client {
         self.json(Method::PUT, path, body).await
     }
 
-    /// A form as a browser posts it; values must need no percent-encoding.
+    /// A form as a browser posts it.
     pub(crate) async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let pairs: Vec<String> = fields.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        let body = Body::from(pairs.join("&"));
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        let body = Body::from(body.extend_pairs(fields).finish());
         self.send(Method::POST, path, Some("application/x-www-form-urlencoded"), body).await
     }
 

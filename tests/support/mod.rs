@@ -10,6 +10,7 @@
 //! ```
 
 mod client;
+pub(crate) mod desk;
 pub(crate) mod program;
 pub(crate) mod server;
 pub(crate) mod town;

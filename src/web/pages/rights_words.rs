@@ -224,7 +224,7 @@ const SPANISH: RightsWords = RightsWords {
     wrong: "Otra cosa sobre mí es incorrecta",
     wrong_text: "Dígalo aquí, y una persona lo aclarará con la aplicación, en el plazo que da la ley. Mientras tanto puede pausar el uso de sus datos.",
     wrong_what: "¿Qué es incorrecto y qué es lo correcto?",
-    wrong_hint: "Hasta 2.000 caracteres. Se guarda con su propia clave, lo lee la persona responsable de la protección de datos que lo atiende y se borra con todo lo demás sobre usted.",
+    wrong_hint: "Hasta 2.000 caracteres. Se guarda con su propia clave, lo lee la persona responsable de la protección de datos que lo atiende y se borra junto con sus demás datos.",
     wrong_too_much: "No se ha enviado: el texto tiene más de 2.000 caracteres. Acórtelo y envíelo de nuevo.",
     wrong_button: "Pedir una corrección",
     wrong_done: "Su petición queda anotada: tendrá respuesta antes del {}",

@@ -1,5 +1,5 @@
-//! Checking receipts and evidence files: pasted text in, a verdict with its facts out. Uses the public key only, like
-//! anybody outside.
+//! Checking receipts and evidence files: pasted text in, a verdict with its facts out. Uses the public
+//! key only, like anybody outside.
 
 use askama::Template;
 use axum::Router;
@@ -30,14 +30,6 @@ enum Verdict {
     Fails { code: &'static str, why: String },
 }
 
-/// What was pasted.
-enum Kind {
-    /// Receipts.
-    Receipts,
-    /// An evidence file, of which everything holds or nothing.
-    Evidence,
-}
-
 #[derive(Template)]
 #[template(path = "officer/receipt.html")]
 struct ReceiptPage {
@@ -45,7 +37,7 @@ struct ReceiptPage {
     pasted: String,
     verdicts: Vec<Verdict>,
     holding: usize,
-    /// Whether a whole evidence file holds.
+    /// Whether an evidence file was pasted, of which everything holds or nothing.
     evidence: bool,
 }
 
@@ -66,14 +58,13 @@ async fn check(
     Form(Pasted { receipt }): Form<Pasted>,
 ) -> impl IntoResponse {
     let verifier = app.keys.log_verifier();
-    let (kind, verdicts) = if receipt.trim_start().starts_with('<') {
-        (Kind::Evidence, whole(&receipt, &verifier))
+    let evidence = receipt.trim_start().starts_with('<');
+    let verdicts: Vec<Verdict> = if evidence {
+        whole(&receipt, &verifier)
     } else {
-        let one = |part: &String| verdict(part.as_bytes(), &verifier);
-        (Kind::Receipts, parts(&receipt).iter().map(one).collect())
+        parts(&receipt).iter().map(|part| verdict(part.as_bytes(), &verifier)).collect()
     };
     let holding = verdicts.iter().filter(|v| matches!(v, Verdict::Holds { .. })).count();
-    let evidence = matches!(kind, Kind::Evidence) && holding > 0;
     let shell = Shell::of(&session, "/officer/receipt");
     Page(ReceiptPage { shell, pasted: receipt, verdicts, holding, evidence })
 }
