@@ -21,6 +21,7 @@ use crate::consent::{
 };
 use crate::db::{self, Db, Tx};
 use crate::ids::hex;
+use crate::ledger;
 
 /// The kind of job that lets one go and looks for the others.
 pub const CANARY_JOB: &str = "rights.canary";
@@ -84,29 +85,55 @@ pub async fn fly(
     Ok(look)
 }
 
+fn details() -> Details {
+    Details {
+        language: "en".to_owned(),
+        country: String::new(),
+        time_zone: String::new(),
+        age_band: AgeBand::From35To49,
+    }
+}
+
+/// Takes up where an attempt of the same day broke off: what is erased never comes back, a canary
+/// neither.
 async fn release(
     keeper: &Keeper<'_>,
     rng: &mut (dyn Rng + Send),
     now: Timestamp,
 ) -> Result<(), RightsError> {
-    let Keeper { db, keys, journal, consents } = keeper;
+    let Keeper { db, keys, journal, .. } = keeper;
     let (subject, reference) = canary(keys, now);
     let app = AppId::parse(APP).expect("a slug");
-    let details = Details {
-        language: "en".to_owned(),
-        country: String::new(),
-        time_zone: String::new(),
-        age_band: AgeBand::From35To49,
-    };
-    let new = Registration::with_id(keys, rng, &app, &reference, details, subject);
     let mut tx = db.begin().await?;
-    accounts::register(&mut tx, &[new], now).await?;
+    ledger::hold(&mut tx).await?;
+    let erased_at = if let Some(at) = store::erased_at(&mut tx, keys.erasure_tag(subject)).await? {
+        at
+    } else {
+        let new = Registration::with_id(keys, rng, &app, &reference, details(), subject);
+        accounts::register(&mut tx, &[new], now).await?;
+        tx.commit().await?;
+        consent(keeper, &app, &reference, now).await?;
+        let erased = erase_for_good(db, keys, journal, subject, now).await?;
+        tx = db.begin().await?;
+        erased.at
+    };
+    store::add_canary(&mut tx, now.day(), erased_at).await?;
     tx.commit().await?;
+    Ok(())
+}
+
+async fn consent(
+    keeper: &Keeper<'_>,
+    app: &AppId,
+    reference: &str,
+    now: Timestamp,
+) -> Result<(), RightsError> {
+    let Keeper { keys, consents, .. } = keeper;
+    let notices = Notices::builtin();
     for purpose in PURPOSES {
-        let notices = Notices::builtin();
         let Some(notice) = notices.latest_for(purpose, "en") else { continue };
         let request = DecisionsRequest {
-            account: reference.clone(),
+            account: reference.to_owned(),
             notice: NoticeRequest {
                 id: notice.id.clone(),
                 version: notice.version,
@@ -123,17 +150,13 @@ async fn release(
             decided_at: None,
             evidence: None,
         };
-        let intake = Intake::check(request, &app, &AppPhones::default(), keys, notices, now);
+        let intake = Intake::check(request, app, &AppPhones::default(), keys, notices, now);
         let intake = intake.map_err(|_refused| RightsError::Canary)?;
         let decide = intake.finish(keys, &StretchCost::default());
         let decide = decide.map_err(|_elsewhere| RightsError::Canary)?;
         let done = consents.submit_patiently(Command::Decide(decide)).await;
         done.map_err(|_| RightsError::Canary)?.map_err(|_| RightsError::Canary)?;
     }
-    erase_for_good(db, keys, journal, subject, now).await?;
-    let mut tx = db.begin().await?;
-    store::add_canary(&mut tx, now.day(), now).await?;
-    tx.commit().await?;
     Ok(())
 }
 

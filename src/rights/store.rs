@@ -27,6 +27,7 @@ statements! {
     NOTE = "insert into erasures (tag, entry, erased_at) values ($1, $2, $3)
             on conflict (tag) do update set entry = excluded.entry";
     NOTED = "select tag from erasures";
+    ERASED_AT = "select erased_at from erasures where tag = $1";
     HAS_CANARY = "select count(*) as n from canaries where day = $1";
     ADD_CANARY = "insert into canaries (day, erased_at) values ($1, $2)";
     CANARIES = "select day, erased_at from canaries where day >= $1 order by day";
@@ -105,6 +106,12 @@ pub(super) async fn note(
 /// Every tag that is gone.
 pub(super) async fn noted(tx: &mut Tx) -> db::Result<BTreeSet<[u8; 16]>> {
     tx.fetch(NOTED, values![]).await?.iter().map(|row| row.get("tag")).collect()
+}
+
+/// When the account of this tag went, if it did.
+pub(super) async fn erased_at(tx: &mut Tx, tag: [u8; 16]) -> db::Result<Option<Timestamp>> {
+    let row = tx.fetch_optional(ERASED_AT, vec![tag.into()]).await?;
+    row.map(|row| row.get("erased_at")).transpose()
 }
 
 /// Whether the canary of a day was erased.

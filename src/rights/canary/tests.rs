@@ -52,3 +52,52 @@ async fn canaries_leave_nothing_and_one_that_did_would_be_found() {
     })
     .await;
 }
+
+/// A process may die between the erasure and the note that there was a canary today.
+#[tokio::test]
+async fn a_canary_that_was_erased_is_not_made_again() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = Journal::beside(&directory.path().join("keyring.json"));
+        night(&world, &journal).await;
+        let entries = async || {
+            let mut tx = world.db.read().await.expect("a snapshot");
+            ledger::size(&mut tx).await.expect("a size")
+        };
+        let before = entries().await;
+        let sql = "delete from canaries";
+        let forget = Statement::new("rights::canary::tests", "FORGET", sql, sql);
+        let mut tx = world.db.begin().await.expect("begins");
+        assert_eq!(tx.execute(forget, values![]).await.expect("forgotten"), 1);
+        tx.commit().await.expect("commits");
+        let again = night(&world, &journal).await;
+        assert_eq!((again.canaries, again.found), (1, 0));
+        assert_eq!(entries().await, before, "nobody consented and nobody was erased again");
+        assert_eq!(journal.read().await.expect("read").len(), 1);
+    })
+    .await;
+}
+
+/// A process may also die when the canary lives: it is let go by the next attempt.
+#[tokio::test]
+async fn a_canary_that_was_left_is_let_go() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = Journal::beside(&directory.path().join("keyring.json"));
+        let (subject, reference) = canary(&world.keys, world.clock.now());
+        let app = AppId::parse(APP).expect("a slug");
+        let (keys, now) = (&world.keys, world.clock.now());
+        let rng = &mut world.rng(4);
+        let new = Registration::with_id(keys, rng, &app, &reference, details(), subject);
+        let mut tx = world.db.begin().await.expect("begins");
+        accounts::register(&mut tx, &[new], now).await.expect("registered");
+        tx.commit().await.expect("commits");
+        let look = night(&world, &journal).await;
+        assert_eq!((look.canaries, look.found), (1, 0));
+        let mut tx = world.db.read().await.expect("a snapshot");
+        assert!(accounts::find(&mut tx, &[subject]).await.expect("found").is_empty());
+    })
+    .await;
+}
