@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use volens_privacy::ledger::LogSigner;
 use volens_privacy::{Issuer, KeyRing, Notices, Parties, PartiesError, Timestamp};
 
 use crate::access::key_ring::{self, KeyRingError};
@@ -19,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::{self, Settings};
 use crate::consent::{self, ConsentError, Recorder, Recording, Registrar, Tokens};
 use crate::db::group::{Group, Limits};
-use crate::db::{self, Db};
+use crate::db::{self, Db, Tx};
 use crate::keyring::file::RingFile;
 use crate::keyring::{self, Keeper, RotationError};
 use crate::ledger::witnesses::{Endpoint, Witnesses};
@@ -155,6 +156,9 @@ pub enum StartError {
 impl App {
     /// Opens database and keys and wires the service. Makes both on the first start; refuses keys
     /// that are not those the database was written with.
+    ///
+    /// Commands open it too, perhaps without the service's settings. So settings that name nobody, no
+    /// witness and no party, leave those in force that are.
     pub async fn open(
         settings: Settings,
         clock: Arc<dyn Clock>,
@@ -171,8 +175,7 @@ impl App {
         ledger::witnesses::adopt(&mut tx, witnesses.quorum()).await.map_err(ConsentError::from)?;
         let signer = keys.log_signer();
         consent::publish_notices(&mut tx, &signer, Notices::builtin(), clock.now()).await?;
-        let (text, parties) = parties(&settings)?;
-        consent::publish_parties(&mut tx, &signer, (&text, &parties), clock.now()).await?;
+        let parties = parties(&mut tx, &settings, &signer, clock.now()).await?;
         tx.commit().await?;
         let kept = Kept::beside(&settings.key_file());
         let erasures = Journal::beside(&settings.key_file());
@@ -295,21 +298,28 @@ fn make_directory(path: &Path) -> Result<(), StartError> {
     builder.create(path).map_err(|error| StartError::File { path: path.to_owned(), error })
 }
 
-/// Who answers for the data, as the installation says; without a file of its own, the invented
-/// companies of the demonstration.
-fn parties(settings: &Settings) -> Result<(String, Parties), StartError> {
+/// Who answers for the data: as the installation's file says, or else as is on record, or else the
+/// invented companies of the demonstration. What is new is recorded.
+async fn parties(
+    tx: &mut Tx,
+    settings: &Settings,
+    signer: &LogSigner,
+    now: Timestamp,
+) -> Result<Parties, StartError> {
     let path = settings.parties_file();
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !settings.names_parties() => {
+            if let Some(in_force) = consent::parties_at(tx, now).await? {
+                return Ok(in_force.parties);
+            }
             Parties::EXAMPLE.to_owned()
         }
         Err(error) => return Err(StartError::File { path, error }),
     };
-    match Parties::parse(&text) {
-        Ok(parties) => Ok((text, parties)),
-        Err(error) => Err(StartError::Parties { path, error }),
-    }
+    let parties = Parties::parse(&text).map_err(|error| StartError::Parties { path, error })?;
+    consent::publish_parties(tx, signer, (&text, &parties), now).await?;
+    Ok(parties)
 }
 
 /// Reads the key ring, or makes it when neither file nor database has seen one.

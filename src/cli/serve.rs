@@ -8,11 +8,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::{Context, Exit};
+use super::{Context, Exit, Stop};
 use crate::app::App;
 use crate::background;
 use crate::config::Settings;
 use crate::keyring::Node;
+use crate::ledger::witnesses;
 use crate::web::{router, server};
 
 /// What `serve` takes.
@@ -21,6 +22,9 @@ pub(super) struct Args {
     /// Where to listen, for example 127.0.0.1:8080; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// End the asking of witnesses, when the settings name none any more: what waits for them counts
+    #[arg(long)]
+    no_witnesses: bool,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -32,6 +36,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         .with_context(|| format!("cannot listen on {}", settings.listen))?;
     settings.listen = listener.local_addr()?;
     let app = context.open(settings).await?;
+    without_witnesses(&app, args.no_witnesses).await?;
     let address = app.settings.public_url();
     let note = Address::note(&app.settings);
     context.output.result(
@@ -46,6 +51,24 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     until_stopped(&app, listener).await?;
     note.forget();
     Ok(Exit::Ok)
+}
+
+/// Grants that wait for witnesses go on waiting unless that is ended on purpose, not by settings that
+/// were forgotten.
+async fn without_witnesses(app: &App, on_purpose: bool) -> Result<()> {
+    if app.witnesses.quorum().needed() > 0 {
+        return Ok(());
+    }
+    let mut tx = app.db.begin().await?;
+    if witnesses::are_asked(&mut tx).await? {
+        if !on_purpose {
+            let said = "grants wait for witnesses here, and the settings name none; give the \
+                        service's settings, or end it with --no-witnesses";
+            return Err(Stop::new(Exit::Usage, said).into());
+        }
+        witnesses::ask_no_longer(&mut tx).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 /// Where the service on a data directory is reached, in a file there while it serves: `--listen` is known

@@ -9,6 +9,8 @@ use rand::rngs::StdRng;
 use volens::app::{App, StartError};
 use volens::clock::ManualClock;
 use volens::db::testing::FreshSqlite;
+use volens::ledger;
+use volens_privacy::Parties;
 
 use crate::support::{START, TestApp, settings};
 
@@ -51,4 +53,25 @@ async fn a_key_ring_is_made_for_its_owner_and_the_database_opens_with_no_other()
     assert!(App::open(strange, clock, StdRng::seed_from_u64(8)).await.is_ok());
     let mismatch = start(7).await.err().expect("it does not start with other keys");
     assert!(matches!(mismatch, StartError::Keys(_)), "{mismatch}");
+}
+
+/// A command may be started without the settings of the service: who answers for the data stays who it was.
+#[tokio::test]
+async fn who_names_no_parties_replaces_none() {
+    let sqlite = FreshSqlite::create();
+    let home = tempfile::tempdir().expect("a directory");
+    let file = home.path().join("real.toml");
+    let ours = Parties::EXAMPLE.replace("example = true\n", "");
+    fs::write(&file, &ours).expect("it can be written");
+    let named = [("parties.file", file.to_str().expect("a path"))];
+    let opened = async |flags: &[(&str, &str)]| {
+        let test = TestApp::open_in(home.path(), &sqlite.address(), flags).await;
+        let size = ledger::size(&mut test.app.db.read().await.expect("a snapshot")).await;
+        let example = test.app.receipts.parties().example;
+        test.app.db.close().await;
+        (size.expect("a size"), example)
+    };
+    let before = opened(&named).await;
+    assert!(!before.1, "they are real");
+    assert_eq!(opened(&[]).await, before);
 }

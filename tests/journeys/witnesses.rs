@@ -20,6 +20,7 @@ use volens_privacy::ledger::{Quorum, Witness, parse_tlog_proof};
 use volens_privacy::purpose::Relevance;
 use volens_privacy::{AppId, Notices, PurposeKind, Timestamp};
 
+use crate::support::program::command;
 use crate::support::{Answer, Client, TestApp};
 
 /// Nothing here takes longer.
@@ -334,6 +335,14 @@ async fn story(database: &str) {
     assert!(service.own_page("ben").await.contains(waits), "and the person is told");
     assert!(!service.own_page("anna").await.contains(waits));
     assert!(service.is_live("anna").await, "what was confirmed stays");
+    // Somebody who forgets the service's settings ends nothing, and cannot serve without them.
+    let forgetful = async |args: &[&str]| {
+        let output = command(home.path(), database).args(args).output().await.expect("it runs");
+        output.status.code()
+    };
+    assert_eq!(forgetful(&["accounts", "keys"]).await, Some(0));
+    assert_eq!(forgetful(&["serve", "--listen", "127.0.0.1:0"]).await, Some(2));
+    assert!(!service.is_live("ben").await, "they are still asked");
     // From now on nothing is begun that would have to wait …
     let before = service.size().await;
     service.give("cleo").await.problem(503, "consent.witnesses_unreachable");

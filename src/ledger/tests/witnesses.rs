@@ -62,6 +62,11 @@ async fn asking_witnesses_begins_with_what_is_acknowledged_already() {
         store::confirm(&mut tx, 4).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(adopted(&quorum).await, 5, "and nothing is taken back");
+        assert_eq!(adopted(&Quorum::default()).await, 5, "who names no witness ends nothing");
+        let mut tx = db.begin().await.unwrap();
+        assert!(witnesses::are_asked(&mut tx).await.unwrap());
+        witnesses::ask_no_longer(&mut tx).await.unwrap();
+        tx.commit().await.unwrap();
         assert_eq!(adopted(&Quorum::default()).await, u64::MAX);
     })
     .await;

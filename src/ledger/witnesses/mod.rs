@@ -252,17 +252,24 @@ async fn ask(
     Err(Trouble::Overtaken)
 }
 
-/// Puts the policy in force when the service starts. What was acknowledged before there was one
-/// stays confirmed; without witnesses everything is.
+/// Asks witnesses from now on, when there are any to ask. What was acknowledged before stays confirmed.
+///
+/// Nobody who names none ends the asking by that: a command may have been started without the service's
+/// settings. [`ask_no_longer`] does.
 pub async fn adopt(tx: &mut Tx, quorum: &Quorum) -> Result<(), LedgerError> {
-    let before = store::confirmed(tx).await?;
-    match (before, quorum.needed()) {
-        (None, 1..) => store::begin_confirming(tx).await?,
-        (Some(_), 0) => {
-            tracing::warn!("grants no longer wait for witnesses");
-            store::end_confirming(tx).await?;
-        }
-        (None, 0) | (Some(_), 1..) => {}
+    if quorum.needed() > 0 && !are_asked(tx).await? {
+        store::begin_confirming(tx).await?;
     }
     Ok(())
+}
+
+/// Whether grants wait for witnesses.
+pub async fn are_asked(tx: &mut Tx) -> Result<bool, LedgerError> {
+    Ok(store::confirmed(tx).await?.is_some())
+}
+
+/// Ends it: every entry counts as confirmed, what waits included.
+pub async fn ask_no_longer(tx: &mut Tx) -> Result<(), LedgerError> {
+    tracing::warn!("grants no longer wait for witnesses");
+    Ok(store::end_confirming(tx).await?)
 }

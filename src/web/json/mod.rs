@@ -65,6 +65,14 @@ impl<T: Serialize> IntoResponse for Json<T> {
 /// Reads a wire type from bytes that came from outside.
 pub fn read<T: DeserializeOwned>(bytes: &[u8], depth: u32) -> Result<T, Problem> {
     strict::check(bytes, depth)?;
+    // serde would take the members of an object from a list, by their position.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::bad_request(
+            "body.invalid",
+            "the body does not have the expected shape",
+        )
+        .field("", "field.type", "expected an object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer(error.path());
@@ -100,6 +108,21 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     })
 }
 
+/// What is expected, in the words of JSON and not of our types.
+fn in_words(expected: &str) -> &str {
+    match expected.split(' ').next() {
+        Some("struct" | "map") => "an object",
+        Some("a") if expected.starts_with("a map") => "an object",
+        Some("i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize") => {
+            "a whole number in range"
+        }
+        Some("f32" | "f64") => "a number",
+        Some("a") if expected.starts_with("a sequence") => "a list",
+        Some("a") if expected.starts_with("a boolean") => "true or false",
+        _ => expected,
+    }
+}
+
 /// What serde says, without the values it says it with. What follows `expected` comes from our own
 /// types; what stands before it may come from the caller.
 fn explain(message: &str) -> (&'static str, String) {
@@ -109,6 +132,7 @@ fn explain(message: &str) -> (&'static str, String) {
         .rsplit_once(", expected ")
         .or_else(|| message.rsplit_once(", there are "))
         .map_or("something else", |(_, expected)| expected);
+    let expected = in_words(expected);
     if message.starts_with("missing field") {
         ("field.missing", format!("`{}` is missing", quoted()))
     } else if message.starts_with("unknown field") {

@@ -34,7 +34,15 @@ fn the_answer_names_the_field_and_what_is_expected() {
     for (text, pointer, code, detail) in [
         (r"{}", "", "field.missing", "`name` is missing"),
         (r#"{"name":7}"#, "/name", "field.type", "expected a string"),
-        (r#"{"name":"x","ages":[1,300]}"#, "/ages/1", "field.value", "expected u8"),
+        (
+            r#"{"name":"x","ages":[1,300]}"#,
+            "/ages/1",
+            "field.value",
+            "expected a whole number in range",
+        ),
+        (r#"{"name":"x","ages":"no"}"#, "/ages", "field.type", "expected a list"),
+        (r#"{"name":"x","free":[]}"#, "/free", "field.type", "expected an object"),
+        (r#" ["x"]"#, "", "field.type", "expected an object"),
         (r#"{"name":"x","kind":"ugly"}"#, "/kind", "field.choice", "expected `good` or `bad`"),
         (
             r#"{"name":"x","nmae":"y"}"#,
