@@ -74,13 +74,18 @@ fn there_is_a_door_for_each_kind_of_user_and_the_agent_finds_who_waits() {
     let url = open.split_whitespace().nth(1).expect("an address").to_owned();
     let address = url.strip_prefix("http://").expect("it speaks HTTP").to_owned();
     let mut doors = Vec::new();
-    for line in lines {
+    for line in lines.by_ref() {
         let (who, door) = line.trim().rsplit_once(' ').expect("a user and a door");
         doors.push((who.trim().to_owned(), door.to_owned()));
         if who.trim() == "the API" {
             break;
         }
     }
+    let known_as = lines.find(|line| line.contains("of app messenger")).expect("it is told");
+    assert!(known_as.contains("that person is user m-"), "{known_as}");
+    let data = lines.find(|line| line.contains("--data ")).expect("it is told");
+    let data = data.trim().trim_start_matches("--data ").to_owned();
+    assert!(std::path::Path::new(&data).join("keyring.json").exists(), "{data}");
     let users: Vec<&str> = doors.iter().map(|(who, _)| who.as_str()).collect();
     let expected = [
         "business Bergrad",

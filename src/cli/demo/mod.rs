@@ -69,6 +69,9 @@ enum What {
 /// Ports that are tried for the pages.
 const PORTS: std::ops::RangeInclusive<u16> = 8080..=8089;
 
+/// How long the printed sign-in links work, in minutes.
+const LINKS_LAST: u32 = 8 * 60;
+
 /// Seeds, tells, serves.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     if let Some(What::Tamper) = args.what {
@@ -81,6 +84,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     settings.data = scratch.path().to_owned();
     settings.set_database(String::new());
     settings.listen = listener.local_addr()?;
+    // Whoever tries the pages in turn gets to the last of them, too.
+    settings.access.link_minutes = LINKS_LAST;
     // The demo is one caller that plays three apps at once.
     settings.rates.app_per_second = u32::MAX;
     settings.rates.app_burst = u32::MAX;
@@ -152,7 +157,13 @@ async fn doors(app: &App, town: &seed::Town, bots: &[String], output: super::Out
     let body = serde_json::json!({ "account": person.reference(0) });
     let link = town.apps[0].post("/v1/privacy-centre-links", body).await?;
     lines.push(format!("  {:<20} {}", "a person", api::text(&link, "/url")?));
-    lines.push(format!("  {:<20} {url}/docs\n", "the API"));
+    lines.push(format!("  {:<20} {url}/docs", "the API"));
+    lines.push(format!(
+        "\n       To officers that person is user {} of app messenger. While this runs, commands work on the \
+         town with\n       --data {}\n",
+        person.reference(0),
+        app.settings.data.display()
+    ));
     output.line(lines.join("\n"))?;
     Ok(())
 }
