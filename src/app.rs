@@ -24,7 +24,7 @@ use crate::db::{self, Db, Tx};
 use crate::keyring::file::RingFile;
 use crate::keyring::{self, Keeper, RotationError};
 use crate::ledger::witnesses::{Endpoint, Witnesses};
-use crate::ledger::{self, Kept, KeptError, Trust};
+use crate::ledger::{self, Kept, KeptError, LedgerError, Trust};
 use crate::limits::{Buckets, InFlight};
 use crate::metrics::Metrics;
 use crate::pepper;
@@ -148,6 +148,9 @@ pub enum StartError {
         #[source]
         error: PartiesError,
     },
+    /// It is not certain that the ledger is whole.
+    #[error("the ledger cannot be compared with the checkpoint kept outside")]
+    Ledger(#[source] LedgerError),
     /// It is not certain that what was erased is gone.
     #[error("erasures cannot be replayed")]
     Erasures(#[from] RightsError),
@@ -178,6 +181,13 @@ impl App {
         let parties = parties(&mut tx, &settings, &signer, clock.now()).await?;
         tx.commit().await?;
         let kept = Kept::beside(&settings.key_file());
+        if let Err(error) = consent::look_for_loss(&db, &kept, &keys.log_verifier()).await {
+            match error {
+                KeptError::Ledger(error) => return Err(StartError::Ledger(error)),
+                // Consents from before are held back; what takes back is served all the same.
+                error => other_ledger(&error),
+            }
+        }
         let erasures = Journal::beside(&settings.key_file());
         rights::replay_erasures(&db, &keys, &erasures, clock.now()).await?;
         let keys = Arc::new(keys);
@@ -242,6 +252,12 @@ impl App {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+/// The database is older than the checkpoint kept outside, or that cannot be read.
+fn other_ledger(error: &KeptError) {
+    let error = error as &dyn std::error::Error;
+    tracing::error!(error, "the ledger does not continue the checkpoint that is kept outside");
 }
 
 impl Rates {

@@ -280,7 +280,7 @@ pub async fn sweep(app: &App) -> Result<(), SweepError> {
         tracing::warn!(reminded, escalated, "requests of people are due");
     }
     // Said aloud, every minute, and nothing else is kept from being done.
-    let kept = app.kept.keep(&mut app.db.read().await?, &app.keys.log_verifier()).await;
+    let kept = consent::keep_head(&app.db, &app.kept, &app.keys.log_verifier()).await;
     if let Err(error) = &kept {
         let error = error as &dyn std::error::Error;
         tracing::error!(error, "the ledger's head cannot be kept outside the database");

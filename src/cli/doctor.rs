@@ -13,6 +13,7 @@ use super::{Context, Exit};
 use crate::access::key_ring;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
+use crate::consent::{self, Lost};
 use crate::db::{Db, SCHEMA_VERSION};
 use crate::pepper::Client;
 use crate::{keyring, ledger};
@@ -45,6 +46,7 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit> {
                 Ok(keys) => {
                     checks.push(check("keys", same_keys(&db, keys).await));
                     checks.push(check("ledger", ledger_head(&db, keys).await));
+                    checks.push(check("loss", whole(&db).await));
                     checks.push(check("pepper", pepper(settings, keys).await));
                 }
                 Err(error) => checks.push(check("keys", Err(anyhow::anyhow!("{error:#}")))),
@@ -143,6 +145,18 @@ async fn pepper(settings: &Settings, keys: &KeyRing) -> Result<String> {
     let held = process.keys().await?;
     ensure!(held.contains(&named), "the pepper process does not hold {named}");
     Ok(format!("a part is held by the process with {named}"))
+}
+
+/// Nothing is held back because entries were lost.
+async fn whole(db: &Db) -> Result<String> {
+    if let Some(lost) = consent::lost(&mut db.read().await?).await? {
+        let Lost { known, since } = lost;
+        bail!(
+            "the ledger does not continue the {known} entries that are known outside: consents from \
+             before entry {since} permit nothing until `volens ledger settle`"
+        );
+    }
+    Ok("nothing is held back".to_owned())
 }
 
 /// The newest checkpoint is ours and covers every entry.

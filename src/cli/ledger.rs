@@ -1,11 +1,12 @@
 //! `volens ledger`.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::output::Stop;
 use super::{Context, Exit};
 use crate::app::App;
+use crate::consent;
 use crate::ledger::{self, Bookmark};
 
 /// What `ledger` takes.
@@ -24,6 +25,9 @@ enum Action {
         #[arg(long)]
         afresh: bool,
     },
+    /// After a restore: let consents from before it count again. Have the apps report first whatever
+    /// was taken back since; the checkpoint that knows more is put aside as evidence.
+    Settle,
     /// Print the latest signed checkpoint.
     Checkpoint,
     /// Print the key that checkpoints and receipts are verified with.
@@ -35,6 +39,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let app = context.existing().await?;
     match args.action {
         Action::Verify { afresh } => verify(&app, afresh, context).await,
+        Action::Settle => settle(&app, context).await,
         Action::Checkpoint => {
             let mut tx = app.db.read().await?;
             let checkpoint = ledger::checkpoint(&mut tx)
@@ -48,6 +53,31 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
             Ok(Exit::Ok)
         }
     }
+}
+
+async fn settle(app: &App, context: &Context) -> Result<Exit> {
+    let nothing = || Stop::new(Exit::NotFound, "nothing is held back");
+    let lost = consent::lost(&mut app.db.read().await?).await?.ok_or_else(nothing)?;
+    // First the file: as long as it is there, the next sweep holds everything back again.
+    let kept = app.settings.key_file().with_extension("checkpoint");
+    let aside = kept.with_extension(format!("checkpoint-lost-{}", lost.known));
+    match std::fs::rename(&kept, &aside) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        moved => moved.with_context(|| format!("cannot move {}", kept.display()))?,
+    }
+    let mut tx = app.db.begin().await?;
+    let settled = consent::settle_lost(&mut tx, &app.keys, app.now()).await?;
+    tx.commit().await?;
+    let (lost, entry) = settled.ok_or_else(nothing)?;
+    let object = serde_json::json!({"known": lost.known, "since": lost.since, "entry": entry});
+    let text = format!(
+        "consents from before entry {} count again: entry {entry}; what {} entries were is told by {}",
+        lost.since,
+        lost.known,
+        aside.display()
+    );
+    context.output.result(&object, text)?;
+    Ok(Exit::Ok)
 }
 
 #[derive(Serialize)]

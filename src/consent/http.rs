@@ -3,6 +3,8 @@
 
 mod catalog;
 
+use std::ops::Range;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -342,7 +344,8 @@ struct GrantOut {
     /// `given`, `refused`, `withdrawn` or `expired`.
     #[schema(value_type = String)]
     state: Decision,
-    /// Whether it counts now: given, not run out, and confirmed by the ledger's witnesses.
+    /// Whether it counts now: given, not run out, confirmed by the ledger's witnesses, and not from before
+    /// entries were lost.
     live: bool,
     /// Notice it was decided under; empty for a no that was said without being asked.
     notice: String,
@@ -364,8 +367,8 @@ struct GrantOut {
 }
 
 impl GrantOut {
-    fn new(grant: Grant, confirmed: u64, now: Timestamp) -> Self {
-        let live = grant.is_live(now) && grant.entry < confirmed;
+    fn new(grant: Grant, counting: &Range<u64>, now: Timestamp) -> Self {
+        let live = grant.is_live(now) && counting.contains(&grant.entry);
         let Grant { purpose, peer, state, notice, notice_version, language, .. } = grant;
         let Grant { given_at, expires_at, ended_at, entry, .. } = grant;
         Self {
@@ -401,8 +404,8 @@ async fn state(
     let now = app.clock.now();
     let grants = super::grants_of(&mut tx, &[subject]).await?;
     let receipts = super::receipts_of(&mut tx, &app.keys, subject).await?;
-    let confirmed = ledger::confirmed(&mut tx).await?;
-    let consents = grants.into_iter().map(|grant| GrantOut::new(grant, confirmed, now)).collect();
+    let counting = super::lost::since(&mut tx).await?..ledger::confirmed(&mut tx).await?;
+    let consents = grants.into_iter().map(|grant| GrantOut::new(grant, &counting, now)).collect();
     let wanted_iso = wanted.records.as_deref() == Some("iso27560");
     let iso = |(_, receipt): &(u64, Receipt)| app.receipts.iso_record(receipt);
     let records = wanted_iso.then(|| receipts.iter().map(iso).collect());

@@ -12,6 +12,7 @@ mod batch;
 mod grants;
 pub mod http;
 mod intake;
+mod lost;
 mod notices;
 mod objections;
 mod recorder;
@@ -23,6 +24,8 @@ mod asking_tests;
 #[cfg(test)]
 mod claims_tests;
 #[cfg(test)]
+mod lost_tests;
+#[cfg(test)]
 mod tests;
 mod tokens;
 mod written;
@@ -33,6 +36,7 @@ pub use intake::{
     AppPhones, DecisionRequest, DecisionsRequest, Intake, IntakeError, NoticeRequest, PhoneRequest,
     WithdrawRequest, about,
 };
+pub use lost::{Lost, keep_head, look_for_loss, lost, note_lost, settle_lost};
 pub use notices::{
     Asking, InForce, LiveUnder, live_under, may_ask, parties_at, publish_notices, publish_parties,
 };
@@ -162,8 +166,8 @@ pub async fn due(tx: &mut Tx, now: Timestamp, limit: u32) -> db::Result<Vec<Gran
 /// The verified consents of these accounts: every record opened with the account's key and compared
 /// with its ledger entry.
 ///
-/// A consent that not enough witnesses have confirmed yet is not among them; a refusal or withdrawal
-/// is. Fails closed: an account whose key is gone, whose records do not open or do not match their
+/// A consent that not enough witnesses have confirmed yet is not among them, nor one from before entries
+/// were lost ([`Lost`]); a refusal or withdrawal is. Fails closed: an account whose key is gone, whose records do not open or do not match their
 /// entries, or whose processing is restricted is missing from the answer.
 pub async fn consents_of(
     tx: &mut Tx,
@@ -173,7 +177,7 @@ pub async fn consents_of(
     let accounts = accounts::find(tx, subjects).await?;
     let data_keys = accounts::data_keys(tx, keys, subjects).await?;
     let mut entries = entries_of(tx, &data_keys, subjects).await?;
-    let confirmed = ledger::confirmed(tx).await?;
+    let counting = lost::since(tx).await?..ledger::confirmed(tx).await?;
     let mut verified = BTreeMap::new();
     let mut failed = 0_usize;
     for (subject, account) in accounts {
@@ -182,8 +186,10 @@ pub async fn consents_of(
             failed += 1;
             continue;
         };
-        // What gives waits for its witnesses; what takes back never does.
-        entries.retain(|entry| entry.index < confirmed || entry.record.decision != Decision::Given);
+        // What gives waits for its witnesses, and for what was lost; what takes back never does.
+        entries.retain(|entry| {
+            counting.contains(&entry.index) || entry.record.decision != Decision::Given
+        });
         match Consents::replay(subject, account.details.age_band, key, entries) {
             Ok(consents) => drop(verified.insert(subject, consents)),
             Err(_) => failed += 1,

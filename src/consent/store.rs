@@ -8,7 +8,7 @@ use volens_privacy::identity::{AppId, SubjectId};
 use volens_privacy::notice::Notice;
 use volens_privacy::purpose::PurposeKind;
 
-use super::{Effects, Grant, LiveUnder};
+use super::{Effects, Grant, LiveUnder, Lost};
 use crate::db::{self, Row, Tx, Value, statements, values};
 use crate::ids::GrantId;
 
@@ -51,6 +51,10 @@ statements! {
     PARTIES_AT = "select version, entry, sha256, text from notice_parties
                   order by case when created_at <= $1 then 0 else 1 end,
                            case when created_at <= $1 then -version else version end limit 1";
+    LOST = "select name, value from counters where name in ('lost_known', 'lost_since')";
+    NOTE_LOST = "insert into counters (name, value) values ('lost_known', $1), ('lost_since', $2)
+                 on conflict (name) do update set value = excluded.value";
+    FORGET_LOST = "delete from counters where name in ('lost_known', 'lost_since')";
     LIVE_UNDER = "select notice, notice_version, purpose, count(*) as n from grants
                   where state = 'given' and expires_at > $1
                   group by notice, notice_version, purpose
@@ -164,6 +168,34 @@ pub(super) async fn records(
     rows.iter()
         .map(|row| Ok((row.get("subject")?, row.get("entry")?, row.get("sealed")?)))
         .collect()
+}
+
+/// The loss that is noted.
+pub(super) async fn lost(tx: &mut Tx) -> db::Result<Option<Lost>> {
+    let rows = tx.fetch(LOST, values![]).await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mut lost = Lost { known: 0, since: 0 };
+    for row in &rows {
+        let name: String = row.get("name")?;
+        let value: u64 = row.get("value")?;
+        if name == "lost_since" {
+            lost.since = value;
+        } else {
+            lost.known = value;
+        }
+    }
+    Ok(Some(lost))
+}
+
+pub(super) async fn note_lost(tx: &mut Tx, lost: Lost) -> db::Result<()> {
+    let values = vec![Value::count(lost.known)?, Value::count(lost.since)?];
+    tx.execute(NOTE_LOST, values).await.map(drop)
+}
+
+pub(super) async fn forget_lost(tx: &mut Tx) -> db::Result<()> {
+    tx.execute(FORGET_LOST, values![]).await.map(drop)
 }
 
 type NoticeKey = (String, u32, String);

@@ -1,13 +1,16 @@
 //! A person is erased: by their app or on their own page, before the answer returns; lists still
-//! replay; and a backup from before brings nobody back.
+//! replay; and a backup from before brings nobody back, and no consent that was taken back since.
 
 use axum::body::Body;
 use axum::http::Method;
 use serde_json::json;
 use volens::access::Caller;
+use volens::background;
 use volens::db::testing::FreshSqlite;
-use volens_privacy::AppId;
+use volens_privacy::notice::Notices;
+use volens_privacy::{AppId, PurposeKind};
 
+use crate::support::program::command;
 use crate::support::town::{SMALL, Town};
 use crate::support::{Client, TestApp, on_both, on_both_with};
 
@@ -114,5 +117,76 @@ async fn a_restored_backup_brings_nobody_back() {
     let messenger = test.client_of(&caller).await;
     messenger.get(&anna).await.problem(404, "account.unknown");
     messenger.get(&otto).await.expect(200);
+    test.app.db.close().await;
+}
+
+/// How the consent to messages stands: what is on record, and whether it counts.
+async fn stands(app: &Client, path: &str) -> (String, bool) {
+    let state = app.get(&format!("{path}/consents")).await.expect(200);
+    let consent = &state["consents"][0];
+    let text = consent["state"].as_str().expect("a state").to_owned();
+    (text, consent["live"].as_bool().expect("yes or no"))
+}
+
+#[tokio::test]
+async fn a_restored_backup_brings_no_consent_back() {
+    let database = FreshSqlite::create();
+    let directory = tempfile::tempdir().expect("a directory");
+    let address = database.address();
+    let open = || TestApp::open_in(directory.path(), &address, &[]);
+    let file = database.path().join("volens.db");
+    let caller = Caller::App(AppId::parse("messenger").expect("a slug"));
+    let backup = directory.path().join("backup.db");
+    let notice = Notices::builtin().latest_for(PurposeKind::BusinessMessages, "en");
+    let notice = notice.expect("a notice");
+    let stop = |name: &str| json!({"account": name, "purpose": "business_messages"});
+
+    let test = open().await;
+    let messenger = test.new_app("messenger").await;
+    let (anna, otto) = (settle(&messenger, "anna").await, settle(&messenger, "otto").await);
+    for name in ["anna", "otto"] {
+        let yes = json!({
+            "account": name,
+            "notice": {"id": notice.id, "version": notice.version, "language": "en",
+                       "rendered_sha256": volens::ids::hex(&notice.sha256)},
+            "decisions": [{"purpose": "business_messages", "decision": "given"}],
+        });
+        messenger.post("/v1/consents", yes).await.expect(201);
+    }
+    test.app.db.close().await;
+    std::fs::copy(&file, &backup).expect("a backup");
+
+    let test = open().await;
+    let messenger = test.client_of(&caller).await;
+    messenger.post("/v1/consents/withdraw", stop("anna")).await.expect(200);
+    background::sweep(&test.app).await.expect("the head is kept outside");
+    test.app.db.close().await;
+    std::fs::copy(&backup, &file).expect("a restored backup");
+
+    // Nobody knows any more who said stop, so nobody's yes counts; a stop does.
+    let test = open().await;
+    let messenger = test.client_of(&caller).await;
+    let given = |live| ("given".to_owned(), live);
+    assert_eq!(stands(&messenger, &anna).await, given(false));
+    assert_eq!(stands(&messenger, &otto).await, given(false));
+    messenger.post("/v1/consents/withdraw", stop("anna")).await.expect(200);
+    background::sweep(&test.app).await.expect("sweeps");
+    test.app.db.close().await;
+    let volens = async |args: &[&str]| {
+        let done = command(directory.path(), &address).args(args).output().await;
+        done.expect("it runs").status.code()
+    };
+    assert_eq!(volens(&["doctor"]).await, Some(1), "it is said");
+    assert_eq!(volens(&["ledger", "settle"]).await, Some(0));
+    assert_eq!(volens(&["doctor"]).await, Some(0));
+    assert_ne!(volens(&["ledger", "settle"]).await, Some(0), "there is nothing to settle");
+
+    let test = open().await;
+    // Another key than that of the start before.
+    drop(test.app.rng());
+    let messenger = test.client_of(&caller).await;
+    background::sweep(&test.app).await.expect("sweeps");
+    assert_eq!(stands(&messenger, &otto).await, given(true));
+    assert_eq!(stands(&messenger, &anna).await, ("withdrawn".to_owned(), false));
     test.app.db.close().await;
 }

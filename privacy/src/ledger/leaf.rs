@@ -60,11 +60,13 @@ pub enum LeafKind {
     IncidentNoted,
     /// An officer looked at what a model could stand for, and let it be used.
     ModelCleared,
+    /// Consents from before entries were lost count again.
+    LossSettled,
 }
 
 impl LeafKind {
     /// All kinds.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::ConsentGiven,
         Self::ConsentRefused,
         Self::ConsentWithdrawn,
@@ -87,6 +89,7 @@ impl LeafKind {
         Self::ImpactAssessed,
         Self::IncidentNoted,
         Self::ModelCleared,
+        Self::LossSettled,
     ];
 
     /// The name in the leaf.
@@ -114,6 +117,7 @@ impl LeafKind {
             Self::ImpactAssessed => "impact.assessed",
             Self::IncidentNoted => "incident.noted",
             Self::ModelCleared => "model.cleared",
+            Self::LossSettled => "loss.settled",
         }
     }
 }

@@ -139,6 +139,7 @@ fn tone(kind: LeafKind) -> &'static str {
         | LeafKind::OfficerAccess
         | LeafKind::AccessAsked
         | LeafKind::AccessDecided
+        | LeafKind::LossSettled
         | LeafKind::ProcessingRestricted => "warn",
         LeafKind::ListSealed | LeafKind::ModelTrained | LeafKind::ModelCleared => "accent",
         LeafKind::NoticePublished
