@@ -5,6 +5,7 @@
 //! ids, never a reference, a phone number or a text. What cannot be checked yet, because the product
 //! keeps nothing of the kind, is reported as not applicable and never as kept.
 
+mod apart;
 mod asking;
 mod conversations;
 mod derived;
@@ -25,6 +26,7 @@ mod store_texts;
 mod tests;
 mod texts;
 mod topics;
+mod used;
 
 use serde::{Deserialize, Serialize};
 use volens_privacy::{KeyRing, SubjectId, Timestamp};

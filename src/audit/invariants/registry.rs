@@ -1,8 +1,8 @@
 //! Which invariants there are, whom they serve, and which check belongs to each.
 
 use super::{
-    Look, asking, conversations, derived, erased, keys, lifetimes, links, log, models, readings,
-    records, retention, texts, topics,
+    Look, apart, asking, conversations, derived, erased, keys, lifetimes, links, log, models,
+    readings, records, retention, texts, topics, used,
 };
 use crate::audit::AuditError;
 
@@ -13,12 +13,16 @@ pub enum Invariant {
     LinksHaveTwoGrants,
     /// I-2.
     DerivedHasConsent,
+    /// I-3.
+    NothingAfterItsEnd,
     /// I-4.
     ErasedAreGone,
     /// I-5.
     LedgerRecomputes,
     /// I-6.
     GrantsAreOnRecord,
+    /// I-7.
+    EachForItsPurpose,
     /// I-8.
     NothingSensitive,
     /// I-9.
@@ -35,6 +39,8 @@ pub enum Invariant {
     MachinesSaySo,
     /// I-15.
     ModelsForget,
+    /// I-16.
+    AppsStayApart,
     /// I-17.
     KeysAreThose,
     /// I-18.
@@ -65,7 +71,7 @@ const fn applies(
 }
 
 /// In the order of [`Invariant`].
-const DEFINITIONS: [Definition; 17] = [
+const DEFINITIONS: [Definition; 20] = [
     applies(
         "I-1",
         "No link without two live grants for the same pair of apps",
@@ -77,6 +83,12 @@ const DEFINITIONS: [Definition; 17] = [
         "Nothing derived from a person outlives the consent it rests on",
         "GDPR Art. 7(3), 18, 21",
         "profiles, exposures, scores, list rows and what was lent to them, with their grants",
+    ),
+    applies(
+        "I-3",
+        "No list was sealed upon a consent that had been taken back",
+        "GDPR Art. 7(3)",
+        "the consents that scores, rows and loans name, by the order of the ledger",
     ),
     applies(
         "I-4",
@@ -96,6 +108,12 @@ const DEFINITIONS: [Definition; 17] = [
         "Every live grant has its entry, and every entry about consent its record",
         "GDPR Art. 5(2), 7(1)",
         "entries about consent; the records of all accounts, opened against them",
+    ),
+    applies(
+        "I-7",
+        "What is used of somebody names their own consent to just that",
+        "GDPR Art. 5(1)(b), 6(1)(a)",
+        "the consents that scores, rows and loans name, with the records they are",
     ),
     applies(
         "I-8",
@@ -149,6 +167,12 @@ const DEFINITIONS: [Definition; 17] = [
         "models in use with the people they learned from, compared with the ledger",
     ),
     applies(
+        "I-16",
+        "Nothing that is stored is common to accounts of two apps but the token of a link",
+        "GDPR Art. 5(1)(c), 25; DMA Art. 5(2)",
+        "references, keys, marks, tokens and sealed records, compared with each other",
+    ),
+    applies(
         "I-17",
         "One active key per use, and every key that anything was written with is there",
         "GDPR Art. 32(1)(a)",
@@ -176,12 +200,14 @@ const DEFINITIONS: [Definition; 17] = [
 
 impl Invariant {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::LinksHaveTwoGrants,
         Self::DerivedHasConsent,
+        Self::NothingAfterItsEnd,
         Self::ErasedAreGone,
         Self::LedgerRecomputes,
         Self::GrantsAreOnRecord,
+        Self::EachForItsPurpose,
         Self::NothingSensitive,
         Self::MinorsAreNotProfiled,
         Self::MessagesHaveConsent,
@@ -190,6 +216,7 @@ impl Invariant {
         Self::NobodyIsPressed,
         Self::MachinesSaySo,
         Self::ModelsForget,
+        Self::AppsStayApart,
         Self::KeysAreThose,
         Self::TimeRunsForward,
         Self::NoPhoneNumbers,
@@ -216,15 +243,18 @@ impl Look<'_> {
         match self.invariant {
             Invariant::LinksHaveTwoGrants => links::check(self).await,
             Invariant::DerivedHasConsent => derived::consented(self).await,
+            Invariant::NothingAfterItsEnd => used::before_its_end(self).await,
             Invariant::ErasedAreGone => erased::gone(self).await,
             Invariant::LedgerRecomputes => log::recomputes(self).await,
             Invariant::GrantsAreOnRecord => records::check(self).await,
+            Invariant::EachForItsPurpose => used::for_its_purpose(self).await,
             Invariant::NothingSensitive => topics::check(self).await,
             Invariant::MinorsAreNotProfiled => derived::adult(self).await,
             Invariant::ErasedAreUnreadable => erased::unreadable(self).await,
             Invariant::NothingTooOld => retention::check(self).await,
             Invariant::MachinesSaySo => conversations::check(self).await,
             Invariant::ModelsForget => models::check(self).await,
+            Invariant::AppsStayApart => apart::check(self).await,
             Invariant::KeysAreThose => keys::check(self).await,
             Invariant::TimeRunsForward => lifetimes::check(self).await,
             Invariant::NoPhoneNumbers => texts::check(self).await,

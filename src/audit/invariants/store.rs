@@ -4,6 +4,7 @@
 use volens_privacy::{SubjectId, Timestamp};
 
 use super::runs::Run;
+use super::used::Use;
 use crate::db::{self, Row, Tx, Value, statements, values};
 use crate::ids::{JobId, ModelId};
 
@@ -83,6 +84,52 @@ statements! {
                    where a.frozen_at is not null
                    order by m.subject, m.kind limit 20";
 
+    // The lender's consent is towards the app in which the list is delivered.
+    USES = "select u.owner, u.purpose, u.peer, u.entry, l.entry as sealed
+            from (select subject as owner, business, list, 'relevance' as purpose, '' as peer,
+                         relevance_entry as entry from scores
+                  union all select subject, business, list, 'relevance', '', relevance_entry
+                            from list_rows
+                  union all select subject, business, list, 'business_messages', '', messages_entry
+                            from list_rows
+                  union all select subject, business, list, 'cross_app_linking', peer, own_entry
+                            from list_loans
+                  union all select o.lender, o.business, o.list, 'cross_app_linking', a.app,
+                                   o.lender_entry
+                            from list_loans o join accounts a on a.subject = o.subject
+                  union all select lender, business, list, 'relevance', '', relevance_entry
+                            from list_loans) u
+            join lists l on l.business = u.business and l.id = u.list
+            where u.owner in ({list}) order by u.owner";
+
+    COUNT_IDENTIFYING = "select (select count(*) from account_references)
+                              + (select count(*) from account_keys)
+                              + (select count(*) from suppressions)
+                              + (select count(*) from profiles)
+                              + (select count(*) from consent_records)
+                              + (select count(*) from signal_tags)
+                              + (select count(*) from link_tokens) as n";
+    // Of what is sealed the beginning is enough: nonce and first bytes are as good as random.
+    SHARED = "select m.place, count(*) over () as n
+              from (select 'account_references.tag' as place from account_references
+                    group by tag having count(distinct app) > 1
+                    union all select 'account_keys.wrapped' from account_keys
+                    group by wrapped having count(*) > 1
+                    union all select 'suppressions.tag' from suppressions
+                    group by tag having count(distinct app) > 1
+                    union all select 'profiles.sealed' from profiles
+                    group by substr(sealed, 1, 64) having count(*) > 1
+                    union all select 'consent_records.sealed' from consent_records
+                    group by substr(sealed, 1, 64) having count(distinct subject) > 1
+                    union all select 'signal_tags.tag' from signal_tags s
+                    join accounts a on a.subject = s.subject
+                    group by s.tag having count(distinct a.app) > 1
+                    union all select 'link_tokens.token' from link_tokens t
+                    where exists (select 1 from link_tokens o
+                                  where o.token = t.token and o.app <> t.app
+                                    and (o.app <> t.peer or o.peer <> t.app))) m
+              order by m.place limit 20";
+
     COUNT_AGED = "select (select count(*) from link_tokens) + (select count(*) from profiles)
                        + (select count(*) from exposures) + (select count(*) from scores) as n";
     OF_MINORS = "select m.subject, m.kind, count(*) over () as n
@@ -141,6 +188,19 @@ statements! {
     LAST_RUN = "select report, hash, entry from audit_runs order by at desc, entry desc limit 1";
     FORGET_RUNS = "delete from audit_runs where at < $1";
     BEGIN_NIGHT = "insert into audit_nights (day) values ($1) on conflict (day) do nothing";
+}
+
+/// What is used of these accounts, in the order of their ids.
+pub(super) async fn uses(tx: &mut Tx, owners: &[SubjectId]) -> db::Result<Vec<Use>> {
+    let owners = owners.iter().copied().map(Value::from).collect();
+    let rows = tx.fetch_list(USES, values![], owners).await?;
+    let read = |row: &Row| {
+        let purpose: String = row.get("purpose")?;
+        let purpose = purpose.parse().map_err(|_| db::Error::Decode("purpose".to_owned()))?;
+        let (owner, peer) = (row.get("owner")?, row.get("peer")?);
+        Ok(Use { owner, purpose, peer, entry: row.get("entry")?, sealed: row.get("sealed")? })
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Versions of the root that keys are wrapped under, and how many of each; nothing for bytes that

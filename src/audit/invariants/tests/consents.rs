@@ -106,3 +106,20 @@ async fn a_request_soon_after_a_no_is_found() {
     })
     .await;
 }
+
+const ONE_TAG: Statement = same(
+    "ONE_TAG",
+    "update account_references set tag =
+         (select r.tag from account_references r where r.app = 'messenger')",
+);
+
+#[tokio::test]
+async fn accounts_of_two_apps_with_something_in_common_are_found() {
+    on_both(|db| async move {
+        let (world, _) = healthy(db).await;
+        assert!(tamper(&world, ONE_TAG, values![]).await > 1);
+        assert_eq!(violated(&world).await, ["I-16"]);
+        assert_eq!(codes(&world).await, ["account.joinable".to_owned()].into());
+    })
+    .await;
+}

@@ -1,5 +1,7 @@
 //! Scores, rows and what was lent to them.
 
+use std::time::Duration;
+
 use volens_privacy::PurposeKind;
 
 use super::{bind_keys, breaking, codes, same, violated};
@@ -26,6 +28,22 @@ const KEEP_FROZEN: Statement = breaking(
     "KEEP_FROZEN",
     "drop trigger account_freeze_removes_scores",
     "drop trigger account_freeze_removes_scores on accounts",
+);
+/// The first decision of everybody in the town is the consent to messages.
+const NAME_ANOTHER: Statement = same(
+    "NAME_ANOTHER",
+    "update scores set relevance_entry =
+         (select min(entry) from consent_records c where c.subject = scores.subject)",
+);
+const REWRITE_ROWS: Statement = breaking(
+    "REWRITE_ROWS",
+    "drop trigger list_rows_are_written_once",
+    "drop trigger list_rows_are_written_once on list_rows",
+);
+const NAME_AN_OLDER: Statement = same(
+    "NAME_AN_OLDER",
+    "update list_rows set messages_entry =
+         (select min(entry) from consent_records c where c.subject = list_rows.subject)",
 );
 const FREEZE: Statement = same("FREEZE", "update accounts set frozen_at = $1");
 
@@ -75,6 +93,43 @@ async fn the_score_of_a_frozen_account_is_found() {
         town.tamper(FREEZE, values![1_i64]).await;
         assert_eq!(violated(&town.world).await, ["I-2"]);
         assert_eq!(codes(&town.world).await, ["score.frozen".to_owned()].into());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_score_that_names_a_consent_to_something_else_is_found() {
+    on_both(|db| async move {
+        let town = Town::new(db, 40, 6).await;
+        bind_keys(&town.world).await;
+        town.list(town.request(20)).await.expect("a list is built");
+        assert_eq!(violated(&town.world).await, Vec::<String>::new());
+        assert!(town.tamper(NAME_ANOTHER, values![]).await > 0);
+        assert_eq!(violated(&town.world).await, ["I-7"]);
+        assert_eq!(codes(&town.world).await, ["use.not_consented".to_owned()].into());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_upon_a_consent_that_had_been_taken_back_is_found_also_when_it_was_given_anew() {
+    on_both(|db| async move {
+        let town = Town::new(db, 40, 0).await;
+        let (world, messages) = (&town.world, PurposeKind::BusinessMessages);
+        bind_keys(world).await;
+        for n in (0..40).filter(|n| n % 20 != 10) {
+            world.withdraw("messenger", &name(n), messages, None).await.expect("ends");
+        }
+        world.clock.advance(Duration::from_secs(1));
+        for n in (0..40).filter(|n| n % 20 != 10) {
+            world.give("messenger", &name(n), messages).await;
+        }
+        town.list(town.request(20)).await.expect("a list is built");
+        assert_eq!(violated(world).await, Vec::<String>::new());
+        town.tamper(REWRITE_ROWS, values![]).await;
+        assert!(town.tamper(NAME_AN_OLDER, values![]).await > 0);
+        assert_eq!(violated(world).await, ["I-3"]);
+        assert_eq!(codes(world).await, ["use.after_its_end".to_owned()].into());
     })
     .await;
 }
