@@ -14,6 +14,8 @@ pub struct Buckets {
     /// One token takes this many microseconds to come back.
     micros_per_token: u64,
     burst: u64,
+    /// When a caller that was not seen yet has saved a burst, in microseconds.
+    full_at: i64,
     state: Cache<[u8; 16], Arc<Mutex<Bucket>>>,
 }
 
@@ -29,14 +31,24 @@ impl Buckets {
         Self {
             micros_per_token: micros.max(1),
             burst: u64::from(burst.max(1)),
+            full_at: 0,
             state: Cache::new(remembered.max(1) as usize),
         }
     }
 
+    /// The same, with nothing saved at `now`: what was used before is not known, so all of it may have
+    /// been.
+    pub fn spent_at(self, now: Timestamp) -> Self {
+        let saved = self.burst.saturating_mul(self.micros_per_token);
+        Self { full_at: now.micros().saturating_add_unsigned(saved), ..self }
+    }
+
     /// Takes one token, or says after how many seconds there will be one.
     pub fn take(&self, caller: [u8; 16], now: Timestamp) -> Result<(), u32> {
-        let fresh =
-            || Ok::<_, std::convert::Infallible>(Arc::new(Mutex::new(Bucket { full_at: 0 })));
+        let fresh = || {
+            let bucket = Bucket { full_at: self.full_at };
+            Ok::<_, std::convert::Infallible>(Arc::new(Mutex::new(bucket)))
+        };
         let Ok(bucket) = self.state.get_or_insert_with(&caller, fresh);
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now.micros();
@@ -99,6 +111,21 @@ mod tests {
         let later = start.plus(Duration::from_millis(500));
         assert_eq!(buckets.take([1; 16], later), Ok(()));
         assert_eq!(buckets.take([1; 16], later), Err(1));
+    }
+
+    #[test]
+    fn what_may_have_been_spent_comes_back_at_the_steady_rate() {
+        let start = Timestamp::from_micros(1_800_000_000_000_000);
+        let buckets = Buckets::new(2, 1, 3, 10).spent_at(start);
+        assert_eq!(buckets.take([1; 16], start), Err(1));
+        let later = start.plus(Duration::from_millis(500));
+        assert_eq!(buckets.take([1; 16], later), Ok(()));
+        assert_eq!(buckets.take([1; 16], later), Err(1));
+        let much_later = start.plus(Duration::from_hours(1));
+        for _ in 0..3 {
+            assert_eq!(buckets.take([2; 16], much_later), Ok(()));
+        }
+        assert_eq!(buckets.take([2; 16], much_later), Err(1), "no more than a burst is saved");
     }
 
     #[test]

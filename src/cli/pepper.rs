@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use rand::SeedableRng as _;
@@ -18,7 +19,7 @@ use zeroize::Zeroizing;
 use super::output::Stop;
 use super::{Context, Exit, serve};
 use crate::clock::{Clock as _, SystemClock};
-use crate::pepper::{Client, Directory, HeldKey, Holder, PepperError, Rate, http};
+use crate::pepper::{Client, Directory, HeldKey, Holder, PepperError, Rate, Silence, http};
 use crate::web::server;
 
 /// What `pepper` takes.
@@ -202,13 +203,26 @@ async fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// How often a command comes back when the process has answered as much as it may.
+const TURNS: u32 = 5;
+
 /// The newest key of a pepper process, after it has proved that it uses it.
 pub(super) async fn newest(process: &Client, rng: &mut StdRng) -> Result<PepperPublic> {
     let asked = async {
         let held = process.keys().await?;
         let key = *held.last().context("the pepper process holds no key")?;
         let blinding = Blinding::new(vec![Zeroizing::new(b"a question".to_vec())], rng)?;
-        let answer = process.evaluate(key, blinding.elements()).await?;
+        let mut turns = TURNS;
+        let answer = loop {
+            match process.evaluate(key, blinding.elements()).await {
+                // One that was just started has saved nothing yet.
+                Err(Silence::Limited(seconds)) if turns > 0 => {
+                    turns -= 1;
+                    tokio::time::sleep(Duration::from_secs(seconds.into())).await;
+                }
+                answer => break answer?,
+            }
+        };
         blinding.open(&answer, key)?;
         anyhow::Ok(key)
     };

@@ -102,7 +102,9 @@ impl Holder {
         let directory = Directory::at(path);
         let serving = directory.serve()?;
         let loaded = RwLock::new(Arc::new(load(&directory)?));
+        // Otherwise whoever can restart it, or make it fall, would get a burst each time.
         let buckets = Buckets::new(rate.per_second, 1, rate.burst, REMEMBERED);
+        let buckets = buckets.spent_at(clock.now());
         let rng = Mutex::new(rng);
         Ok(Self { directory, loaded, buckets, clock, rng, _serving: serving })
     }

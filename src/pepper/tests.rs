@@ -45,7 +45,14 @@ impl House {
         Directory::at(&self.home.path().join("state"))
     }
 
+    /// One that has run for a while.
     fn open(&self) -> Result<Holder, PepperError> {
+        let holder = self.start()?;
+        self.clock.advance(Duration::from_mins(1));
+        Ok(holder)
+    }
+
+    fn start(&self) -> Result<Holder, PepperError> {
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
         Holder::open(&self.home.path().join("state"), RATE, clock, rng(3))
     }
@@ -125,6 +132,26 @@ async fn a_client_gets_so_much_and_no_more() {
     house.clock.advance(Duration::from_millis(500));
     assert_eq!(ask(&house.token).await.0, 200);
     assert_eq!(ask(&house.token).await.0, 429);
+}
+
+/// Whoever can make it start again must not get a burst each time.
+#[tokio::test]
+async fn a_restart_gives_nothing_away() {
+    let house = House::new();
+    let mut answered = 0;
+    for _ in 0..10 {
+        let holder = Arc::new(house.start().unwrap());
+        for _ in 0..10 {
+            let (status, ..) = post(&holder, &house.token, asks(house.key, &question(5))).await;
+            answered += u32::from(status == StatusCode::OK);
+            house.clock.advance(Duration::from_millis(10));
+        }
+    }
+    assert_eq!(answered, 0, "a second at two a second, in ten lives of a tenth of a second");
+    let holder = Arc::new(house.start().unwrap());
+    house.clock.advance(Duration::from_millis(500));
+    assert_eq!(post(&holder, &house.token, asks(house.key, &question(5))).await.0, 200);
+    assert_eq!(post(&holder, &house.token, asks(house.key, &question(5))).await.0, 429);
 }
 
 #[test]

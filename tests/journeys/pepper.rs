@@ -219,6 +219,20 @@ impl Service {
         self.apps[place].post("/v1/consents", body).await
     }
 
+    /// Comes back as often as the process says that it is not yet the person's turn.
+    async fn link_in_turn(&self, place: usize, person: (&str, &str)) {
+        let mut answer = self.link(place, person).await;
+        for _ in 0..30 {
+            if answer.status != 503 {
+                break;
+            }
+            let seconds = answer.header("retry-after").parse().expect("seconds");
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            answer = self.link(place, person).await;
+        }
+        answer.expect(201);
+    }
+
     async fn link_both(&self, person: (&str, &str)) {
         for place in [0, 1] {
             self.link(place, person).await.expect(201);
@@ -347,12 +361,25 @@ async fn trouble(house: &House<'_>, service: Service, process: Process) -> Servi
 
     // It comes back, over the socket that it left behind, and answers so much and no more.
     let process = house.start(&["--per-second", "1", "--burst", "2"]).await;
-    service.link_both(CLEO).await;
+    for place in 0..2 {
+        service.link_in_turn(place, CLEO).await;
+    }
     assert_eq!(service.links(CLEO).await, 1);
-    let limited = service.refused(DORA, "pepper.limited").await;
-    assert!(limited.header("retry-after").parse::<u32>().expect("seconds") >= 1);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    service.link(0, DORA).await.expect(201);
+    let service = Arc::new(service);
+    let mut asking = JoinSet::new();
+    for _ in 0..12 {
+        let service = Arc::clone(&service);
+        asking.spawn(async move { service.link(0, DORA).await });
+    }
+    let answers = asking.join_all().await;
+    let limited: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 503).collect();
+    assert!(!limited.is_empty(), "it was asked for more than it gives");
+    for answer in limited {
+        assert_eq!(answer.json()["code"], "pepper.limited");
+        assert!(answer.header("retry-after").parse::<u32>().expect("seconds") >= 1);
+    }
+    let Ok(service) = Arc::try_unwrap(service) else { unreachable!("all answers came") };
+    service.link_in_turn(0, DORA).await;
     process.kill().await;
 
     // Somebody else's process: it does not know the token, and then not the key.
