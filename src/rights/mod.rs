@@ -27,6 +27,7 @@ use std::path::PathBuf;
 
 pub use journal::{Journal, JournalError};
 pub use restriction::{AskedBy, Restriction, RestrictionReason, restrict, resume};
+use volens_privacy::consent::Decision;
 use volens_privacy::keys::KeyRing;
 use volens_privacy::ledger::{Leaf, LeafKind};
 use volens_privacy::{SubjectId, Timestamp};
@@ -204,12 +205,25 @@ pub async fn erase_for_good(
     now: Timestamp,
 ) -> Result<Erased, RightsError> {
     let mut tx = db.read().await?;
-    let known = accounts::find(&mut tx, &[subject]).await?;
-    drop(tx);
-    if known.is_empty() {
+    if accounts::find(&mut tx, &[subject]).await?.is_empty() {
         return Err(AccountError::Unknown.into());
     }
+    let mut held = store::holdings(&mut tx, subject).await?;
+    let grants = consent::grants_of(&mut tx, &[subject]).await?;
+    held.consents = grants.iter().filter(|grant| grant.state == Decision::Given).count() as u64;
+    drop(tx);
     journal.add([keys.erasure_tag(subject)]).await?;
+    carry_out(db, keys, (subject, held), now).await
+}
+
+/// The transaction of an erasure that is in the journal. A sweep, or the same demand made twice, may
+/// have been faster: then the erasure is the one on record, of what was `held` when it was announced.
+async fn carry_out(
+    db: &Db,
+    keys: &KeyRing,
+    (subject, held): (SubjectId, Removed),
+    now: Timestamp,
+) -> Result<Erased, RightsError> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -218,6 +232,11 @@ pub async fn erase_for_good(
             Ok(erased) => {
                 tx.commit().await?;
                 return Ok(erased);
+            }
+            Err(RightsError::Account(AccountError::Unknown)) => {
+                let done = store::erasure(&mut tx, keys.erasure_tag(subject)).await?;
+                let (entry, at) = done.ok_or(AccountError::Unknown)?;
+                return Ok(Erased { entry, at, removed: held });
             }
             Err(error) => {
                 tx.rollback().await;

@@ -28,6 +28,7 @@ statements! {
             on conflict (tag) do update set entry = excluded.entry";
     NOTED = "select tag from erasures";
     ERASED_AT = "select erased_at from erasures where tag = $1";
+    ERASURE = "select entry, erased_at from erasures where tag = $1 and entry is not null";
     HAS_CANARY = "select count(*) as n from canaries where day = $1";
     ADD_CANARY = "insert into canaries (day, erased_at) values ($1, $2)";
     CANARIES = "select day, erased_at from canaries where day >= $1 order by day";
@@ -112,6 +113,12 @@ pub(super) async fn noted(tx: &mut Tx) -> db::Result<BTreeSet<[u8; 16]>> {
 pub(super) async fn erased_at(tx: &mut Tx, tag: [u8; 16]) -> db::Result<Option<Timestamp>> {
     let row = tx.fetch_optional(ERASED_AT, vec![tag.into()]).await?;
     row.map(|row| row.get("erased_at")).transpose()
+}
+
+/// The entry of the erasure of this tag, and when it was; nothing where nobody was erased.
+pub(super) async fn erasure(tx: &mut Tx, tag: [u8; 16]) -> db::Result<Option<(u64, Timestamp)>> {
+    let row = tx.fetch_optional(ERASURE, vec![tag.into()]).await?;
+    row.map(|row| Ok((row.get("entry")?, row.get("erased_at")?))).transpose()
 }
 
 /// Whether the canary of a day was erased.

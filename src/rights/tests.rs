@@ -148,6 +148,40 @@ async fn an_erasure_that_broke_off_is_finished_and_others_are_written_down() {
 }
 
 #[tokio::test]
+async fn an_erasure_that_the_sweep_finished_is_answered_with_what_is_on_record() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let (anna, otto) = people(&world).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = journal(&directory);
+        let now = world.clock.now();
+        let held = Removed { consents: 3, records: 3, links: 1, ..Removed::default() };
+        // Announced; before its transaction begins, the sweep of the minute comes along.
+        journal.add([world.keys.erasure_tag(anna)]).await.expect("written");
+        let replayed = replay_erasures(&world.db, &world.keys, &journal, now).await;
+        assert_eq!(replayed.expect("replayed"), 1);
+        world.clock.advance(Duration::from_secs(1));
+        let late = world.clock.now();
+        let done = carry_out(&world.db, &world.keys, (anna, held), late).await.expect("answered");
+        assert_eq!((done.at, done.removed), (now, held));
+        let mut tx = world.db.read().await.expect("a snapshot");
+        let leaf = ledger::leaves(&mut tx, &[done.entry]).await.expect("leaves");
+        let leaf = Leaf::parse(&leaf[&done.entry]).expect("a leaf");
+        assert_eq!(leaf.kind(), LeafKind::AccountErased);
+        assert_eq!(ledger::size(&mut tx).await.expect("a size"), done.entry + 1, "once");
+        drop(tx);
+
+        // Nobody is called erased who was not.
+        let mut tx = world.db.begin().await.expect("begins");
+        accounts::remove(&mut tx, otto).await.expect("gone without an entry");
+        tx.commit().await.expect("commits");
+        let nobody = carry_out(&world.db, &world.keys, (otto, held), late).await;
+        assert!(matches!(nobody, Err(RightsError::Account(AccountError::Unknown))));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_journal_that_was_torn_is_read_and_one_that_was_damaged_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     let journal = journal(&directory);
@@ -175,7 +209,7 @@ async fn decisions_and_erasures_at_once_leave_no_remains() {
                 world.clock.advance(Duration::from_secs(1));
                 let purpose =
                     if n % 2 == 0 { PurposeKind::Reports } else { PurposeKind::ModelTraining };
-                let decision = volens_privacy::consent::Decision::Given;
+                let decision = Decision::Given;
                 let request = world.choice("anna", purpose, None, decision, None);
                 if world.decide("messenger", request).await.is_err() {
                     return;
