@@ -61,7 +61,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         }
         Purged::StillSeen => {
             "the database was rewritten, but a transaction that began before the last deletion is \
-             still open on the server, in this database or another: end it and run it again"
+             still open on the server or a standby, or a replication slot holds its time back: end \
+             it and run it again"
         }
         Purged::SamplesKept => {
             "the tables were rewritten, but PostgreSQL kept old samples of their columns \

@@ -32,8 +32,9 @@ pub enum Purged {
     Complete,
     /// A reader stayed longer than the driver's patience, and keeps SQLite's write-ahead log.
     LogInUse,
-    /// A transaction somewhere on the PostgreSQL server began before the last deletion and has not
-    /// ended, so what was deleted had to be kept for it.
+    /// A transaction somewhere on the PostgreSQL server, or on a standby that says what it still reads,
+    /// began before the last deletion and has not ended, or a replication slot holds its time back: what
+    /// was deleted had to be kept for it.
     StillSeen,
     /// The role owns the tables but not the database, so PostgreSQL keeps the samples of columns
     /// (`pg_statistic`) that were replaced.
@@ -63,7 +64,9 @@ impl Db {
                 let seen = is_still_seen(pool).await?;
                 let sql = format!("vacuum (full, analyze) {}", tables.join(", "));
                 sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await?;
-                // The samples that were replaced. Whoever may not rewrite them is only warned.
+                // The samples that were replaced just now, once nobody plans by them any more. Whoever may
+                // not rewrite them is only warned.
+                let seen = is_still_seen(pool).await? || seen;
                 let before: i64 = sqlx::query_scalar(SAMPLES).fetch_one(pool).await?;
                 sqlx::raw_sql("vacuum (full) pg_catalog.pg_statistic").execute(pool).await?;
                 let after: i64 = sqlx::query_scalar(SAMPLES).fetch_one(pool).await?;
@@ -196,11 +199,16 @@ impl Db {
 /// Waits for whoever might still see what was deleted before now; answers whether somebody does after
 /// all that time. A rewrite keeps for them what they see, and says so to nobody.
 async fn is_still_seen(pool: &PgPool) -> Result<bool> {
-    // Writers count in every database of the server, readers in this one.
+    // Writers count in every database of the server, readers in this one; standbys that say what they
+    // still read, and replication slots, wherever they are. (A standby's process has no database.)
     const SEEN: &str = "select pg_snapshot_xmin(pg_current_snapshot()) < $1::text::xid8
         or exists (select from pg_stat_activity
-                   where datname = current_database() and pid <> pg_backend_pid()
-                     and age(backend_xmin) > age($1::text::xid8::xid))";
+                   where (datname = current_database() or datname is null)
+                     and pid <> pg_backend_pid()
+                     and age(backend_xmin) > age($1::text::xid8::xid))
+        or exists (select from pg_replication_slots
+                   where age(xmin) > age($1::text::xid8::xid)
+                      or age(catalog_xmin) > age($1::text::xid8::xid))";
     let now: String =
         sqlx::query_scalar("select pg_current_xact_id()::text").fetch_one(pool).await?;
     let (pause, tries) = PATIENCE;
