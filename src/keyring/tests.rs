@@ -301,6 +301,58 @@ async fn a_node_that_does_not_follow_stops_the_ratchet_before_anything_is_lost()
     .await;
 }
 
+/// How often it is looked whether something has happened, within a minute.
+const LOOK: (std::time::Duration, u32) = (std::time::Duration::from_millis(50), 1200);
+
+/// A process that may not say yet what it took in says so as soon as it may, and not when its minute is
+/// over: the clock of this test stands still.
+#[tokio::test]
+async fn what_was_taken_in_is_said_until_it_is_heard() {
+    on_both(|db| async move {
+        let house = House::new(db).await;
+        let (late, rng) = (house.world.keys.copy(), &mut house.world.rng(7));
+        let node = Node::random(rng);
+        let of_node = Keeper { keys: &late, ..house.keeper() };
+        node.serves(&of_node).await.expect("said");
+        let between = async |pending: Option<u32>| {
+            let mut tx = house.world.db.begin().await.expect("begins");
+            store::set_fence(&mut tx, KeyDomain::Wrap, 1, pending).await.expect("moved");
+            tx.commit().await.expect("commits");
+        };
+        let now = house.world.clock.now();
+        let meanwhile = async {
+            between(Some(2)).await;
+            let mut ring = house.on_disk();
+            ring.add(KeyDomain::Kek, &mut house.world.rng(8), now).expect("a new root");
+            house.file.replace(&ring).expect("replaced");
+            let (pause, tries) = LOOK;
+            for _ in 0..tries {
+                if late.newest_version(KeyDomain::Kek) == 2 {
+                    break;
+                }
+                tokio::time::sleep(pause).await;
+            }
+            between(None).await;
+            for _ in 0..tries {
+                let mut tx = house.world.db.read().await.expect("a snapshot");
+                let behind = store::behind(&mut tx, KeyDomain::Kek, now, 2, 0).await;
+                if behind.expect("counted") == 0 {
+                    return true;
+                }
+                tokio::time::sleep(pause).await;
+            }
+            false
+        };
+        let heard = tokio::select! {
+            biased;
+            () = watch(node, &of_node) => unreachable!("it watches for ever"),
+            heard = meanwhile => heard,
+        };
+        assert!(heard, "it has said that it took the root in");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn the_outer_layer_is_made_anew_without_references_or_numbers() {
     on_both(|db| async move {
