@@ -193,6 +193,20 @@ async fn a_signal_stops_it_after_the_request_in_hand() {
     let ended = tokio::task::spawn_blocking(move || child.wait()).await.expect("no panic");
     assert_eq!(ended.expect("it ends").code(), Some(0));
     assert!(link().starts_with("http://127.0.0.1:8080/"), "where it would listen");
+
+    // One that is killed takes nothing back.
+    let mut child = volens(directory.path())
+        .args(["serve", "--listen", "127.0.0.1:0", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+    output.read_line(&mut String::new()).expect("it says where it listens");
+    child.kill().expect("it is killed");
+    child.wait().expect("it ended");
+    assert!(directory.path().join("data/address").exists(), "what it had noted");
+    assert!(link().starts_with("http://127.0.0.1:8080/"), "where it would listen");
 }
 
 #[tokio::test]

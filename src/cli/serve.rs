@@ -1,7 +1,10 @@
 //! `volens serve`.
 
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
@@ -38,7 +41,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let app = context.open(settings).await?;
     without_witnesses(&app, args.no_witnesses).await?;
     let address = app.settings.public_url();
-    let note = Address::note(&app.settings);
+    let note = Address::note(&app.settings).await;
     context.output.result(
         &serde_json::json!({"listening": app.settings.listen, "url": address}),
         format_args!("Volens {} on {address}", env!("CARGO_PKG_VERSION")),
@@ -71,11 +74,15 @@ async fn without_witnesses(app: &App, on_purpose: bool) -> Result<()> {
     Ok(tx.commit().await?)
 }
 
+/// How long, and how many times, a service waits for whoever is just reading where it listens.
+const READING: (Duration, u32) = (Duration::from_millis(20), 10);
+
 /// Where the service on a data directory is reached, in a file there while it serves: `--listen` is known
-/// to nobody else, and other commands print links.
+/// to nobody else, and other commands print links. The file is locked as long as the process lives, so
+/// one that was killed leaves nothing that is believed.
 struct Address {
     file: PathBuf,
-    url: String,
+    held: Option<File>,
 }
 
 impl Address {
@@ -84,17 +91,44 @@ impl Address {
     }
 
     /// Links are a convenience: a service that cannot note its address serves all the same.
-    fn note(settings: &Settings) -> Self {
-        let note = Self { file: Self::file(settings), url: settings.public_url() };
-        if let Err(error) = std::fs::write(&note.file, &note.url) {
-            tracing::warn!(%error, "other commands will not know where this service listens");
-        }
-        note
+    async fn note(settings: &Settings) -> Self {
+        let file = Self::file(settings);
+        let held = match Self::write(&file, &settings.public_url()).await {
+            Ok(held) => Some(held),
+            Err(error) => {
+                tracing::warn!(%error, "other commands will not know where this service listens");
+                None
+            }
+        };
+        Self { file, held }
     }
 
-    /// Another service may have noted its own since.
-    fn forget(&self) {
-        if std::fs::read_to_string(&self.file).is_ok_and(|url| url == self.url) {
+    async fn write(file: &Path, url: &str) -> io::Result<File> {
+        let mut held = File::options().write(true).create(true).truncate(false).open(file)?;
+        let (pause, mut left) = READING;
+        while let Err(error) = held.try_lock() {
+            left = left.checked_sub(1).ok_or(error)?;
+            tokio::time::sleep(pause).await;
+        }
+        held.set_len(0)?;
+        held.write_all(url.as_bytes())?;
+        Ok(held)
+    }
+
+    /// What a service that lives has noted.
+    fn read(settings: &Settings) -> Option<String> {
+        let mut noted = File::open(Self::file(settings)).ok()?;
+        // Whoever noted it lives as long as it cannot be locked.
+        if noted.try_lock_shared().is_ok() {
+            return None;
+        }
+        let mut url = String::new();
+        noted.read_to_string(&mut url).ok()?;
+        Some(url)
+    }
+
+    fn forget(self) {
+        if self.held.is_some() {
             drop(std::fs::remove_file(&self.file));
         }
     }
@@ -102,7 +136,7 @@ impl Address {
 
 /// Where people reach the service: what the settings say, or else where it serves now, or would.
 pub(super) fn address(settings: &Settings) -> String {
-    let noted = std::fs::read_to_string(Address::file(settings)).ok();
+    let noted = Address::read(settings);
     let noted = noted.filter(|url| url.starts_with("http://") && !settings.has_public_url());
     noted.unwrap_or_else(|| settings.public_url())
 }
