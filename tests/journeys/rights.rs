@@ -356,7 +356,10 @@ async fn a_forged_withdrawal_writes_nothing() {
         }
         assert_eq!(town.messenger.get(&state).await.expect(200), before, "nothing is recorded");
         let fields = [("purpose", "cross_app_linking"), ("peer", "photo")];
-        shows(&browser.form(&format!("{page}/withdraw"), &fields).await, "photo");
+        let noted = browser.form(&format!("{page}/withdraw"), &fields).await;
+        shows(&noted, "photo");
+        shows(&noted, "Your no is noted: ");
+        assert!(!noted.text().contains("Taken back: "), "nothing had been given");
     })
     .await;
 }

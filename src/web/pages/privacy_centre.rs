@@ -353,8 +353,8 @@ async fn withdraw(
         evidence: None,
     };
     let reply = app.consents.submit_patiently(Command::Withdraw(withdrawal)).await??;
-    let (entry, effects) = match reply {
-        Replies::Ended(decided, effects) => (decided.entry, effects),
+    let (entry, decision, effects) = match reply {
+        Replies::Ended(decided, effects) => (decided.entry, decided.decision, effects),
         Replies::Decided(_) | Replies::Stopped { .. } => return Err(Problem::not_found()),
     };
     let words = Words::of(&person.language);
@@ -363,8 +363,13 @@ async fn withdraw(
         purpose.definition().title(words.code),
         with(peer.as_ref(), &known, words)
     );
+    // Where nothing had been given, there was nothing to take back.
+    let became = match decision {
+        Decision::Refused => words.noted_no,
+        Decision::Given | Decision::Withdrawn | Decision::Expired => words.withdrawn,
+    };
     let done = Done {
-        title: Words::fill(words.withdrawn, title.trim()),
+        title: Words::fill(became, title.trim()),
         text: words.withdrawn_text,
         entry: Words::fill(words.entry, &entry.to_string()),
         effects: happened(effects, words),
