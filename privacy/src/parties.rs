@@ -52,6 +52,8 @@ pub struct Controller {
     pub gatekeeper: bool,
     /// Where people exercise their rights.
     pub privacy: String,
+    /// Where people complain, if not where the installation says: another law has another authority.
+    pub authority: Option<Authority>,
 }
 
 #[derive(Deserialize)]
@@ -67,13 +69,15 @@ struct ControllerEntry {
     #[serde(default)]
     gatekeeper: bool,
     privacy: String,
+    authority: Option<Authority>,
 }
 
 impl From<ControllerEntry> for Controller {
     fn from(entry: ControllerEntry) -> Self {
-        let ControllerEntry { app, id, name, address, contact, country, law, gatekeeper, privacy } =
-            entry;
-        Self { app, party: Party { id, name, address, contact, country }, law, gatekeeper, privacy }
+        let ControllerEntry { app, id, name, address, contact, country, .. } = entry;
+        let ControllerEntry { law, gatekeeper, privacy, authority, .. } = entry;
+        let party = Party { id, name, address, contact, country };
+        Self { app, party, law, gatekeeper, privacy, authority }
     }
 }
 
@@ -162,28 +166,36 @@ impl Parties {
         self.controller(app).is_some_and(|controller| controller.gatekeeper)
     }
 
+    /// The authority that an app's people complain to (GDPR Art. 77).
+    pub fn authority_of(&self, app: &AppId) -> &Authority {
+        let own = self.controller(app).and_then(|controller| controller.authority.as_ref());
+        own.unwrap_or(&self.authority)
+    }
+
     /// What `{{name}}` in a notice stands for.
     pub fn value(&self, name: &str) -> Option<String> {
-        let all = |part: &dyn Fn(&Party) -> String| {
+        let all = |part: &dyn Fn(&Controller) -> String| {
             let mut parts: Vec<String> = Vec::new();
             for controller in &self.controllers {
-                let part = part(&controller.party);
+                let part = part(controller);
                 if !parts.contains(&part) {
                     parts.push(part);
                 }
             }
             parts.join("; ")
         };
+        let of = |Authority { name, address, .. }: &Authority| format!("{name}, {address}");
         match name {
-            "controllers" => Some(all(&|party| format!("{}, {}", party.name, party.address))),
+            "controllers" => Some(all(&|one| format!("{}, {}", one.party.name, one.party.address))),
             "contacts" => {
-                Some(all(&|party| party.contact.trim_start_matches("mailto:").to_owned()))
+                Some(all(&|one| one.party.contact.trim_start_matches("mailto:").to_owned()))
             }
             "operator" => Some(self.operator.name.clone()),
             "operator_address" => {
                 Some(format!("{}, {}", self.operator.name, self.operator.address))
             }
-            "authority" => Some(format!("{}, {}", self.authority.name, self.authority.address)),
+            "authority" if self.controllers.is_empty() => Some(of(&self.authority)),
+            "authority" => Some(all(&|one| of(self.authority_of(&one.app)))),
             _ => None,
         }
     }
@@ -214,9 +226,11 @@ impl Parties {
         for party in parties.chain([&self.operator]) {
             party.check().or_else(|problem| invalid(&party.id, problem))?;
         }
-        let Authority { id, name, address } = &self.authority;
-        if !is_id(id) || !is_text(name) || !is_text(address) {
-            return invalid(id, "needs id, name and address");
+        let own = self.controllers.iter().filter_map(|controller| controller.authority.as_ref());
+        for Authority { id, name, address } in own.chain([&self.authority]) {
+            if !is_id(id) || !is_text(name) || !is_text(address) {
+                return invalid(id, "needs id, name and address");
+            }
         }
         Ok(())
     }
@@ -269,6 +283,21 @@ mod tests {
         let contacts = "dpo@messenger.example; dpo@photo.example; dpo@social.example";
         assert_eq!(parties.value("contacts").unwrap(), contacts);
         assert!(parties.value("nothing").is_none());
+    }
+
+    #[test]
+    fn an_app_under_another_law_has_its_own_authority() {
+        let brazil =
+            "law = \"BR\"\nauthority = { id = \"BR\", name = \"ANPD\", address = \"Brasília\" }";
+        let text = Parties::EXAMPLE.replacen("law = \"EU\"", brazil, 1);
+        let parties = Parties::parse(&text).unwrap();
+        let of = |app: &str| parties.authority_of(&AppId::parse(app).unwrap()).id.as_str();
+        assert_eq!((of("messenger"), of("photo"), of("elsewhere")), ("BR", "IE", "IE"));
+        let both = "ANPD, Brasília; Data Protection Commission, 6 Pembroke Row, Dublin 2, Ireland";
+        assert_eq!(parties.value("authority").unwrap(), both);
+        let nameless = text.replacen("\"ANPD\"", "\"\"", 1);
+        let error = Parties::parse(&nameless).unwrap_err().to_string();
+        assert!(error.contains("BR: needs id, name and"), "{error}");
     }
 
     #[test]

@@ -168,7 +168,9 @@ fn an_app_whose_controller_is_not_named_is_named_alone() {
 
 #[test]
 fn another_law_has_its_own_basis_and_rights() {
-    let text = Parties::EXAMPLE.replacen("law = \"EU\"", "law = \"BR\"", 1);
+    let brazil =
+        "law = \"BR\"\nauthority = { id = \"BR\", name = \"ANPD\", address = \"Brasília\" }";
+    let text = Parties::EXAMPLE.replacen("law = \"EU\"", brazil, 1);
     let world = world(Decision::Given);
     let parties = Arc::new(Parties::parse(&text).unwrap());
     let issuer = Issuer::new(parties, Arc::clone(&world.ring));
@@ -177,6 +179,7 @@ fn another_law_has_its_own_basis_and_rights() {
     let record = &value["dpv:hasRecordOfActivity"][0];
     assert_eq!(record["dpv:hasApplicableLaw"], json!(["volens:law-LGPD"]));
     assert_eq!(record["dpv:hasRight"][8]["dct:title"], "Petição à autoridade nacional");
+    assert_eq!(record["dpv:hasAuthority"]["@id"], "urn:volens:dpa:BR");
     assert_eq!(code(&world, document.get()), "it verifies");
 }
 

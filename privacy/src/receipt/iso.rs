@@ -66,7 +66,7 @@ impl Issuer {
             "withdrawal_method": privacy,
             "privacy_rights": privacy,
             "codes_of_conduct": [],
-            "authority_party": format!("urn:volens:dpa:{}", parties.authority.id),
+            "authority_party": format!("urn:volens:dpa:{}", parties.authority_of(&record.app).id),
         })
     }
 

@@ -127,14 +127,15 @@ impl Terms {
         let operator = ["dpv:Organisation", "dpv:DataProcessor"];
         entities.push(party(&parties.operator, &operator, None));
         let exercised = exercised_at(parties, record);
+        let authority = parties.authority_of(&record.app);
         Self {
             publisher: urn(parties, &record.app),
             law: canonical(&json!([law.term])),
             authority: canonical(&json!({
-                "@id": format!("urn:volens:dpa:{}", parties.authority.id),
+                "@id": format!("urn:volens:dpa:{}", authority.id),
                 "@type": "dpv:DataProtectionAuthority",
-                "dpv:hasAddress": parties.authority.address,
-                "dpv:hasName": parties.authority.name,
+                "dpv:hasAddress": authority.address,
+                "dpv:hasName": authority.name,
             })),
             control: canonical(&json!([
                 { "@type": "dpv:WithdrawConsent", "dpv:isExercisedAt": exercised },
