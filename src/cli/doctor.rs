@@ -3,9 +3,11 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
+use tokio::net::TcpStream;
 use volens_privacy::{KeyDomain, KeyRing, Parties};
 use zeroize::Zeroizing;
 
@@ -15,6 +17,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::consent::{self, Lost};
 use crate::db::{Db, SCHEMA_VERSION};
+use crate::ledger::witnesses;
 use crate::pepper::Client;
 use crate::{keyring, ledger};
 
@@ -47,6 +50,7 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit> {
                     checks.push(check("keys", same_keys(&db, keys).await));
                     checks.push(check("ledger", ledger_head(&db, keys).await));
                     checks.push(check("loss", whole(&db).await));
+                    checks.push(check("witnesses", witnesses(settings, &db).await));
                     checks.push(check("pepper", pepper(settings, keys).await));
                 }
                 Err(error) => checks.push(check("keys", Err(anyhow::anyhow!("{error:#}")))),
@@ -71,6 +75,9 @@ fn check(name: &'static str, result: Result<String>) -> Check {
         Err(error) => Check { name, ok: false, found: format!("{error:#}") },
     }
 }
+
+/// A witness that takes longer to be reached is away.
+const REACHED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Who answers for the data, as notices and receipts name them.
 fn parties(settings: &Settings) -> Result<String> {
@@ -132,6 +139,27 @@ async fn same_keys(db: &Db, keys: &KeyRing) -> Result<String> {
     let since = oldest.map(|since| since.to_string()).unwrap_or_default();
     let count = roots.len();
     Ok(format!("{count} keys, those of this database; keys of accounts are wrapped since {since}"))
+}
+
+/// Whether enough of the witnesses that grants wait for can be reached.
+async fn witnesses(settings: &Settings, db: &Db) -> Result<String> {
+    let asked = witnesses::are_asked(&mut db.read().await?).await?;
+    let (endpoints, needed) = (settings.witnesses.endpoints(), settings.witnesses.needed as usize);
+    let endpoints = endpoints.unwrap_or_default();
+    if needed == 0 {
+        ensure!(!asked, "grants wait for witnesses, and [witnesses] names none");
+        return Ok("nobody is asked".to_owned());
+    }
+    let mut reached = 0;
+    for (_, url) in &endpoints {
+        let host = url.trim_start_matches("http://").trim_end_matches('/');
+        let host = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
+        let connected = tokio::time::timeout(REACHED_WITHIN, TcpStream::connect(host)).await;
+        reached += usize::from(matches!(connected, Ok(Ok(_))));
+    }
+    let told = format!("{reached} of {} can be reached, {needed} are needed", endpoints.len());
+    ensure!(reached >= needed, "{told}: grants wait");
+    Ok(told)
 }
 
 /// The key ring and the pepper process belong together.

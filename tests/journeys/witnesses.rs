@@ -343,6 +343,7 @@ async fn story(database: &str) {
     assert_eq!(forgetful(&["accounts", "keys"]).await, Some(0));
     assert_eq!(forgetful(&["serve", "--listen", "127.0.0.1:0"]).await, Some(2));
     assert!(!service.is_live("ben").await, "they are still asked");
+    assert_eq!(forgetful(&["doctor"]).await, Some(1), "and whoever looks is told");
     // From now on nothing is begun that would have to wait …
     let before = service.size().await;
     service.give("cleo").await.problem(503, "consent.witnesses_unreachable");
