@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod config;
 pub mod needles;
+pub mod names;
 pub mod db;
 pub mod ids;
 pub mod stretch;

@@ -19,6 +19,7 @@ use volens_privacy::identity::{AppId, BusinessId};
 
 use crate::db;
 use crate::ids::{KeyId, UserId};
+use crate::names;
 use crate::stretch::Busy;
 
 pub use self::password::{Password, WeakPassword};
@@ -186,9 +187,7 @@ impl From<db::Error> for AccessError {
     }
 }
 
-/// A name or label from outside: not empty, not long, no control characters.
+/// A name or label from outside.
 fn checked_text(text: &str, most: usize) -> Result<&str, AccessError> {
-    let text = text.trim();
-    let fits = !text.is_empty() && text.chars().count() <= most;
-    if fits && !text.chars().any(char::is_control) { Ok(text) } else { Err(AccessError::Text) }
+    names::name(text, most).ok_or(AccessError::Text)
 }

@@ -11,6 +11,7 @@ use super::{AudienceError, Result, filter, languages, store};
 use crate::access::directory;
 use crate::db::Tx;
 use crate::ids::CampaignId;
+use crate::names;
 use crate::relevance::Goal;
 
 /// Goals by name.
@@ -129,7 +130,7 @@ pub async fn make(
     let campaign = Campaign {
         id: CampaignId::random(rng),
         business,
-        name: line("name", &wanted.name, NAME_MAX, "one line of 1 to 100 characters")?,
+        name: line("name", &wanted.name, NAME_MAX, "one line of 1 to 100 visible characters")?,
         delivery_app: wanted.delivery_app,
         message,
         goal: wanted.goal,
@@ -215,7 +216,12 @@ fn check_message(wanted: Message) -> Result<Message> {
         return Err(AudienceError::Invalid { field: "message.text", why });
     }
     Ok(Message {
-        title: line("message.title", &wanted.title, TITLE_MAX, "one line of 1 to 120 characters")?,
+        title: line(
+            "message.title",
+            &wanted.title,
+            TITLE_MAX,
+            "one line of 1 to 120 visible characters",
+        )?,
         text: text.to_owned(),
         language: wanted.language,
         topics: checked.iter().map(ToString::to_string).collect(),
@@ -223,10 +229,6 @@ fn check_message(wanted: Message) -> Result<Message> {
 }
 
 fn line(field: &'static str, text: &str, max: usize, why: &'static str) -> Result<String> {
-    let text = text.trim();
-    let length = text.chars().count();
-    if length == 0 || length > max || text.chars().any(char::is_control) {
-        return Err(AudienceError::Invalid { field, why });
-    }
-    Ok(text.to_owned())
+    let name = names::name(text, max).ok_or(AudienceError::Invalid { field, why })?;
+    Ok(name.to_owned())
 }
