@@ -76,12 +76,12 @@ pub async fn build(
     let built = build_begun(workshop, (&list, run), rng, progress).await;
     let ended = match built {
         Ok(()) => None,
-        Err((error, waterfall)) if error.is_refusal() => Some((error, waterfall)),
-        Err((error, _)) => return Err(error),
+        Err(error) if error.is_refusal() => Some(error),
+        Err(error) => return Err(error),
     };
     let mut tx = workshop.db.begin().await?;
-    if let Some((error, waterfall)) = ended {
-        if !store::refuse(&mut tx, run, error.code(), waterfall.as_ref()).await? {
+    if let Some(error) = ended {
+        if !store::refuse(&mut tx, run, error.code()).await? {
             return Err(AudienceError::Overtaken);
         }
         clear(&mut tx, order).await?;
@@ -144,28 +144,24 @@ pub async fn dry_run(workshop: &Workshop<'_>, request: &request::Request) -> Res
     Ok(narrowed.waterfall)
 }
 
-/// An error with the counts known by then.
-type Stopped = (AudienceError, Option<Waterfall>);
-
 async fn build_begun(
     workshop: &Workshop<'_>,
     (list, run): (&List, Run),
     rng: &mut (dyn Rng + Send),
     progress: Progress<'_>,
-) -> Result<(), Stopped> {
-    let early = |error: AudienceError| (error, None);
-    let mut tx = workshop.db.read().await.map_err(|error| early(error.into()))?;
-    let campaign = campaigns::find(&mut tx, list.business, list.campaign).await.map_err(early)?;
-    let filter = Filter::check(&list.filter).map_err(early)?;
+) -> Result<()> {
+    let mut tx = workshop.db.read().await?;
+    let campaign = campaigns::find(&mut tx, list.business, list.campaign).await?;
+    let filter = Filter::check(&list.filter)?;
     let now = workshop.clock.now();
     let active = relevance::active(&mut tx, list.business, campaign.goal, now).await;
     let active = active.map_err(|error| match error {
-        RelevanceError::Stale => early(AudienceError::StaleModel),
-        error => early(error.into()),
+        RelevanceError::Stale => AudienceError::StaleModel,
+        error => error.into(),
     })?;
-    let active = active.ok_or((AudienceError::NoModel, None))?;
-    let judge = Arc::new(Judge::new(active, &campaign).map_err(early)?);
-    let stops = Stops::read(&mut tx, list.business).await.map_err(|error| early(error.into()))?;
+    let active = active.ok_or(AudienceError::NoModel)?;
+    let judge = Arc::new(Judge::new(active, &campaign)?);
+    let stops = Stops::read(&mut tx, list.business).await?;
     tx.rollback().await;
     let narrowing = Narrowing {
         campaign: campaign.id,
@@ -174,14 +170,13 @@ async fn build_begun(
         stops,
         holdout: list.holdout,
     };
-    let proposals = propose(workshop, list, &judge, narrowing).await.map_err(early)?;
+    let proposals = propose(workshop, list, &judge, narrowing).await?;
     let mut waterfall = proposals.narrowed.waterfall.clone();
     if waterfall.listed < workshop.rules.k {
-        return Err((AudienceError::TooSmall(workshop.rules.k), Some(waterfall)));
+        return Err(AudienceError::TooSmall(workshop.rules.k));
     }
     let mut making = Making { workshop, list, run, campaign: &campaign, judge: &judge, progress };
-    let made = making.make(&proposals, &mut waterfall, rng).await;
-    made.map_err(|error| (error, Some(waterfall)))
+    making.make(&proposals, &mut waterfall, rng).await
 }
 
 async fn propose(

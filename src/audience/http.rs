@@ -56,6 +56,9 @@ impl From<AudienceError> for Problem {
                 let pointer = format!("/{}", field.replace('.', "/"));
                 Self::refused(code, "a value is not acceptable").field(pointer, "field.value", why)
             }
+            AudienceError::SizeBelow(_) | AudienceError::SizeAbove(_) => {
+                Self::refused(code, "a value is not acceptable").field("/size", "field.value", said)
+            }
             AudienceError::Topic { refusal, .. } => Self::refused(code, refusal.to_string()),
             AudienceError::Underage | AudienceError::CampaignOver | AudienceError::TooSmall(_) => {
                 Self::refused(code, said)

@@ -90,6 +90,12 @@ pub enum AudienceError {
     /// Fewer people than may be addressed as a group.
     #[error("fewer than {0} people: the audience is too small")]
     TooSmall(u64),
+    /// Fewer recipients were asked for than any list has.
+    #[error("ask for {0} people or more: no list is smaller")]
+    SizeBelow(u64),
+    /// More recipients were asked for than one list holds.
+    #[error("ask for {0} people or fewer: no list is larger")]
+    SizeAbove(u32),
     /// No model has been trained yet.
     #[error("no model has been trained yet")]
     NoModel,
@@ -152,7 +158,7 @@ impl AudienceError {
     /// The stable code that programs may rely on.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Invalid { .. } => "request.invalid",
+            Self::Invalid { .. } | Self::SizeAbove(_) => "request.invalid",
             Self::Topic { refusal, .. } => refusal.code(),
             Self::Underage => "filter.underage",
             Self::UnknownApp => "app.unknown",
@@ -161,7 +167,7 @@ impl AudienceError {
             Self::NoList => "list.not_found",
             Self::NotSealed(_) => "list.not_ready",
             Self::Expired => "list.expired",
-            Self::TooSmall(_) => "audience.too_small",
+            Self::TooSmall(_) | Self::SizeBelow(_) => "audience.too_small",
             Self::NoModel => "model.absent",
             Self::StaleModel => "model.stale",
             Self::Overtaken => "list.overtaken",

@@ -116,6 +116,11 @@ pub async fn open_of_list(tx: &mut Tx, of: (BusinessId, ListId)) -> Result<u64> 
     Ok(store::open_of_list(tx, of).await?)
 }
 
+/// How many notices of a list the business has answered: it has stopped writing to them.
+pub async fn stopped_of_list(tx: &mut Tx, of: (BusinessId, ListId)) -> Result<u64> {
+    Ok(store::stopped_of_list(tx, of).await?)
+}
+
 /// The business says that it has stopped; answers how many notices that closes.
 pub async fn acknowledge(
     tx: &mut Tx,

@@ -200,11 +200,10 @@ pub async fn check(
     now: Timestamp,
 ) -> Result<Request> {
     if wanted.size > rules.size_max {
-        let why = "more than one list may hold";
-        return Err(AudienceError::Invalid { field: "size", why });
+        return Err(AudienceError::SizeAbove(rules.size_max));
     }
     if u64::from(wanted.size) < rules.k {
-        return Err(AudienceError::TooSmall(rules.k));
+        return Err(AudienceError::SizeBelow(rules.k));
     }
     if !(0.0..=holdout::SHARE_MAX).contains(&wanted.holdout) {
         return Err(AudienceError::Invalid { field: "holdout", why: "0 to 0.5" });
@@ -277,6 +276,11 @@ pub async fn page(
     limit: u32,
 ) -> Result<Vec<List>> {
     store::lists(tx, business, after, limit).await
+}
+
+/// How many rows of the list there are now.
+pub async fn rows_now(tx: &mut Tx, list: &List) -> Result<u64> {
+    Ok(store::count(tx, (list.business, list.id)).await?)
 }
 
 /// Whose list it is. For the operator's command line and for officers, who may look at all.

@@ -11,7 +11,7 @@ use crate::ids::ListId;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
-    /// Opaque, and different for every business.
+    /// Opaque, and different for every business. The ledger entries of the row are not.
     #[schema(value_type = String, example = "rcp_00000000000000000000000000000000")]
     pub recipient: RecipientId,
     /// From 1.

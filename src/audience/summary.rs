@@ -5,10 +5,10 @@ use utoipa::ToSchema;
 use volens_privacy::Timestamp;
 use volens_privacy::ledger::Hash;
 
-use super::FilterIn;
 use super::request::{List, ListState, Rules};
 use super::store;
 use super::waterfall::{PublishedWaterfall, Reach, Waterfall};
+use super::{AudienceError, FilterIn};
 use crate::db::{self, Tx};
 use crate::ids::{CampaignId, ListId};
 
@@ -29,12 +29,16 @@ pub struct ListSummary {
     pub holdout: f64,
     /// How far it is.
     pub state: ListState,
-    /// How many rows are written while it is being built.
+    /// How many rows are written while it is being built, in whole groups that may be counted.
     pub done: u64,
     /// Stable code, when it was refused or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Where everybody went; small counts are withheld.
+    /// The fewest people a list is made of, when there were fewer. How many there were is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor: Option<u64>,
+    /// Where everybody went, of a sealed list: small counts are withheld, and all of them rounded
+    /// when the request narrowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waterfall: Option<PublishedWaterfall>,
     /// What it is sealed with.
@@ -99,14 +103,34 @@ impl ListSummary {
             filter: list.filter.clone(),
             holdout: list.holdout,
             state: list.state,
-            done: list.done,
+            done: published_done(list, rules),
             reason: list.reason.clone(),
-            waterfall: list.waterfall.as_ref().map(|counts| counts.published(rules.k)),
+            floor: (list.reason.as_deref() == Some(AudienceError::TooSmall(rules.k).code()))
+                .then_some(rules.k),
+            waterfall: published_counts(list, rules),
             seal,
             created_at: list.created_at,
             expires_at: list.expires_at,
         }
     }
+}
+
+/// What a business may see of a list's counts: nothing unless it is sealed, for a refused group is
+/// told by its counts; and nothing exact where it narrowed, for two lists that narrow differently
+/// are told apart by theirs.
+pub fn published_counts(list: &List, rules: &Rules) -> Option<PublishedWaterfall> {
+    let counts = list.waterfall.as_ref().filter(|_| list.state == ListState::Sealed)?;
+    if list.filter == FilterIn::default() {
+        return Some(counts.published(rules.k));
+    }
+    // The rows are there to be counted.
+    Some(PublishedWaterfall { listed: counts.listed, ..counts.roughly(rules.k) })
+}
+
+/// How far it is. A list that ends refused was never as long as the floor, which is not told.
+pub fn published_done(list: &List, rules: &Rules) -> u64 {
+    let ended = matches!(list.state, ListState::Refused | ListState::Failed);
+    if ended || list.done < rules.k { 0 } else { list.done }
 }
 
 /// How many a request could reach.
@@ -126,7 +150,7 @@ impl DryRun {
         Self {
             dry_run: true,
             reach: Reach::around(counts.listed, rules.k),
-            waterfall: counts.rounded().published(rules.k),
+            waterfall: counts.roughly(rules.k),
         }
     }
 }

@@ -7,4 +7,5 @@ mod lists;
 mod pages;
 mod recalls;
 mod runs;
+mod small;
 pub(crate) mod town;

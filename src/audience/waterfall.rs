@@ -130,21 +130,21 @@ impl Waterfall {
             steps: steps.collect(),
             listed: self.listed,
             withheld_below: k,
+            rounded: false,
         }
     }
 
     /// The same with every count rounded to tens, or to two significant digits: a dry run costs
-    /// nothing, so its exact differences must not be for sale (DV360 shows sizes the same way).
-    pub fn rounded(&self) -> Self {
-        Self {
-            accounts: round(self.accounts),
-            excluded: self
-                .excluded
-                .iter()
-                .map(|(reason, count)| (*reason, round(*count)))
-                .collect(),
-            listed: round(self.listed),
+    /// nothing, and a filter can be moved by one value, so exact differences must not be for sale
+    /// (DV360 shows sizes the same way). What is withheld is told by the exact counts.
+    pub fn roughly(&self, k: u64) -> PublishedWaterfall {
+        let mut seen = self.published(k);
+        seen.accounts = round(seen.accounts);
+        seen.listed = round(seen.listed);
+        for step in &mut seen.steps {
+            step.excluded = step.excluded.map(round);
         }
+        PublishedWaterfall { rounded: true, ..seen }
     }
 }
 
@@ -179,8 +179,10 @@ pub struct PublishedWaterfall {
     pub steps: Vec<Step>,
     /// Rows of the list.
     pub listed: u64,
-    /// Counts below this number are withheld.
+    /// Counts below this number are withheld, and larger ones beside them that would give them away.
     pub withheld_below: u64,
+    /// Whether counts are rounded to tens, or to two significant digits.
+    pub rounded: bool,
 }
 
 /// One line of a waterfall.

@@ -301,13 +301,16 @@ async fn export(
     })?;
     let report = found.check(&log);
     let ok = report.denied.is_empty();
-    let mut lines = vec![format!(
-        "{} of {} sealed rows, exported {}, to be used until {}",
-        report.rows,
-        found.manifest.rows_sealed,
-        found.manifest.exported_at,
-        found.manifest.expires_at
-    )];
+    let mut lines = Vec::new();
+    if ok {
+        lines.push(format!(
+            "{} of {} sealed rows, exported {}, to be used until {}",
+            report.rows,
+            found.manifest.rows_sealed,
+            found.manifest.exported_at,
+            found.manifest.expires_at
+        ));
+    }
     lines.extend(report.denied.iter().map(|denial| denied(denial.rank, denial.code)));
     let verdict = if ok { "is confirmed" } else { "is NOT confirmed" };
     lines.push(format!("the file {verdict}"));

@@ -89,6 +89,7 @@ fn with_exit(error: anyhow::Error) -> anyhow::Error {
         Some(AudienceError::NoCampaign | AudienceError::NoList) => Exit::NotFound,
         Some(
             AudienceError::TooSmall(_)
+            | AudienceError::SizeBelow(_)
             | AudienceError::Topic { .. }
             | AudienceError::Underage
             | AudienceError::CampaignOver
@@ -96,7 +97,7 @@ fn with_exit(error: anyhow::Error) -> anyhow::Error {
             | AudienceError::StaleModel
             | AudienceError::Expired,
         ) => Exit::Refused,
-        Some(AudienceError::Invalid { .. }) => Exit::Usage,
+        Some(AudienceError::Invalid { .. } | AudienceError::SizeAbove(_)) => Exit::Usage,
         Some(AudienceError::Overtaken | AudienceError::NotSealed(_)) => Exit::Conflict,
         _ => return error,
     };
@@ -234,7 +235,7 @@ async fn export(
         after = page.next;
     }
     let manifest = shelf.manifest(&mut tx, app.now()).await?;
-    let (_, manifest) = exporter.finish(manifest)?;
+    let (_, manifest) = exporter.finish(manifest, &app.keys.log_signer())?;
     file.flush()?;
     file.sync_all()?;
     bar.finish_and_clear();
@@ -247,7 +248,7 @@ fn waterfall(counts: &PublishedWaterfall) -> Vec<String> {
         match step.excluded {
             Some(0) => {}
             Some(count) => lines.push(format!("{:>8}  {}", format!("-{count}"), step.text)),
-            None => lines.push(format!("{:>8}  {}", "-few", step.text)),
+            None => lines.push(format!("{:>8}  {}", "not told", step.text)),
         }
     }
     lines.push(format!("{:>8}  left, about", counts.listed));

@@ -7,8 +7,30 @@ use super::ExportError;
 use crate::audience::rows::{Borrowed, Ground, NoticeName, Row, RowConsent, RowSeal};
 use crate::audience::seal::Reason;
 
+/// The columns, in order.
+pub(super) const NAMES: [&str; 17] = [
+    "rank",
+    "recipient",
+    "score",
+    "uplift",
+    "why",
+    "reasons",
+    "consent_entry",
+    "consent_notice",
+    "consent_leaf",
+    "consent_proof",
+    "relevance_entry",
+    "relevance_notice",
+    "relevance_leaf",
+    "relevance_proof",
+    "borrowed",
+    "seal_salt",
+    "seal_path",
+];
+
 /// One row, flat. `why` is for people and derived from `reasons`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Columns {
     pub(super) rank: u32,
     pub(super) recipient: String,
@@ -121,21 +143,37 @@ fn read_notice(text: &str) -> Result<NoticeName, ExportError> {
 const RUNS: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\''];
 
 /// The cell as text in every spreadsheet: one apostrophe in front where it would be run.
-pub(super) fn guard(cell: String) -> String {
+fn guard(cell: String) -> String {
     if cell.starts_with(RUNS) { format!("'{cell}") } else { cell }
 }
 
 /// Undoes [`guard`].
-pub(super) fn unguard(cell: String) -> String {
+fn unguard(cell: String) -> String {
     match cell.strip_prefix('\'') {
         Some(rest) if rest.starts_with(RUNS) => rest.to_owned(),
         _ => cell,
     }
 }
 
+/// Every text cell as no spreadsheet runs it.
+pub(super) fn guarded(mut row: Columns) -> Columns {
+    for cell in row.texts_mut() {
+        *cell = guard(std::mem::take(cell));
+    }
+    row
+}
+
+/// Undoes [`guarded`].
+pub(super) fn unguarded(mut row: Columns) -> Columns {
+    for cell in row.texts_mut() {
+        *cell = unguard(std::mem::take(cell));
+    }
+    row
+}
+
 impl Columns {
     /// Every cell that holds text.
-    pub(super) fn texts_mut(&mut self) -> [&mut String; 12] {
+    fn texts_mut(&mut self) -> [&mut String; 12] {
         [
             &mut self.recipient,
             &mut self.why,

@@ -5,6 +5,10 @@
 //! the number of what was really written: rows are verified one more time while the file is made,
 //! and a file without a manifest is one that was cut off. The digest is the same in all formats:
 //! SHA-256 over the canonical JSON (RFC 8785) of each row, each followed by a line feed.
+//!
+//! The manifest is signed with the log's key, and the digest is in it: nothing in a file can be changed,
+//! left out or added by whoever passes it on. What a file repeats in other words (the column `why`)
+//! or in another spelling must follow from what is signed.
 
 mod columns;
 pub mod read;
@@ -13,7 +17,7 @@ mod write;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use volens_privacy::ledger::{Hash, Leaf};
+use volens_privacy::ledger::{DocumentError, Hash, Leaf, LogSigner, LogVerifier};
 use volens_privacy::purpose::PurposeKind;
 use volens_privacy::{AppId, Timestamp};
 
@@ -22,7 +26,7 @@ pub use write::Exporter;
 use crate::ids::{CampaignId, ListId};
 
 /// What an exported file is called in its own manifest.
-pub const MANIFEST_TYPE: &str = "volens/list-export/1";
+pub const MANIFEST_TYPE: &str = "volens/list-export/2";
 
 /// How an export is written.
 #[derive(
@@ -113,6 +117,31 @@ pub struct Manifest {
     pub rows: u64,
     /// Digest of the rows, in hexadecimal.
     pub sha256: String,
+    /// A C2SP signed note by the log's key over [`MANIFEST_TYPE`] and the SHA-256 of the canonical
+    /// JSON (RFC 8785) of everything above.
+    pub signature: String,
+}
+
+impl Manifest {
+    /// Everything but the signature: what is signed.
+    fn unsigned(&self) -> Result<serde_json::Value, serde_json::Error> {
+        let mut value = serde_json::to_value(self)?;
+        if let Some(fields) = value.as_object_mut() {
+            fields.remove("signature");
+        }
+        Ok(value)
+    }
+
+    fn sign(&mut self, signer: &LogSigner) -> Result<(), ExportError> {
+        self.signature = signer.sign_document(MANIFEST_TYPE, &self.unsigned()?)?;
+        Ok(())
+    }
+
+    fn is_signed(&self, log: &LogVerifier) -> bool {
+        let verified =
+            self.unsigned().map(|m| log.verify_document(MANIFEST_TYPE, &m, &self.signature));
+        self.kind == MANIFEST_TYPE && matches!(verified, Ok(Ok(())))
+    }
 }
 
 /// Why a file could not be written or read.
@@ -133,6 +162,9 @@ pub enum ExportError {
     /// A cell is not what its column holds.
     #[error("column {0} holds something else than it should")]
     Cell(&'static str),
+    /// The manifest could not be signed.
+    #[error("the manifest could not be signed")]
+    Unsigned(#[from] DocumentError),
     /// The end of the file is missing.
     #[error("the manifest is missing: the file was cut off")]
     CutOff,

@@ -5,13 +5,14 @@ use std::io::{BufRead as _, BufReader, Read as _};
 
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::{Field, Row as ParquetRow};
+use parquet::schema::parser::parse_message_type;
 use sha2::{Digest as _, Sha256};
 use volens_privacy::AppId;
 use volens_privacy::ledger::{Leaf, LeafKind, LogVerifier, parse_tlog_proof};
 use volens_privacy::purpose::PurposeKind;
 
-use super::columns::{Columns, unguard};
-use super::write::{CSV_MARK, PARQUET_KEY};
+use super::columns::{Columns, NAMES, guarded, unguarded};
+use super::write::{CSV_MARK, PARQUET_KEY, SCHEMA};
 use super::{ExportError, Format, Manifest};
 use crate::audience::rows::{Ground, Row};
 use crate::audience::seal::SealedList;
@@ -23,6 +24,9 @@ pub struct Export {
     pub rows: Vec<Row>,
     /// What it says about itself.
     pub manifest: Manifest,
+    /// Where the file says something that does not follow from its rows and its manifest: the ranks of
+    /// rows, or none for what is about the file.
+    rewritten: Vec<Option<u32>>,
 }
 
 /// Reads a whole file.
@@ -34,49 +38,79 @@ pub fn read(format: Format, file: File) -> Result<Export, ExportError> {
     }
 }
 
+impl Export {
+    /// With a manifest in the only spelling it is written in.
+    fn of(manifest: &str) -> Result<Self, ExportError> {
+        let parsed: Manifest = serde_json::from_str(manifest)?;
+        let mut export = Self { rows: Vec::new(), manifest: parsed, rewritten: Vec::new() };
+        let spelled = serde_json::to_string(&export.manifest)?;
+        export.expect(None, spelled == manifest);
+        Ok(export)
+    }
+
+    fn expect(&mut self, rank: Option<u32>, so: bool) {
+        if !so {
+            self.rewritten.push(rank);
+        }
+    }
+
+    fn add(&mut self, row: Row, as_written: bool) {
+        self.expect(Some(row.rank), as_written);
+        self.rows.push(row);
+    }
+}
+
 fn read_csv(mut file: File) -> Result<Export, ExportError> {
     let mut text = String::new();
     file.read_to_string(&mut text)?;
     let (rows, last) = match text.trim_end_matches('\n').rsplit_once('\n') {
         Some(parts) => parts,
-        None => ("", text.as_str()),
+        None => ("", text.trim_end_matches('\n')),
     };
-    let manifest = last.strip_prefix(CSV_MARK).ok_or(ExportError::CutOff)?;
-    let manifest = serde_json::from_str(manifest)?;
+    let mut export = Export::of(last.strip_prefix(CSV_MARK).ok_or(ExportError::CutOff)?)?;
     let mut reader = csv::Reader::from_reader(rows.as_bytes());
-    let rows = reader.deserialize::<Columns>().map(|columns| {
-        let mut columns = columns?;
-        for cell in columns.texts_mut() {
-            *cell = unguard(std::mem::take(cell));
-        }
-        columns.row()
-    });
-    Ok(Export { rows: rows.collect::<Result<_, _>>()?, manifest })
+    let named = reader.headers()?.iter().eq(NAMES) || rows.is_empty();
+    export.expect(None, named);
+    for cells in reader.deserialize::<Columns>() {
+        let cells = cells?;
+        let row = unguarded(cells.clone()).row()?;
+        let as_written = cells == guarded(Columns::of(&row));
+        export.add(row, as_written);
+    }
+    Ok(export)
 }
 
 fn read_jsonl(file: File) -> Result<Export, ExportError> {
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Last {
-        manifest: Manifest,
-    }
     let mut lines: Vec<String> = BufReader::new(file).lines().collect::<Result<_, _>>()?;
     let last = lines.pop().ok_or(ExportError::CutOff)?;
-    let last: Last = serde_json::from_str(&last).map_err(|_| ExportError::CutOff)?;
-    let rows = lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>()?;
-    Ok(Export { rows, manifest: last.manifest })
+    let manifest = last.strip_prefix("{\"manifest\":").and_then(|rest| rest.strip_suffix('}'));
+    let mut export = Export::of(manifest.ok_or(ExportError::CutOff)?)?;
+    for line in lines {
+        let row: Row = serde_json::from_str(&line)?;
+        let as_written = serde_json::to_string(&row)? == line;
+        export.add(row, as_written);
+    }
+    Ok(export)
 }
 
 fn read_parquet(file: File) -> Result<Export, ExportError> {
     let reader = SerializedFileReader::new(file)?;
-    let kept = reader.metadata().file_metadata().key_value_metadata();
+    let about = reader.metadata().file_metadata();
+    let kept = about.key_value_metadata();
     let manifest = kept
         .and_then(|pairs| pairs.iter().find(|pair| pair.key == PARQUET_KEY))
         .and_then(|pair| pair.value.as_deref())
         .ok_or(ExportError::CutOff)?;
-    let manifest = serde_json::from_str(manifest)?;
-    let rows = reader.get_row_iter(None)?.map(|row| columns(&row?)?.row());
-    Ok(Export { rows: rows.collect::<Result<_, _>>()?, manifest })
+    let mut export = Export::of(manifest)?;
+    export.expect(None, kept.is_some_and(|pairs| pairs.len() == 1));
+    export.expect(None, *about.schema() == parse_message_type(SCHEMA)?);
+    for row in reader.get_row_iter(None)? {
+        let cells = columns(&row?)?;
+        let row = cells.clone().row()?;
+        let as_written = cells == Columns::of(&row);
+        export.add(row, as_written);
+    }
+    Ok(export)
 }
 
 fn columns(row: &ParquetRow) -> Result<Columns, ExportError> {
@@ -144,14 +178,21 @@ pub struct Denied {
 }
 
 impl Export {
-    /// Checks the file with nothing but the ledger's public key: the digest, the entry that sealed
-    /// the list, and of every row that it is a row of that list and that each consent it names is an
-    /// entry of the ledger of the right kind and purpose.
+    /// Checks the file with nothing but the ledger's public key: the signature over the manifest and
+    /// with it the digest, that nothing in the file says more or otherwise, the entry that sealed the
+    /// list, and of every row that it is a row of that list and that each consent it names is an entry
+    /// of the ledger of the right kind and purpose.
     ///
     /// What it cannot see is whether a consent ended later: that is asked of the service.
     pub fn check(&self, log: &LogVerifier) -> FileReport {
         let mut denied = Vec::new();
         let mut deny = |rank, code| denied.push(Denied { rank, code });
+        if !self.manifest.is_signed(log) {
+            deny(None, "export.not_signed_so");
+        }
+        for rank in &self.rewritten {
+            deny(*rank, "export.rewritten");
+        }
         if self.manifest.rows != self.rows.len() as u64 || self.manifest.sha256 != self.digest() {
             deny(None, "export.digest");
         }

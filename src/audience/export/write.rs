@@ -11,7 +11,9 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use sha2::{Digest as _, Sha256};
 
-use super::columns::{Columns, guard};
+use volens_privacy::ledger::LogSigner;
+
+use super::columns::{Columns, guarded};
 use super::{ExportError, Format, Manifest};
 use crate::audience::rows::Row;
 use crate::ids::hex;
@@ -22,7 +24,7 @@ pub(super) const PARQUET_KEY: &str = "volens.manifest";
 pub(super) const CSV_MARK: &str = "# ";
 
 /// The columns in Parquet, in the order of [`Columns`].
-const SCHEMA: &str = "message list {
+pub(super) const SCHEMA: &str = "message list {
     required int32 rank;
     required binary recipient (UTF8);
     required double score;
@@ -105,11 +107,16 @@ impl<W: Write + Send> Exporter<W> {
         Ok(())
     }
 
-    /// Ends the file with its manifest, in which the number of rows and their digest are filled in,
-    /// and gives the sink back.
-    pub fn finish(self, mut manifest: Manifest) -> Result<(W, Manifest), ExportError> {
+    /// Ends the file with its manifest, in which the number of rows and their digest are filled in
+    /// before it is signed, and gives the sink back.
+    pub fn finish(
+        self,
+        mut manifest: Manifest,
+        signer: &LogSigner,
+    ) -> Result<(W, Manifest), ExportError> {
         manifest.rows = self.rows;
         manifest.sha256 = hex(&self.digest.finalize());
+        manifest.sign(signer)?;
         let text = serde_json::to_string(&manifest)?;
         let to = match self.sink {
             Sink::Csv(writer) => {
@@ -128,14 +135,6 @@ impl<W: Write + Send> Exporter<W> {
         };
         Ok((to, manifest))
     }
-}
-
-/// Every text cell as no spreadsheet runs it.
-fn guarded(mut row: Columns) -> Columns {
-    for cell in row.texts_mut() {
-        *cell = guard(std::mem::take(cell));
-    }
-    row
 }
 
 fn write_group<W: Write + Send>(

@@ -99,7 +99,7 @@ async fn produce(
     // The list may have expired on the way.
     Shelf::open(&mut tx, business, shelf.list.id, app.now()).await?;
     let manifest = shelf.manifest(&mut tx, app.now()).await?;
-    exporter.finish(manifest)?;
+    exporter.finish(manifest, &app.keys.log_signer())?;
     drop(to.send(Ok(buffer.take())).await);
     Ok(())
 }

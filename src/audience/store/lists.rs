@@ -28,7 +28,8 @@ statements! {
     RUN = "select run from lists where business = $1 and id = $2";
     HOLD = "update lists set done = $4
              where business = $1 and id = $2 and run = $3 and state = 'building'";
-    REFUSE = "update lists set state = 'refused', reason = $4, waterfall = $5
+    // Nobody needs the counts of a group that was too small to be counted, nor how far it came.
+    REFUSE = "update lists set state = 'refused', reason = $4, done = 0
                where business = $1 and id = $2 and run = $3 and state = 'building'";
     GIVE_UP = "update lists set state = 'failed', reason = $3
                 where business = $1 and id = $2 and state in ('queued', 'building')";
@@ -115,15 +116,9 @@ pub(in crate::audience) async fn hold_run(tx: &mut Tx, run: Run, done: u64) -> R
 }
 
 /// Ends the list as refused by policy. `false` when it is not this run's any more.
-pub(in crate::audience) async fn refuse(
-    tx: &mut Tx,
-    run: Run,
-    reason: &str,
-    waterfall: Option<&Waterfall>,
-) -> db::Result<bool> {
+pub(in crate::audience) async fn refuse(tx: &mut Tx, run: Run, reason: &str) -> db::Result<bool> {
     let Run { business, list, number } = run;
-    let values = values![business, list, number, reason, waterfall.map(json)];
-    Ok(tx.execute(REFUSE, values).await? == 1)
+    Ok(tx.execute(REFUSE, values![business, list, number, reason]).await? == 1)
 }
 
 /// Ends the list as one that could not be made. `false` when it has already ended.

@@ -25,6 +25,8 @@ statements! {
             order by list, recipient limit $4";
     OPEN_OF_LIST = "select count(*) as n from recalls
                     where business = $1 and list = $2 and acknowledged_at is null";
+    STOPPED_OF_LIST = "select count(*) as n from recalls
+                       where business = $1 and list = $2 and acknowledged_at is not null";
     ACKNOWLEDGE = "update recalls set acknowledged_at = $4
                    where business = $1 and list = $2 and recipient = $3
                      and acknowledged_at is null";
@@ -90,6 +92,13 @@ pub(in crate::audience) async fn open_of_list(
     (business, list): Of,
 ) -> db::Result<u64> {
     tx.fetch_one(OPEN_OF_LIST, values![business, list]).await?.get("n")
+}
+
+pub(in crate::audience) async fn stopped_of_list(
+    tx: &mut Tx,
+    (business, list): Of,
+) -> db::Result<u64> {
+    tx.fetch_one(STOPPED_OF_LIST, values![business, list]).await?.get("n")
 }
 
 pub(in crate::audience) async fn acknowledge(

@@ -1,10 +1,11 @@
 //! Files of all formats say the same, and are checked without the service.
 
 use std::fs::File;
+use std::io::{Seek as _, Write as _};
 
 use super::town::{SHOP, Town};
 use crate::audience::export::read::{Export, read};
-use crate::audience::export::{ExportError, Exporter, Format};
+use crate::audience::export::{ExportError, Exporter, Format, MANIFEST_TYPE};
 use crate::audience::shelf::Shelf;
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
@@ -23,7 +24,7 @@ async fn export(town: &Town, list: crate::ids::ListId, format: Format) -> tempfi
         after = next;
     }
     let manifest = shelf.manifest(&mut tx, now).await.expect("a manifest");
-    exporter.finish(manifest).expect("finished");
+    exporter.finish(manifest, &town.world.keys.log_signer()).expect("finished");
     file
 }
 
@@ -83,13 +84,99 @@ async fn a_changed_file_is_found_out() {
         });
         assert_eq!(purpose, digest_and("proof.invalid"));
         let root = changed(&|file| file.manifest.rows_sealed += 1);
-        assert_eq!(root[0], "list.not_sealed_so");
+        assert_eq!(root[..2], ["export.not_signed_so", "list.not_sealed_so"]);
         let fewer = changed(&|file| drop(file.rows.pop()));
         assert_eq!(fewer, ["export.digest"], "left out by whoever passed it on");
         let stranger =
             volens_privacy::KeyRing::generate(&mut town.world.rng(99), town.world.clock.now());
         let found = read(Format::Jsonl, open(&file)).expect("reads back");
         assert!(!found.check(&stranger.log_verifier()).denied.is_empty());
+    })
+    .await;
+}
+
+/// What the check says of a file after its text was changed in one place.
+fn altered(town: &Town, (format, text): (Format, &str), from: &str, to: &str) -> Vec<String> {
+    assert!(text.contains(from), "{} holds {from}", format.name());
+    let text = text.replacen(from, to, 1);
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(text.as_bytes()).expect("written");
+    file.rewind().expect("rewinds");
+    match read(format, file) {
+        Err(error) => vec![error.to_string()],
+        Ok(found) => {
+            let denied = found.check(&town.world.keys.log_verifier()).denied;
+            denied.into_iter().map(|denied| denied.code.to_owned()).collect()
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_reader_sees_in_a_file_is_bound() {
+    on_both(|db| async move {
+        let town = Town::new(db, 60, 6).await;
+        let list = town.list(town.request(20)).await.expect("built");
+        for format in [Format::Csv, Format::Jsonl] {
+            let file = export(&town, list.id, format).await;
+            let text = std::fs::read_to_string(file.path()).expect("text");
+            let of = (format, text.as_str());
+            assert_eq!(altered(&town, of, "\"purpose\"", "\"purpose\""), [""; 0]);
+            let manifest = read(format, open(&file)).expect("reads back").manifest;
+            let later = manifest.expires_at.plus(std::time::Duration::from_hours(24 * 1800));
+            for (from, to) in [
+                (
+                    format!("\"expires_at\":\"{}", manifest.expires_at),
+                    format!("\"expires_at\":\"{later}"),
+                ),
+                (
+                    format!("\"exported_at\":\"{}", manifest.exported_at),
+                    format!("\"exported_at\":\"{later}"),
+                ),
+                (
+                    format!("\"sealed_at\":\"{}", manifest.sealed_at),
+                    format!("\"sealed_at\":\"{later}"),
+                ),
+                (MANIFEST_TYPE.to_owned(), "volens/list-export/9".to_owned()),
+                (
+                    "\"purpose\":\"business_messages\",\"model\"".to_owned(),
+                    "\"purpose\":\"relevance\",\"model\"".to_owned(),
+                ),
+            ] {
+                let found = altered(&town, of, &from, &to);
+                assert_eq!(found, ["export.not_signed_so"], "{} {from}", format.name());
+            }
+        }
+        let file = export(&town, list.id, Format::Csv).await;
+        let text = std::fs::read_to_string(file.path()).expect("text");
+        let csv = (Format::Csv, text.as_str());
+        let (_, first) = text.split_once('\n').expect("lines");
+        let why = first.split(',').nth(4).expect("the reasons in words").split(';').next();
+        let why = why.expect("a reason").trim_matches('"');
+        assert_eq!(altered(&town, csv, why, "Asked for this"), ["export.rewritten"]);
+    })
+    .await;
+}
+
+/// The rows of an export in another file of the same format, as somebody else would make it.
+#[tokio::test]
+async fn rows_are_not_left_out_with_a_new_digest() {
+    on_both(|db| async move {
+        let town = Town::new(db, 60, 6).await;
+        let list = town.list(town.request(20)).await.expect("built");
+        let own =
+            volens_privacy::KeyRing::generate(&mut town.world.rng(98), town.world.clock.now());
+        for format in Format::ALL {
+            let file = export(&town, list.id, format).await;
+            let found = read(format, open(&file)).expect("reads back");
+            let fewer = tempfile::NamedTempFile::new().expect("a file");
+            let mut exporter = Exporter::new(format, open(&fewer)).expect("begins");
+            exporter.write(&found.rows[..12]).expect("written");
+            exporter.finish(found.manifest, &own.log_signer()).expect("finished");
+            let found = read(format, open(&fewer)).expect("reads back");
+            let denied = found.check(&town.world.keys.log_verifier()).denied;
+            let codes: Vec<&str> = denied.into_iter().map(|denied| denied.code).collect();
+            assert_eq!(codes, ["export.not_signed_so"], "{}", format.name());
+        }
     })
     .await;
 }

@@ -119,6 +119,8 @@ async fn a_recall_is_acknowledged_once_or_shown_to_the_officer_after_seven_days(
         let of = (SHOP, list.id);
         let now = town.world.clock.now();
         assert_eq!(recalls::open_of_list(&mut tx, of).await.expect("reads"), 1);
+        assert_eq!(recalls::stopped_of_list(&mut tx, of).await.expect("reads"), 1);
+        assert_eq!(request::rows_now(&mut tx, &list).await.expect("counts"), 18);
         assert_eq!(recalls::acknowledge_list(&mut tx, of, now).await.expect("taken"), 1);
         assert_eq!(recalls::overdue(&mut tx).await.expect("reads"), []);
     })

@@ -203,7 +203,10 @@ fn at_field(error: AudienceError) -> Result<Errors, Problem> {
         },
         AudienceError::Topic { .. } => "topics",
         AudienceError::UnknownApp => "delivery_app",
-        AudienceError::TooSmall(_) | AudienceError::CampaignOver | AudienceError::NoModel => "size",
+        AudienceError::SizeBelow(_)
+        | AudienceError::SizeAbove(_)
+        | AudienceError::CampaignOver
+        | AudienceError::NoModel => "size",
         _ => return Err(error.into()),
     };
     let why = match &error {
@@ -219,9 +222,10 @@ struct CampaignPage {
     shell: Shell,
     campaign: Campaign,
     topics: Vec<&'static str>,
-    lists: Vec<List>,
+    lists: Vec<(List, u64)>,
     size: String,
     smallest: u64,
+    largest: u32,
     errors: Errors,
 }
 
@@ -235,15 +239,22 @@ async fn campaign_page(
     let mut lists = request::page(tx, *id, None, SHOWN).await?;
     lists.retain(|list| list.campaign == campaign.id);
     lists.sort_by_key(|list| std::cmp::Reverse(list.created_at));
+    let mut counted = Vec::with_capacity(lists.len());
+    for list in lists {
+        let left = request::rows_now(tx, &list).await?;
+        counted.push((list, left));
+    }
+    let rules = Rules::from(&app.settings.lists);
     let title =
         |id: &String| Topics::builtin().get(id).map(|topic| topic.title("en")).unwrap_or_default();
     Ok(CampaignPage {
         shell: Shell::of(session, "/console"),
         topics: campaign.message.topics.iter().map(title).collect(),
         campaign,
-        lists,
+        lists: counted,
         size,
-        smallest: Rules::from(&app.settings.lists).k,
+        smallest: rules.k,
+        largest: rules.size_max,
         errors,
     })
 }
@@ -271,7 +282,10 @@ async fn order(
     let mut tx = app.db.begin().await?;
     let campaign = campaigns::find(&mut tx, business.id, id).await?;
     let ordered = match sent.get("size").trim().parse() {
-        Err(_) => Err(Errors::at("size", "A whole number, please.")),
+        Err(_) => {
+            let Rules { k, size_max, .. } = rules;
+            Err(Errors::at("size", format!("A whole number from {k} to {size_max}, please.")))
+        }
         Ok(size) => {
             let wanted = RequestIn {
                 campaign: id,

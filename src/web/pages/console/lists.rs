@@ -15,6 +15,7 @@ use crate::audience::export::Format;
 use crate::audience::recalls;
 use crate::audience::request::{self, ListState, Rules};
 use crate::audience::shelf::{self, Shelf};
+use crate::audience::summary;
 use crate::audience::{AudienceError, Campaign, Ground, List, PublishedWaterfall, Row, campaigns};
 use crate::ids::ListId;
 use crate::readings::{self, Subject};
@@ -44,6 +45,7 @@ struct Bar {
 struct Sealed {
     page: shelf::Page,
     rows: u64,
+    left: u64,
     entry: u64,
     root: String,
     model: String,
@@ -61,6 +63,9 @@ struct ListPage {
     sealed: Option<Sealed>,
     expired: bool,
     recalled: u64,
+    stopped: u64,
+    counts: Option<PublishedWaterfall>,
+    done: u64,
     after: u32,
 }
 
@@ -80,8 +85,8 @@ async fn list(
     let (mut tx, now) = (app.db.read().await?, app.now());
     let found = request::find(&mut tx, id, list).await?;
     let campaign = campaigns::find(&mut tx, id, found.campaign).await?;
-    let floor = Rules::from(&app.settings.lists).k;
-    let bars = found.waterfall.as_ref().map(|w| bars(&w.published(floor))).unwrap_or_default();
+    let rules = Rules::from(&app.settings.lists);
+    let counts = summary::published_counts(&found, &rules);
     let opened = match Shelf::open(&mut tx, id, list, now).await {
         Ok(shelf) => {
             drop(tx);
@@ -98,6 +103,7 @@ async fn list(
         Some(shelf) => Some(Sealed {
             page: shelf.page(&mut tx, &app.keys, query.after, ROWS, now).await?,
             rows: shelf.sealing.rows,
+            left: request::rows_now(&mut tx, &shelf.list).await?,
             entry: shelf.sealing.entry,
             root: shelf.sealing.rows_root.to_string(),
             model: shelf.sealing.model.clone(),
@@ -105,6 +111,7 @@ async fn list(
         }),
     };
     let recalled = recalls::open_of_list(&mut tx, (id, list)).await?;
+    let stopped = recalls::stopped_of_list(&mut tx, (id, list)).await?;
     drop(tx);
     if let Some(sealed) = &sealed {
         let people = sealed.page.rows.len() as u64;
@@ -113,11 +120,14 @@ async fn list(
     Ok(Page(ListPage {
         shell: Shell::of(&session, "/console"),
         recalled,
+        stopped,
+        done: summary::published_done(&found, &rules),
+        bars: counts.as_ref().map(bars).unwrap_or_default(),
+        counts,
+        floor: rules.k,
         expired: found.state == ListState::Sealed && sealed.is_none(),
         campaign,
         list: found,
-        bars,
-        floor,
         sealed,
         after: query.after,
     }))
@@ -161,7 +171,7 @@ fn bars(waterfall: &PublishedWaterfall) -> Vec<Bar> {
             });
         }
     }
-    bars.push(whole("on the list", waterfall.listed, "end-bar"));
+    bars.push(whole("on the list when it was sealed", waterfall.listed, "end-bar"));
     bars
 }
 
