@@ -3,7 +3,7 @@
 /// An error of the driver. `Display` never carries a bound value.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another transaction was in the way; the same work may be tried again.
+    /// Another transaction was in the way, or all connections were; the same work may be tried again.
     #[error("the database was busy with conflicting work")]
     Conflict(#[source] sqlx::Error),
     /// A row with this key exists. Carries the constraint's name where the engine tells it.
@@ -62,6 +62,9 @@ pub enum Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Self::Conflict(error);
+        }
         let Some(reported) = error.as_database_error() else { return Self::Driver(error) };
         let constraint = reported.constraint().map(str::to_owned);
         if reported.is_unique_violation() {

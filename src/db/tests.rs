@@ -425,3 +425,9 @@ async fn packed_rows_have_the_columns_that_the_engine_names() {
     }
     assert!(packed > 100, "{packed} statements are packed");
 }
+
+/// Whoever waited in vain for a connection may send the same again: that is no fault of the program.
+#[test]
+fn no_connection_in_time_is_a_conflict() {
+    assert!(matches!(Error::from(sqlx::Error::PoolTimedOut), Error::Conflict(_)));
+}
