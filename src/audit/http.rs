@@ -39,6 +39,7 @@ impl From<AuditError> for Problem {
     fn from(error: AuditError) -> Self {
         match error {
             AuditError::NoAccount => Self::not_found(),
+            AuditError::Period(fault) => Self::refused("incident.period", fault.to_string()),
             AuditError::Unverifiable => Self::new(
                 StatusCode::CONFLICT,
                 "account.unverifiable",

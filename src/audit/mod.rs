@@ -35,6 +35,9 @@ pub enum AuditError {
     /// No such account.
     #[error("there is no such account")]
     NoAccount,
+    /// A breach with times that cannot be.
+    #[error(transparent)]
+    Period(#[from] records::PeriodFault),
     /// The account's records do not open or do not match the ledger.
     #[error("the account's records do not match the ledger")]
     Unverifiable,

@@ -58,6 +58,8 @@ pub(super) const COLUMNS: &[(&str, Held)] = &[
     ("privacy_links.token", Held::Keyed),
     ("profiles.sealed", Held::Sealed),
     ("signal_tags.tag", Held::Keyed),
+    ("subject_request_accounts.answer", Held::Sealed),
+    ("subject_request_accounts.said", Held::Sealed),
 ];
 
 /// What was taken of one column.
@@ -224,7 +226,53 @@ pub struct NewIncident {
     pub noticed_at: Timestamp,
 }
 
+/// Nothing that this program keeps was taken before it existed: 2000-01-01T00:00:00Z, in microseconds.
+const EARLIEST: Timestamp = Timestamp::from_micros(946_684_800_000_000);
+
+/// Times of a breach that cannot be. What is noted stays in the ledger for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PeriodFault {
+    /// It ends before it begins.
+    #[error("a period begins before it ends")]
+    Backwards,
+    /// It began too long ago.
+    #[error("nothing was taken before the year 2000")]
+    TooEarly,
+    /// It ends in the future.
+    #[error("a period that is noted is over: its end is still to come")]
+    EndsLater,
+    /// It was noticed in the future.
+    #[error("what is noted was noticed: the moment is still to come")]
+    NoticedLater,
+    /// It was noticed before anything happened.
+    #[error("nobody notices a breach before it began")]
+    NoticedBefore,
+}
+
+impl NewIncident {
+    /// Whether it can have been so at `now`. Data may have been taken after the breach was noticed,
+    /// until it was stopped; not before.
+    ///
+    /// # Errors
+    /// [`PeriodFault`] says which time cannot be.
+    pub fn check(&self, now: Timestamp) -> Result<(), PeriodFault> {
+        let (from, to) = self.period;
+        let faults = [
+            (from < EARLIEST, PeriodFault::TooEarly),
+            (from > to, PeriodFault::Backwards),
+            (to > now, PeriodFault::EndsLater),
+            (self.noticed_at > now, PeriodFault::NoticedLater),
+            (self.noticed_at < from, PeriodFault::NoticedBefore),
+        ];
+        let found = faults.into_iter().find_map(|(wrong, fault)| wrong.then_some(fault));
+        found.map_or(Ok(()), Err)
+    }
+}
+
 /// Notes a breach: measured, kept, and an entry `incident.noted` of the ledger.
+///
+/// # Errors
+/// [`AuditError::Period`] when its times cannot be.
 pub async fn note(
     tx: &mut Tx,
     ring: &KeyRing,
@@ -232,6 +280,7 @@ pub async fn note(
     new: NewIncident,
     now: Timestamp,
 ) -> Result<Incident, AuditError> {
+    new.check(now)?;
     let NewIncident { period: (from, to), keys, noticed_at } = new;
     let breach = measure(tx, (from, to), keys).await?;
     let id = IncidentId::random(rng);

@@ -68,17 +68,16 @@ struct IncidentIn {
 }
 
 impl IncidentIn {
-    fn check(self, now: Timestamp) -> ApiResult<NewIncident> {
+    fn new(self, now: Timestamp) -> NewIncident {
         let noticed_at = self.noticed_at.unwrap_or(now);
-        if self.from > self.to || noticed_at > now {
-            let said = "a period begins before it ends, and what was noticed lies in the past";
-            return Err(Problem::refused("incident.period", said));
-        }
-        Ok(NewIncident { period: (self.from, self.to), keys: self.keys, noticed_at })
+        NewIncident { period: (self.from, self.to), keys: self.keys, noticed_at }
     }
 }
 
 /// Note a breach: what was in reach is measured, and a clock of 72 hours starts.
+///
+/// The period begins in 2000 at the earliest, ends by now, and was noticed since it began; anything else
+/// is `incident.period`, for what is noted cannot be taken back.
 #[utoipa::path(post, path = "/v1/audit/incidents", tag = "audit",
     security(("key" = []), ("session" = [])), request_body = IncidentIn,
     responses((status = 201, body = Incident)))]
@@ -88,9 +87,9 @@ async fn note_incident(
     repeat: Repeat,
     Json(body): Json<IncidentIn>,
 ) -> ApiResult<Response> {
-    let new = body.check(app.now())?;
+    let now = app.now();
     let (mut rng, mut tx) = (app.rng(), app.db.begin().await?);
-    let noted = super::note(&mut tx, &app.keys, &mut rng, new, app.now()).await?;
+    let noted = super::note(&mut tx, &app.keys, &mut rng, body.new(now), now).await?;
     let answer = repeat.answer(&app, &mut tx, StatusCode::CREATED, &noted).await?;
     tx.commit().await?;
     Ok(answer)

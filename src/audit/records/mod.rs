@@ -9,8 +9,8 @@ mod store;
 mod tests;
 
 pub use breach::{
-    Breach, ColumnTaken, Held, Incident, NewIncident, TableTaken, affected, incidents, measure,
-    note, tell,
+    Breach, ColumnTaken, Held, Incident, NewIncident, PeriodFault, TableTaken, affected, incidents,
+    measure, note, tell,
 };
 pub use register::{Activity, Register, register};
 pub(crate) use store::STATEMENTS;

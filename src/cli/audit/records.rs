@@ -188,6 +188,7 @@ pub(super) async fn breach(args: BreachArgs, context: &Context) -> Result<Exit> 
         let noticed_at = args.noticed.unwrap_or(now);
         let period = (args.from, args.to);
         let new = NewIncident { period, keys: args.keys, noticed_at };
+        new.check(now).map_err(|fault| Stop::new(Exit::Refused, fault.to_string()))?;
         let noted = records::note(&mut tx, &app.keys, &mut app.rng(), new, now).await?;
         text = format!("{text}\nnoted as {}: tell the authority by {}", noted.id, noted.due_at);
         incident = Some(noted);

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use super::super::shell::{Page, Shell};
 use super::super::text;
 use crate::app::App;
 use crate::assessments::{self, Assessment};
+use crate::audit::AuditError;
 use crate::audit::records::{self, Incident, NewIncident, Register};
 use crate::ids::{IncidentId, unhex};
 use crate::web::callers::Session;
@@ -36,7 +38,10 @@ struct RecordsPage {
     missing: Vec<PurposeKind>,
     incidents: Vec<Incident>,
     now: Timestamp,
-    problem: Option<&'static str>,
+    problem: Option<String>,
+    /// Why a breach was not noted, and what was typed.
+    unnoted: Option<String>,
+    typed: NoteForm,
 }
 
 impl RecordsPage {
@@ -49,22 +54,28 @@ impl RecordsPage {
     }
 }
 
-async fn page(app: &App, session: &Session, problem: Option<&'static str>) -> ApiResult<Response> {
+async fn page(app: &App, session: &Session) -> ApiResult<RecordsPage> {
     let (mut tx, now) = (app.db.read().await?, app.now());
-    let page = RecordsPage {
+    Ok(RecordsPage {
         shell: Shell::of(session, "/officer/records"),
         register: records::register(&mut tx, &app.settings.audit, now).await?,
         assessments: assessments::all(&mut tx).await?,
         missing: assessments::missing(&mut tx).await?.into_iter().collect(),
         incidents: records::incidents(&mut tx).await?,
         now,
-        problem,
-    };
-    Ok(Page(page).into_response())
+        problem: None,
+        unnoted: None,
+        typed: NoteForm::default(),
+    })
+}
+
+/// The page as it was typed, with nothing done.
+fn refused(page: RecordsPage) -> Response {
+    (StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response()
 }
 
 async fn show(AsOfficer(session): AsOfficer, State(app): State<App>) -> ApiResult<Response> {
-    page(&app, &session, None).await
+    Ok(Page(page(&app, &session).await?).into_response())
 }
 
 fn back() -> Response {
@@ -84,8 +95,8 @@ async fn attach(
     Form(form): Form<AttachForm>,
 ) -> ApiResult<Response> {
     let Some(sha256) = unhex::<32>(form.sha256.trim()) else {
-        let said = "A SHA-256 has 64 hexadecimal digits.";
-        return page(&app, &session, Some(said)).await;
+        let problem = Some("A SHA-256 has 64 hexadecimal digits.".to_owned());
+        return Ok(refused(RecordsPage { problem, ..page(&app, &session).await? }));
     };
     let mut tx = app.db.begin().await?;
     let document = (form.id.trim(), sha256);
@@ -94,7 +105,7 @@ async fn attach(
     Ok(back())
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct NoteForm {
     from: String,
     to: String,
@@ -103,27 +114,36 @@ struct NoteForm {
     keys: Option<String>,
 }
 
+impl NoteForm {
+    fn read(&self) -> Option<NewIncident> {
+        // What a browser's field for date and time sends has neither seconds nor a zone: UTC is asked.
+        let time = |text: &str| Timestamp::parse(&format!("{}:00Z", text.trim())).ok();
+        let period = (time(&self.from)?, time(&self.to)?);
+        Some(NewIncident { period, keys: self.keys.is_some(), noticed_at: time(&self.noticed)? })
+    }
+}
+
 async fn note(
     AsOfficer(session): AsOfficer,
     State(app): State<App>,
     Form(form): Form<NoteForm>,
 ) -> ApiResult<Response> {
-    let now = app.now();
-    // What a browser's field for date and time sends has neither seconds nor a zone: UTC is asked.
-    let time = |text: &str| Timestamp::parse(&format!("{}:00Z", text.trim())).ok();
-    let (from, to, noticed) = (time(&form.from), time(&form.to), time(&form.noticed));
-    let (Some(from), Some(to), Some(noticed_at)) = (from, to, noticed) else {
-        return page(&app, &session, Some("Three times are needed, in UTC.")).await;
+    let why = match form.read() {
+        None => "Three times are needed, in UTC.".to_owned(),
+        Some(new) => {
+            let (mut rng, mut tx) = (app.rng(), app.db.begin().await?);
+            match records::note(&mut tx, &app.keys, &mut rng, new, app.now()).await {
+                Ok(_) => {
+                    tx.commit().await?;
+                    return Ok(back());
+                }
+                Err(AuditError::Period(fault)) => text::sentence(&fault.to_string()),
+                Err(error) => return Err(error.into()),
+            }
+        }
     };
-    if from > to || noticed_at > now {
-        let said = "A period begins before it ends, and what was noticed lies in the past.";
-        return page(&app, &session, Some(said)).await;
-    }
-    let new = NewIncident { period: (from, to), keys: form.keys.is_some(), noticed_at };
-    let (mut rng, mut tx) = (app.rng(), app.db.begin().await?);
-    records::note(&mut tx, &app.keys, &mut rng, new, now).await?;
-    tx.commit().await?;
-    Ok(back())
+    let page = page(&app, &session).await?;
+    Ok(refused(RecordsPage { unnoted: Some(why), typed: form, ..page }))
 }
 
 async fn tell(
