@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, btree_map};
 use rand::Rng;
 use serde::Serialize;
 use volens_privacy::claims::Claims;
-use volens_privacy::consent::{Entry, Refusal, moments};
+use volens_privacy::consent::{Entry, Moment, Refusal, moments, told_since};
 use volens_privacy::identity::{AppId, SubjectId};
 use volens_privacy::notice::Notices;
 use volens_privacy::parties::Parties;
@@ -37,6 +37,9 @@ pub struct StateThen {
     /// Since when it stood so.
     #[schema(value_type = String, format = "date-time")]
     pub since: Timestamp,
+    /// When the decision was recorded.
+    #[schema(value_type = String, format = "date-time")]
+    pub recorded_at: Timestamp,
     /// Ledger entry that decided.
     pub entry: u64,
     /// Hash of that entry in the tree.
@@ -82,8 +85,11 @@ pub struct AccountThen {
     /// The moment.
     #[schema(value_type = String, format = "date-time")]
     pub at: Timestamp,
-    /// Every purpose that was decided about by then.
+    /// Every purpose that a decision was on record about by then: what this service went by.
     pub states: Vec<StateThen>,
+    /// How purposes stood by decisions that were taken by then and recorded later. This service did not
+    /// know them at the moment; when they were taken is the word of the app that reported them.
+    pub told_since: Vec<StateThen>,
     /// The earlier moment that is compared with.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub compared_with: Option<Timestamp>,
@@ -149,16 +155,26 @@ pub async fn account_at(
     let opening = openings::demand(tx, subject, reader.credential, now).await?;
     let history = consent::history_of(tx, keys, subject).await?.ok_or(AuditError::Unverifiable)?;
     let mut texts = Texts { parties: BTreeMap::new() };
-    let states = states(tx, &mut texts, &history, at).await?;
+    let states = states(tx, &mut texts, moments(&history, at), at).await?;
+    let told = self::states(tx, &mut texts, told_since(&history, at), at).await?;
     let mut differed = Vec::new();
     if let Some(compared) = compared {
-        let other = self::states(tx, &mut texts, &history, compared).await?;
+        let other = self::states(tx, &mut texts, moments(&history, compared), compared).await?;
         differed = differences(&other, &states);
     }
     let record = (Subject::Record(subject, opening), 1);
     let access_entry = readings::note(tx, keys, rng, reader, record, now).await?;
     let app = account.app;
-    Ok(AccountThen { subject, app, at, states, compared_with: compared, differed, access_entry })
+    Ok(AccountThen {
+        subject,
+        app,
+        at,
+        states,
+        told_since: told,
+        compared_with: compared,
+        differed,
+        access_entry,
+    })
 }
 
 /// The states of `one` that `other` does not have in the same way.
@@ -194,11 +210,11 @@ fn claimed(evidence: Option<&serde_json::Value>) -> Option<Claims> {
 async fn states(
     tx: &mut Tx,
     texts: &mut Texts,
-    history: &[Entry],
+    moments: Vec<Moment<'_>>,
     at: Timestamp,
 ) -> Result<Vec<StateThen>, AuditError> {
     let mut states = Vec::new();
-    for moment in moments(history, at) {
+    for moment in moments {
         let record = &moment.entry.record;
         let ended = (moment.refusal == Some(Refusal::Expired)).then(|| record.ends_at());
         states.push(StateThen {
@@ -207,6 +223,7 @@ async fn states(
             live: moment.refusal.is_none(),
             why_not: moment.refusal.map(Refusal::code),
             since: ended.filter(|ended| *ended <= at).unwrap_or_else(|| record.effective_at()),
+            recorded_at: record.recorded_at,
             entry: moment.entry.index,
             leaf_hash: volens_privacy::ledger::leaf_hash(&moment.entry.leaf).to_string(),
             notice: texts.then(tx, moment.entry).await?,

@@ -136,9 +136,98 @@ async fn the_receipt_page_takes_every_file_that_was_handed_out() {
         assert_eq!(desk.browser.get(&to_come).await.status, StatusCode::BAD_REQUEST);
 
         let copy = town.messenger.get(&format!("/v1/accounts/{}/export", name(1))).await.text();
-        says(&check(&copy).await, StatusCode::OK, &["3 of 3 receipts hold."]);
+        says(&check(&copy).await, StatusCode::OK, &["The export is as it was signed"]);
+        // Its receipts hold on their own; what stands around them was changed.
+        assert!(copy.contains("\"age_band\":\"unknown\""), "{copy}");
+        let forged = copy.replacen("\"age_band\":\"unknown\"", "\"age_band\":\"18_24\"", 1);
+        let said = check(&forged).await;
+        says(&said, StatusCode::OK, &["The export does not hold", "changed after it was signed"]);
+        assert!(!said.text().contains("receipts hold"), "{}", said.text());
+        for empty in ["", " \r\n "] {
+            let said = check(empty).await;
+            says(&said, StatusCode::UNPROCESSABLE_ENTITY, &["Nothing was pasted"]);
+            assert!(!said.text().contains("does not hold"), "{}", said.text());
+        }
         let state = town.messenger.get(&format!("/v1/accounts/{}/consents", name(1))).await.text();
         says(&check(&state).await, StatusCode::OK, &["3 of 3 receipts hold."]);
+    })
+    .await;
+}
+
+/// What was not known at a moment was not gone by, and may still have been consented to.
+#[tokio::test]
+async fn the_time_machine_tells_what_was_on_record_from_what_was_reported_later() {
+    on_both_with(&[("audit.lone_officer", "recorded")], |test| async move {
+        let town = Town::new(test, 1).await;
+        let (taken, before) = ("2026-01-03T12:00:00.000000Z", "2026-01-10 12:00");
+        town.test.clock.advance(DAY);
+        town.settle("late").await;
+        let report = town.report("late", PurposeKind::BusinessMessages, taken.parse().ok());
+        report.await.expect(201);
+        let desk = Desk::open(&town.test).await;
+        let look = async |who: &str, at: &str| {
+            let who = subject(&town.test, who).await;
+            let ask = [("subject", who.as_str()), ("reason", "a complaint")];
+            desk.post("/officer/openings", &ask).await;
+            desk.post("/officer/time", &[("subject", who.as_str()), ("at", at)]).await
+        };
+        let nothing = "By what was on record at that moment, this service could link, rank or send";
+        let later = "Taken by 2026-01-10 12:00 UTC, reported later";
+        let seen = look("late", before).await;
+        let reported = "reported 2026-01-16 12:00 UTC";
+        let texts = ["No decision was on record by then", nothing, later, reported];
+        says(&seen, StatusCode::OK, &texts);
+        says(&seen, StatusCode::OK, &["the word of the app", "2026-01-03 12:00 UTC"]);
+        assert!(!seen.text().contains("Nothing about this account could"), "{}", seen.text());
+
+        let other = look(&name(0), before).await;
+        says(&other, StatusCode::OK, &["No decision was on record by then", nothing]);
+        assert!(!other.text().contains("reported later"), "nobody decided anything before");
+        let now = look("late", "2026-01-16 12:00").await;
+        says(&now, StatusCode::OK, &["On record at 2026-01-16 12:00 UTC", "live"]);
+        assert!(!now.text().contains("reported later"), "{}", now.text());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_breach_is_noted_only_within_times_that_can_be() {
+    on_both(|test| async move {
+        let desk = Desk::open(&test).await;
+        let officer = test.officer().await;
+        let note = async |from: &str, to: &str, noticed: &str| {
+            let fields = [("from", from), ("to", to), ("noticed", noticed), ("keys", "yes")];
+            desk.post("/officer/records/incidents", &fields).await
+        };
+        let (begin, end, known) = ("2026-01-10T10:00", "2026-01-11T10:00", "2026-01-11T11:00");
+        let long_ago = "before the year 2000";
+        for (from, to, noticed, why) in [
+            ("0000-01-01T00:00", end, known, long_ago),
+            ("0000-01-01T00:00", "0000-01-02T00:00", "0000-01-03T00:00", long_ago),
+            (end, begin, known, "begins before it ends"),
+            (begin, "9999-12-31T23:59", "9999-12-31T23:59", "still to come"),
+            (begin, "9999-12-31T23:59", known, "still to come"),
+            (begin, end, "2026-01-10T09:59", "before it began"),
+            (begin, "tomorrow", known, "Three times are needed"),
+        ] {
+            let back = note(from, to, noticed).await;
+            let kept = [format!("value=\"{from}\""), format!("value=\"{to}\"")];
+            let texts = [why, &kept[0], &kept[1], "value=\"yes\" checked"];
+            says(&back, StatusCode::UNPROCESSABLE_ENTITY, &texts);
+            if to != "tomorrow" {
+                let whole = |time: &str| format!("{time}:00Z");
+                let body = json!({
+                    "from": whole(from), "to": whole(to), "noticed_at": whole(noticed), "keys": true,
+                });
+                let refused = officer.post("/v1/audit/incidents", body).await;
+                refused.problem(422, "incident.period");
+            }
+        }
+        let none = officer.get("/v1/audit/incidents").await.expect(200);
+        assert_eq!(none["data"], json!([]), "nothing was put on record");
+        assert_eq!(note(begin, end, known).await.status, StatusCode::SEE_OTHER);
+        let one = officer.get("/v1/audit/incidents").await.expect(200);
+        assert_eq!(one["data"].as_array().map(Vec::len), Some(1), "{one}");
     })
     .await;
 }

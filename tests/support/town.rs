@@ -72,7 +72,7 @@ impl Town {
         town
     }
 
-    async fn settle(&self, reference: &str) {
+    pub(crate) async fn settle(&self, reference: &str) {
         let details = json!({"language": "en", "country": "IE", "age_band": "25_34"});
         let answer = self.messenger.put(&format!("/v1/accounts/{reference}"), details).await;
         assert!(answer.status.is_success(), "{}", answer.text());

@@ -15,7 +15,7 @@ mod permit;
 mod record;
 mod replay;
 
-pub use moment::{Moment, moments};
+pub use moment::{Moment, moments, told_since};
 pub use permit::{Consented, Permit, Refusal};
 pub use record::{CommittedRecord, ConsentRecord, Decision, NoticeRef, PhoneEvidenceLabel};
 pub use replay::{ConsentError, Consents, Entry};

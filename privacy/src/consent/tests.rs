@@ -495,6 +495,29 @@ fn a_moment_knows_only_what_was_recorded_by_then() {
     assert_eq!(moments(consents.history(), year)[0].refusal, Some(Refusal::Expired));
 }
 
+#[test]
+fn what_was_recorded_later_is_told_apart() {
+    let mut imported = relevance(Decision::Given, 20);
+    imported.decided_at = at(5);
+    let mut late = relevance(Decision::Withdrawn, 30);
+    late.decided_at = at(10);
+    let consents = replay(vec![imported, late]);
+    let told = |minutes| {
+        let all = told_since(consents.history(), at(minutes));
+        all.first().map(|moment| (moment.entry.index, moment.refusal))
+    };
+    assert_eq!(told(4), None, "nobody had decided");
+    assert_eq!(told(7), Some((10, None)), "it was given and had not arrived");
+    assert_eq!(told(15), Some((11, Some(Refusal::Withdrawn))));
+    assert_eq!(
+        told(25),
+        Some((11, Some(Refusal::Withdrawn))),
+        "the consent was known, its end not"
+    );
+    assert_eq!(told(30), None, "everything was on record");
+    assert_eq!(moments(consents.history(), at(7)).len(), 0);
+}
+
 proptest! {
     /// At the present, a moment and a permit say the same.
     #[test]
@@ -514,6 +537,7 @@ proptest! {
         let consents = replay(records.collect());
         let now = at(recorded + then);
         let moment = moments(consents.history(), now);
+        prop_assert!(told_since(consents.history(), now).is_empty());
         let permit = consents.permit::<Relevance>((), now);
         match moment.first() {
             None => prop_assert_eq!(permit.err(), Some(Refusal::Absent)),

@@ -67,8 +67,8 @@ struct TimePage {
     asked: Asked,
     problem: Option<&'static str>,
     found: Option<AccountThen>,
-    /// What stood so, under a heading.
-    groups: Vec<(String, Vec<StateThen>)>,
+    /// What stood so, under a heading, with what is to be known about it.
+    groups: Vec<(String, &'static str, Vec<StateThen>)>,
     counted: Option<Counted>,
 }
 
@@ -102,6 +102,10 @@ fn moments(asked: &Asked, now: Timestamp) -> Option<(Timestamp, Option<Timestamp
 
 const NO_MOMENT: &str =
     "Say when it was, for instance 2026-11-21 or 2026-11-21 10:30 (UTC), not later than now.";
+
+const REPORTED_LATER: &str = "This service did not know these decisions at that moment and did not go by \
+     them. That they were taken then is the word of the app that reported them; the ledger proves when \
+     they were reported.";
 
 const NO_APP: &str = "There is no such app.";
 
@@ -144,12 +148,16 @@ async fn look(
         Err(error) => return Err(error.into()),
     };
     tx.commit().await?;
-    let mut groups = vec![(format!("At {}", text::minute(found.at)), found.states.clone())];
+    let then = text::minute(found.at);
+    let mut groups = vec![
+        (format!("On record at {then}"), "", found.states.clone()),
+        (format!("Taken by {then}, reported later"), REPORTED_LATER, found.told_since.clone()),
+    ];
     if let Some(compared) = found.compared_with {
         let heading = format!("What differed at {}", text::minute(compared));
-        groups.push((heading, found.differed.clone()));
+        groups.push((heading, "", found.differed.clone()));
     }
-    groups.retain(|(_, states)| !states.is_empty());
+    groups.retain(|(_, _, states)| !states.is_empty());
     let page = TimePage { found: Some(found), groups, ..TimePage::new(shell, asked) };
     Ok(Page(page).into_response())
 }
