@@ -52,6 +52,7 @@ const MIGRATIONS: &[Texts] = migrations![
     30 "0030_list_nodes",
     31 "0031_model_proxies",
     32 "0032_said_with_requests",
+    33 "0033_answers_to_requests",
 ];
 
 /// The newest migration this program knows.

@@ -62,6 +62,8 @@ impl From<RightsError> for Problem {
                 Self::conflict("request.not_extendable", error.to_string())
             }
             RightsError::SaidTooMuch => Self::refused("request.said_too_much", error.to_string()),
+            RightsError::SaidNothing => Self::refused("request.said_nothing", error.to_string()),
+            RightsError::AnswerNeeded => Self::refused("request.answer_needed", error.to_string()),
             RightsError::NotRefusable => Self::refused("request.not_refusable", error.to_string()),
             RightsError::Recorder(error) => error.into(),
             RightsError::Consent(error) => error.into(),

@@ -93,6 +93,12 @@ pub enum RightsError {
     /// More was said with a request than is kept.
     #[error("at most 2000 characters can be said with a request")]
     SaidTooMuch,
+    /// A correction was asked for, and not of what.
+    #[error("say in words what is wrong, or name an interest")]
+    SaidNothing,
+    /// A request that was seen to by hand is closed with words for whoever asked.
+    #[error("say in words, to whoever asked, what was done")]
+    AnswerNeeded,
     /// Nothing outweighs an objection to direct marketing.
     #[error("an objection to direct marketing cannot be refused")]
     NotRefusable,

@@ -117,6 +117,9 @@ pub struct RequestPart {
     /// What the person said about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub said: Option<String>,
+    /// What the officer who saw to it answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
 }
 
 /// A restriction.

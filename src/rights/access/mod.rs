@@ -216,12 +216,14 @@ async fn requests_of(
     keys: &KeyRing,
     subject: SubjectId,
 ) -> Result<Vec<RequestPart>, RightsError> {
-    let made = requests::store::of_account(tx, subject).await?;
+    let made = requests::of_account(tx, subject).await?;
     let mut said = requests::said_of(tx, keys, subject).await?;
+    let mut answers = requests::answers_of(tx, keys, subject).await?;
     let part = |request: &requests::Request| {
         let SignedReceipt { receipt, signature } = SignedReceipt::of(request, keys)?;
-        let said = said.remove(&(request.app.clone(), request.id));
-        Ok(RequestPart { receipt, signature, said })
+        let of = (request.app.clone(), request.id);
+        let (said, answer) = (said.remove(&of), answers.remove(&of));
+        Ok(RequestPart { receipt, signature, said, answer })
     };
     made.iter().map(part).collect()
 }

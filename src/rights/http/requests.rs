@@ -89,7 +89,8 @@ struct ExtensionsIn {
     /// to it.
     #[serde(default)]
     not_interested_in: Vec<String>,
-    /// What the person says about it, up to 2000 characters: for the officer who handles it, sealed under
+    /// What the person says about it, up to 2000 characters; a rectification that names no topic needs
+    /// it. For the officer who handles it, sealed under
     /// the account's key and in the person's export.
     #[serde(default)]
     said: Option<String>,
@@ -156,7 +157,7 @@ impl RequestIn {
 /// The app has signed its user in; that is the identity check. The request is on record with its clock
 /// before anything else happens: one month, or fifteen days under the LGPD. What can be done at once is
 /// done before the answer and recorded as completed; a rectification that names no interest waits for
-/// an officer (202). The answer is a signed receipt.
+/// an officer (202) and has to say what is wrong. The answer is a signed receipt.
 #[utoipa::path(post, path = "/v1/dsr", tag = "rights", security(("key" = [])),
     request_body = RequestIn,
     responses((status = 201, body = RequestOut), (status = 202, body = RequestOut)))]
@@ -172,6 +173,9 @@ async fn ask(
     let mut tx = app.db.begin().await?;
     let subject = accounts::subject_of(&mut tx, &app.keys, &caller, name).await?;
     let unheard = body.subject_request_type == RequestKind::Objection;
+    if subject.is_some() && requests::find(&mut tx, &caller, of.1).await.is_err() {
+        requests::says_enough(asked.0, &details, said.as_ref())?;
+    }
     if subject.is_none() {
         // Asked again for somebody who was erased: the request is known, the account is not.
         let known = requests::find(&mut tx, &caller, body.subject_request_id).await;
@@ -198,7 +202,7 @@ async fn ask(
         crate::rights::objection::object(&app.consents, (caller.clone(), tag), now).await?;
     }
     let request =
-        requests::meet(&means(&app), &request, &details, false, &mut app.rng(), now).await?;
+        requests::meet(&means(&app), &request, &details, None, &mut app.rng(), now).await?;
     let status = if request.is_open() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
     Ok((status, Json(RequestOut::of(&app, &request)?)).into_response())
 }
@@ -316,7 +320,12 @@ async fn workbench(
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 enum DecisionIn {
     /// Meet it: whatever can be done is done, and it is closed.
-    Complete,
+    Complete {
+        /// What was done, in words for whoever asked, up to 2000 characters; needed for a rectification
+        /// that names no topic. Sealed under the account's key, on the person's page and in their export.
+        #[serde(default)]
+        answer: Option<String>,
+    },
     /// Two months more (Art. 12(3)).
     Extend {
         /// Why.
@@ -342,7 +351,9 @@ async fn decide(
 ) -> ApiResult<Json<WaitingOut>> {
     let request = find(&app, &of, id).await?;
     let request = match body {
-        DecisionIn::Complete => complete(&app, &request).await?,
+        DecisionIn::Complete { answer } => {
+            complete(&app, &request, answer.as_deref().unwrap_or_default()).await?
+        }
         DecisionIn::Extend { reason } => extend(&app, &request, reason).await?,
         DecisionIn::Refuse { reason } => {
             requests::refuse(&app.db, &app.keys, &request, reason, app.now()).await?
@@ -351,13 +362,20 @@ async fn decide(
     Ok(Json(WaitingOut::of(&app, &request, &AllSaid::new())?))
 }
 
-/// Meets a request for an officer.
-pub(crate) async fn complete(app: &App, request: &Request) -> Result<Request, RightsError> {
+/// Meets a request for an officer, who says in words what was done where no machine can know.
+pub(crate) async fn complete(
+    app: &App,
+    request: &Request,
+    answer: &str,
+) -> Result<Request, RightsError> {
     if !request.is_open() {
         return Err(RightsError::RequestClosed);
     }
-    let details = Details::default();
-    requests::meet(&means(app), request, &details, true, &mut app.rng(), app.now()).await
+    let (answer, details) = (Said::new(answer)?, Details::default());
+    let (means, mut rng) = (means(app), app.rng());
+    let met =
+        requests::meet(&means, request, &details, answer.as_ref(), &mut rng, app.now()).await?;
+    if met.is_open() { Err(RightsError::AnswerNeeded) } else { Ok(met) }
 }
 
 /// Extends a request for an officer.

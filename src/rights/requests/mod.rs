@@ -18,8 +18,7 @@ use volens_privacy::rights::{Jurisdiction, RequestKind};
 use volens_privacy::topics::TopicId;
 use volens_privacy::{AppId, SubjectId, Timestamp};
 
-pub(in crate::rights) use self::said::said_of;
-pub use self::said::{AllSaid, SAID_MAX, Said, said_open, say};
+pub use self::said::{AllSaid, SAID_MAX, Said, answers_of, said_of, said_open, say};
 pub use self::wire::{RECEIPT_KIND, Receipt, RequestId, SignedReceipt, Status};
 use super::restriction::{AskedBy, RestrictionReason};
 use super::{Journal, RightsError, erase_for_good, interests, objection, restrict};
@@ -205,7 +204,7 @@ pub struct Means<'a> {
 }
 
 /// Meets an open request, if that can be done without a person, and closes it; a rectification that
-/// names no interest stays open unless `by_hand` says that somebody has seen to it.
+/// names no interest stays open until somebody who has seen to it says in words what was done.
 ///
 /// # Errors
 /// Whatever keeps the demand from being met; then the request stays open and its clock runs.
@@ -213,7 +212,7 @@ pub async fn meet(
     means: &Means<'_>,
     request: &Request,
     details: &Details,
-    by_hand: bool,
+    answer: Option<&Said>,
     rng: &mut (dyn Rng + Send),
     now: Timestamp,
 ) -> Result<Request, RightsError> {
@@ -226,7 +225,7 @@ pub async fn meet(
     drop(tx);
     // Whoever is gone has nothing left that could be handed out, corrected or paused.
     let Some(subject) = subject else {
-        return close(db, keys, request, (State::Completed, "account_gone"), now).await;
+        return close(db, keys, request, (State::Completed, "account_gone"), None, now).await;
     };
     let outcome = match request.kind {
         RequestKind::Access | RequestKind::Portability => "available",
@@ -249,7 +248,7 @@ pub async fn meet(
             "restricted"
         }
         RequestKind::Rectification if details.denied.is_empty() => {
-            if !by_hand {
+            if answer.is_none() {
                 return Ok(request.clone());
             }
             "rectified"
@@ -263,13 +262,35 @@ pub async fn meet(
             "rectified"
         }
     };
-    close(db, keys, request, (State::Completed, outcome), now).await
+    // With an erasure goes what would be said to whoever asked for it.
+    let answer = match answer.filter(|_| request.kind != RequestKind::Erasure) {
+        Some(answer) => {
+            let mut tx = db.read().await?;
+            Some(said::seal_answer(&mut tx, keys, (subject, request), answer, rng).await?)
+        }
+        None => None,
+    };
+    close(db, keys, request, (State::Completed, outcome), answer, now).await
+}
+
+/// Whether enough is said to begin: a correction needs to know of what.
+///
+/// # Errors
+/// [`RightsError::SaidNothing`] when a rectification names no interest and says nothing.
+pub fn says_enough(
+    kind: RequestKind,
+    details: &Details,
+    said: Option<&Said>,
+) -> Result<(), RightsError> {
+    let silent = kind == RequestKind::Rectification && details.denied.is_empty() && said.is_none();
+    if silent { Err(RightsError::SaidNothing) } else { Ok(()) }
 }
 
 /// Puts a demand on record that the person makes on their own page, with what they say about it.
 ///
 /// # Errors
-/// [`AccountError::Unknown`] when there is no such account.
+/// [`AccountError::Unknown`] when there is no such account; [`RightsError::SaidNothing`] when a
+/// correction is asked for and not of what.
 pub async fn begin(
     db: &Db,
     keys: &KeyRing,
@@ -278,6 +299,7 @@ pub async fn begin(
     rng: &mut (dyn Rng + Send),
     now: Timestamp,
 ) -> Result<Request, RightsError> {
+    says_enough(kind, &Details::default(), said)?;
     let of = (app, RequestId::random(rng));
     let mut tx = db.begin().await?;
     let asked = (kind, AskedBy::Person);
@@ -297,7 +319,7 @@ pub async fn finish(
     outcome: &'static str,
     now: Timestamp,
 ) -> Result<Request, RightsError> {
-    close(db, keys, request, (State::Completed, outcome), now).await
+    close(db, keys, request, (State::Completed, outcome), None, now).await
 }
 
 /// Takes back an open request.
@@ -310,7 +332,7 @@ pub async fn cancel(
     request: &Request,
     now: Timestamp,
 ) -> Result<Request, RightsError> {
-    close(db, keys, request, (State::Cancelled, "cancelled"), now).await
+    close(db, keys, request, (State::Cancelled, "cancelled"), None, now).await
 }
 
 /// Refuses an open request for a reason of the law.
@@ -328,7 +350,7 @@ pub async fn refuse(
     if request.kind == RequestKind::Objection {
         return Err(RightsError::NotRefusable);
     }
-    close(db, keys, request, (State::Refused, reason.as_str()), now).await
+    close(db, keys, request, (State::Refused, reason.as_str()), None, now).await
 }
 
 /// Gives an open request two more months. The person is told of it by their app, within the first
@@ -360,6 +382,7 @@ async fn close(
     keys: &KeyRing,
     request: &Request,
     (state, outcome): (State, &'static str),
+    answer: Option<said::Sealed>,
     now: Timestamp,
 ) -> Result<Request, RightsError> {
     let mut tx = db.begin().await?;
@@ -386,6 +409,9 @@ async fn close(
         ..held
     };
     store::close(&mut tx, &closed).await?;
+    if let Some(answer) = answer {
+        said::answer(&mut tx, &closed, answer).await?;
+    }
     tx.commit().await?;
     Ok(closed)
 }
@@ -419,6 +445,11 @@ pub async fn find(tx: &mut Tx, app: &AppId, id: RequestId) -> Result<Request, Ri
 /// Open requests by the day they are due, then those closed last.
 pub async fn all(tx: &mut Tx, limit: u32) -> Result<Vec<Request>, RightsError> {
     Ok(store::all(tx, limit).await?)
+}
+
+/// Every request of an account, oldest first.
+pub async fn of_account(tx: &mut Tx, subject: SubjectId) -> Result<Vec<Request>, RightsError> {
+    Ok(store::of_account(tx, subject).await?)
 }
 
 /// Whose request it is, while there is an account.

@@ -42,6 +42,10 @@ statements! {
                  order by q.due_at, q.id limit $1";
     SAID_OF = "select subject, app, request, said from subject_request_accounts
                where subject = $1 and said is not null";
+    ANSWER = "update subject_request_accounts set answer = $4
+              where subject = $1 and app = $2 and request = $3";
+    ANSWERS_OF = "select subject, app, request, answer as said from subject_request_accounts
+                  where subject = $1 and answer is not null";
     TAG = "select tag from account_references where subject = $1";
     EXTEND = "update subject_requests set due_at = $3, extension = $4, extended_at = $5,
                      reminded_at = null
@@ -176,6 +180,22 @@ pub(super) async fn said_open(tx: &mut Tx, limit: u32) -> db::Result<Vec<Said>> 
 /// What was said with the requests of an account.
 pub(super) async fn said_of(tx: &mut Tx, subject: SubjectId) -> db::Result<Vec<Said>> {
     tx.fetch(SAID_OF, values![subject]).await?.iter().map(said).collect()
+}
+
+/// Keeps what was answered.
+pub(super) async fn answer(
+    tx: &mut Tx,
+    subject: SubjectId,
+    (app, request): (&AppId, RequestId),
+    sealed: Vec<u8>,
+) -> db::Result<()> {
+    let values = values![subject, app, request.as_bytes(), sealed];
+    tx.execute(ANSWER, values).await.map(drop)
+}
+
+/// What was answered to the requests of an account.
+pub(super) async fn answers_of(tx: &mut Tx, subject: SubjectId) -> db::Result<Vec<Said>> {
+    tx.fetch(ANSWERS_OF, values![subject]).await?.iter().map(said).collect()
 }
 
 /// What the account is found by.

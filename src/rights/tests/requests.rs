@@ -30,14 +30,15 @@ async fn met(
     world: &World,
     request: &Request,
     details: &Details,
-    by_hand: bool,
+    answer: Option<&str>,
 ) -> Result<Request, RightsError> {
     let directory = tempfile::tempdir().expect("a directory");
     let journal = journal(&directory);
     let means =
         Means { db: &world.db, keys: &world.keys, journal: &journal, recorder: &world.consents };
     let mut rng = world.rng(9);
-    meet(&means, request, details, by_hand, &mut rng, world.clock.now()).await
+    let answer = answer.map(|text| Said::new(text).expect("short").expect("words"));
+    meet(&means, request, details, answer.as_ref(), &mut rng, world.clock.now()).await
 }
 
 async fn swept(world: &World) -> Swept {
@@ -56,14 +57,19 @@ async fn kind_of(world: &World, entry: u64) -> LeafKind {
 const SAID: Statement = Statement::new(
     "rights::tests",
     "SAID",
-    "select said from subject_request_accounts where subject = $1",
-    "select said from subject_request_accounts where subject = $1",
+    "select said, answer from subject_request_accounts where subject = $1",
+    "select said, answer from subject_request_accounts where subject = $1",
 );
 
 #[test]
 fn what_is_said_has_bounds_and_no_control_characters() {
     let said = |typed: &str| Said::new(typed);
-    assert!(said(" \r\n\t ").expect("nothing").is_none());
+    for nothing in ["", " \r\n\t ", "\u{0}\u{7}", "\u{200b}\u{feff}", "\u{3164}", "?!"] {
+        assert!(said(nothing).expect("nothing").is_none(), "{nothing:?}");
+    }
+    for something in ["40", "não", "年齢"] {
+        assert!(said(something).expect("short").is_some(), "{something}");
+    }
     assert!(said(&"é".repeat(SAID_MAX)).expect("just so many").is_some());
     let more = said(&"é".repeat(SAID_MAX + 1)).err();
     assert!(matches!(more, Some(RightsError::SaidTooMuch)));
@@ -104,6 +110,17 @@ async fn what_is_said_with_a_request_is_sealed_read_by_whoever_handles_it_and_go
         let export = access::exported(&world, otto).await.export;
         assert_eq!(export.requests[0].said, None, "nothing of somebody else");
 
+        let answer = "It says Cork now.";
+        let done = met(&world, &first, &Details::default(), Some(answer)).await.expect("by hand");
+        assert_eq!(done.outcome.as_deref(), Some("rectified"));
+        let mut tx = world.db.read().await.expect("a snapshot");
+        let row = tx.fetch_one(SAID, values![anna]).await.expect("a row");
+        let sealed: Vec<u8> = row.get("answer").expect("bytes");
+        assert!(!sealed.windows(4).any(|part| part == b"Cork"), "it is sealed");
+        drop(tx);
+        let export = access::exported(&world, anna).await.export;
+        assert_eq!(export.requests[0].answer.as_deref(), Some(answer));
+
         let directory = tempfile::tempdir().expect("a directory");
         let now = world.clock.now();
         erase_for_good(&world.db, &world.keys, &journal(&directory), anna, now)
@@ -135,7 +152,7 @@ async fn what_can_be_done_at_once_is_done_and_recorded_as_completed() {
         for (n, (kind, details, outcome)) in outcomes.into_iter().enumerate() {
             let request = received(&world, kind, anna, n as u64).await;
             assert_eq!(kind_of(&world, request.received_entry).await, LeafKind::RequestReceived);
-            let done = met(&world, &request, details, false).await.expect("met");
+            let done = met(&world, &request, details, None).await.expect("met");
             assert_eq!((done.state, done.outcome.as_deref()), (State::Completed, Some(outcome)));
             let entry = done.closed_entry.expect("on record");
             assert_eq!(kind_of(&world, entry).await, LeafKind::RequestClosed);
@@ -143,7 +160,7 @@ async fn what_can_be_done_at_once_is_done_and_recorded_as_completed() {
             let log = world.keys.log_verifier();
             log.verify_document(RECEIPT_KIND, &signed.receipt, &signed.signature)
                 .expect("verifies");
-            assert_eq!(met(&world, &done, details, false).await.expect("once"), done);
+            assert_eq!(met(&world, &done, details, None).await.expect("once"), done);
         }
         assert_eq!(find(&world, "anna").await, None);
         let mut tx = world.db.read().await.expect("a snapshot");
@@ -164,7 +181,7 @@ async fn a_request_that_needs_a_person_reminds_escalates_and_is_answered() {
         let (anna, otto) = people(&world).await;
         let first = received(&world, RequestKind::Rectification, anna, 1).await;
         let none = Details::default();
-        let open = met(&world, &first, &none, false).await.expect("waits");
+        let open = met(&world, &first, &none, None).await.expect("waits");
         assert!(open.is_open(), "nobody can tell by machine what is wrong");
         let due = first.due_at.since(first.received_at);
         world.clock.advance(due.saturating_sub(8 * DAY));
@@ -187,7 +204,7 @@ async fn a_request_that_needs_a_person_reminds_escalates_and_is_answered() {
         world.clock.advance(longer.due_at.since(now) + DAY);
         assert_eq!(swept(&world).await, Swept { reminded: 2, escalated: 2 });
         assert_eq!(swept(&world).await, Swept::default());
-        let done = met(&world, &longer, &none, true).await.expect("by hand");
+        let done = met(&world, &longer, &none, Some("It is 40 now.")).await.expect("by hand");
         assert_eq!(done.outcome.as_deref(), Some("rectified"));
         let now = world.clock.now();
         let reason = RefusalReason::DataAccurate;

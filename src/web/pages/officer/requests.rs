@@ -18,11 +18,11 @@ use crate::accounts;
 use crate::app::App;
 use crate::audience::recalls::{self, Overdue};
 use crate::readings::{self, Subject};
-use crate::rights::AskedBy;
 use crate::rights::http::{SHOWN, complete, extend};
 use crate::rights::requests::{
-    self, AllSaid, Extension, REMIND_BEFORE, RefusalReason, Request, RequestId, Said,
+    self, AllSaid, Details, Extension, REMIND_BEFORE, RefusalReason, Request, RequestId, Said,
 };
+use crate::rights::{AskedBy, RightsError};
 use crate::web::callers::{Identified, Known, Session};
 use crate::web::extract::{Form, Path};
 use crate::web::problem::{ApiResult, Problem};
@@ -46,6 +46,8 @@ struct RequestsPage {
     /// What was typed to be entered, when it could not be.
     typed: EnterForm,
     problem: Option<&'static str>,
+    /// The request that was not met, what was typed, and why.
+    unmet: Option<(RequestId, String, String)>,
 }
 
 impl RequestsPage {
@@ -64,6 +66,17 @@ impl RequestsPage {
     /// What the person said about it.
     fn said(&self, request: &Request) -> Option<&str> {
         self.said.get(&(request.app.clone(), request.id)).map(String::as_str)
+    }
+
+    /// Whether somebody has to say what was done before it counts as met.
+    fn by_hand(request: &Request) -> bool {
+        request.kind == RequestKind::Rectification
+    }
+
+    /// What was typed about a request that was not met, and why it was not.
+    fn unmet(&self, request: &Request) -> Option<(&str, &str)> {
+        let (id, typed, why) = self.unmet.as_ref()?;
+        (*id == request.id).then_some((typed, why))
     }
 
     fn extensions() -> [(&'static str, &'static str); 2] {
@@ -119,8 +132,8 @@ async fn bench(
     readings::http::note(app, caller, Subject::Requests, all.len() as u64).await?;
     let (open, closed) = all.into_iter().partition(Request::is_open);
     let shell = Shell::of(session, "/officer/requests");
-    let (now, problem) = (app.now(), None);
-    Ok(RequestsPage { shell, open, closed, said, overdue, now, typed, problem })
+    let (now, problem, unmet) = (app.now(), None, None);
+    Ok(RequestsPage { shell, open, closed, said, overdue, now, typed, problem, unmet })
 }
 
 #[derive(Default, Deserialize)]
@@ -162,6 +175,9 @@ async fn entered(app: &App, form: &EnterForm) -> ApiResult<Option<&'static str>>
     let Ok(said) = Said::new(&form.said) else {
         return Ok(Some("What the person says may have 2000 characters."));
     };
+    if requests::says_enough(kind, &Details::default(), said.as_ref()).is_err() {
+        return Ok(Some("Say what is wrong: a correction needs to know of what."));
+    }
     let mut rng = app.rng();
     let mut tx = app.db.begin().await?;
     if directory::app(&mut tx, &of).await?.is_none() {
@@ -187,11 +203,15 @@ struct DecideForm {
     action: String,
     #[serde(default)]
     reason: String,
+    /// What was done, in words for whoever asked.
+    #[serde(default)]
+    answer: String,
 }
 
 /// Meets, extends or refuses a request.
 async fn decide(
-    AsOfficer(_): AsOfficer,
+    AsOfficer(session): AsOfficer,
+    Known(caller): Known,
     State(app): State<App>,
     Path((of, id)): Path<(AppId, RequestId)>,
     Form(form): Form<DecideForm>,
@@ -200,7 +220,16 @@ async fn decide(
     let request = requests::find(&mut tx, &of, id).await?;
     drop(tx);
     match form.action.as_str() {
-        "complete" => drop(complete(&app, &request).await?),
+        "complete" => match complete(&app, &request, &form.answer).await {
+            Ok(_) => {}
+            Err(why @ (RightsError::AnswerNeeded | RightsError::SaidTooMuch)) => {
+                let page = bench(&app, &session, &caller, EnterForm::default()).await?;
+                let unmet = Some((id, form.answer, text::sentence(&why.to_string())));
+                let page = RequestsPage { unmet, ..page };
+                return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response());
+            }
+            Err(error) => return Err(error.into()),
+        },
         "extend" => {
             let reason = Extension::parse(&form.reason).ok_or_else(|| invalid("say why"))?;
             drop(extend(&app, &request, reason).await?);
