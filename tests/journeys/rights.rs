@@ -69,6 +69,12 @@ async fn a_person_sees_corrects_pauses_and_objects_without_a_script() {
         let refused = browser.form(&format!("{page}/wrong"), &[("said", &long)]).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text());
         assert!(refused.text().contains(&long), "what was typed is not lost");
+        for nothing in ["", " \r\n\t", "\u{0}\u{7}", "\u{200b}\u{2060}", "..."] {
+            let refused = browser.form(&format!("{page}/wrong"), &[("said", nothing)]).await;
+            assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text());
+            let why = "That was not sent: say in words what is wrong.";
+            assert!(refused.text().contains(why), "{}", refused.text());
+        }
         let said = "I live in Cork,\nnot in Dublin.";
         let asked = browser.form(&format!("{page}/wrong"), &[("said", said)]).await;
         shows(&asked, "you will have an answer by");
@@ -240,11 +246,15 @@ async fn requests_are_met_at_once_or_wait_for_the_officer_with_a_clock() {
         assert_eq!(export["export"]["requests"][0]["receipt"]["subject_request_id"], at);
         photos.get(&results).await.problem(404, "request.unknown");
 
-        let wrong = request("rectification", 2, "anna");
+        let mut wrong = request("rectification", 2, "anna");
+        let refused = messenger.post("/v1/dsr", wrong.clone()).await;
+        refused.problem(422, "request.said_nothing");
+        wrong["extensions"] = json!({"said": "the country is wrong"});
         let waits = messenger.post("/v1/dsr", wrong.clone()).await.expect(202);
         assert_eq!(waits["receipt"]["request_status"], "pending");
         assert_eq!(messenger.post("/v1/dsr", wrong).await.expect(202), waits, "the same request");
-        let brazil = request("rectification", 3, "bia");
+        let mut brazil = request("rectification", 3, "bia");
+        brazil["extensions"] = json!({"said": "the language is wrong"});
         let brazil = messenger.post("/v1/dsr", brazil).await.expect(202);
         assert_eq!(brazil["receipt"]["regulation"], "lgpd");
 
@@ -261,8 +271,16 @@ async fn requests_are_met_at_once_or_wait_for_the_officer_with_a_clock() {
         let longer = json!({"action": "extend", "reason": "complexity"});
         let longer = officer.post(&of(&waits), longer).await.expect(200);
         assert_eq!(longer["receipt"]["expected_completion_time"], "2026-04-15T12:00:00.000000Z");
-        let done = officer.post(&of(&brazil), json!({"action": "complete"})).await.expect(200);
+        for silent in [json!({"action": "complete"}), json!({"action": "complete", "answer": " "})]
+        {
+            officer.post(&of(&brazil), silent).await.problem(422, "request.answer_needed");
+        }
+        let answer = "The app now has Portuguese.";
+        let done = json!({"action": "complete", "answer": answer});
+        let done = officer.post(&of(&brazil), done).await.expect(200);
         assert_eq!(done["receipt"]["outcome"], "rectified");
+        let export = messenger.get("/v1/accounts/bia/export").await.expect(200);
+        assert_eq!(export["export"]["requests"][0]["answer"], answer, "told to whoever asked");
         officer
             .post(&of(&brazil), json!({"action": "complete"}))
             .await
@@ -287,6 +305,105 @@ async fn requests_are_met_at_once_or_wait_for_the_officer_with_a_clock() {
     .await;
 }
 
+/// Who cannot read the language that the app told changes it, and it stays while they act.
+#[tokio::test]
+async fn a_person_reads_their_page_in_the_language_they_choose() {
+    on_both(|test| async move {
+        let messenger = test.new_app("messenger").await;
+        let ana = json!({"country": "ES", "language": "es"});
+        messenger.put("/v1/accounts/ana", ana).await.expect(201);
+        let (browser, page) = centre(&test, &messenger, "ana").await;
+        for (query, language, words) in [
+            ("", "es", "Lo que"),
+            ("?language=en", "en", "All data about you"),
+            ("?language=de", "de", "Berichtigung verlangen"),
+            ("?language=fr", "fr", "Demander une correction"),
+            ("?language=pt", "pt", "Pedir uma correção"),
+            ("?language=xx&language=", "es", "Pedir una corrección"),
+        ] {
+            let seen = browser.get(&format!("{page}{query}")).await;
+            shows(&seen, &format!("<html lang=\"{language}\">"));
+            let action = format!("action=\"{page}/wrong?language={language}#done\"");
+            shows(&seen, &action);
+            assert!(query.is_empty() || seen.text().contains(words), "{}", seen.text());
+            for other in ["en", "fr", "de", "es", "pt"] {
+                shows(&seen, &format!("href=\"{page}?language={other}\" hreflang=\"{other}\""));
+            }
+        }
+        let said = [("said", "I live in Cork.")];
+        let asked = browser.form(&format!("{page}/wrong?language=en"), &said).await;
+        shows(&asked, "you will have an answer by");
+        shows(&asked, "<html lang=\"en\">");
+        let sure = browser.get(&format!("{page}/erase?language=en")).await;
+        shows(&sure, &format!("action=\"{page}/erase?language=en\""));
+        let objected = browser.form(&format!("{page}/object?language=xx"), &[]).await;
+        shows(&objected, "<html lang=\"es\">");
+    })
+    .await;
+}
+
+/// What a person must be told (Art. 12(3), (4)) stands on their own page, in their language.
+#[tokio::test]
+async fn a_person_sees_what_became_of_what_they_asked_for() {
+    on_both(|test| async move {
+        let messenger = test.new_app("messenger").await;
+        let ana = json!({"country": "ES", "language": "es"});
+        messenger.put("/v1/accounts/ana", ana).await.expect(201);
+        let desk = Desk::open(&test).await;
+        let (browser, page) = centre(&test, &messenger, "ana").await;
+        assert!(!browser.get(&page).await.text().contains("Lo que ha pedido"), "nothing yet");
+        for said in ["Vivo en Cork.", "Nací en 1980."] {
+            let asked = browser.form(&format!("{page}/wrong"), &[("said", said)]).await;
+            assert_eq!(asked.status, StatusCode::OK, "{}", asked.text());
+        }
+        let seen = browser.get(&page).await;
+        for text in [
+            "Lo que ha pedido",
+            "Una corrección <span class=\"badge accent\">Pendiente</span>",
+            "Pedido el 15 de enero de 2026. Tendrá respuesta antes del 15 de febrero de 2026.",
+            "Vivo en Cork.",
+            "Nací en 1980.",
+        ] {
+            shows(&seen, text);
+        }
+        let all = test.officer().await.get("/v1/subject-requests").await.expect(200);
+        let path = |said: &str| {
+            let one = all.as_array().expect("a list").iter().find(|one| one["said"] == said);
+            let id = one.expect("a request")["receipt"]["subject_request_id"].as_str();
+            format!("/officer/requests/messenger/{}", id.expect("an id"))
+        };
+        let (cork, born) = (path("Vivo en Cork."), path("Nací en 1980."));
+        let longer = [("action", "extend"), ("reason", "complexity")];
+        post(&desk, &cork, &longer).await;
+        let refused = [("action", "refuse"), ("reason", "data_accurate")];
+        post(&desk, &born, &refused).await;
+        let seen = browser.get(&page).await;
+        for text in [
+            "El 15 de enero de 2026 se decidió que la respuesta tardará más, porque la petición es \
+             compleja. Tendrá respuesta antes del 15 de abril de 2026.",
+            "Denegado el 15 de enero de 2026. El motivo: los datos son exactos. Puede reclamar",
+        ] {
+            shows(&seen, text);
+        }
+        let done = [("action", "complete"), ("answer", "La aplicación tiene ahora Cork.")];
+        post(&desk, &cork, &done).await;
+        test.clock.advance(60 * DAY);
+        let (browser, page) = centre(&test, &messenger, "ana").await;
+        let seen = browser.get(&page).await;
+        shows(&seen, "Hecho el 15 de enero de 2026.");
+        shows(&seen, "La aplicación tiene ahora Cork.");
+        assert!(!seen.text().contains("Pendiente"), "{}", seen.text());
+        let late = browser.form(&format!("{page}/wrong"), &[("said", "Otra cosa.")]).await;
+        shows(&late, "Pendiente");
+        test.clock.advance(40 * DAY);
+        let (browser, page) = centre(&test, &messenger, "ana").await;
+        let seen = browser.get(&page).await;
+        shows(&seen, "Con retraso");
+        shows(&seen, "Puede reclamar ante su autoridad");
+    })
+    .await;
+}
+
 /// Posts a form of the workbench and opens it again.
 async fn post(desk: &Desk, path: &str, fields: &[(&str, &str)]) -> Answer {
     let done = desk.post(path, fields).await;
@@ -307,12 +424,19 @@ async fn an_officer_enters_extends_and_refuses_at_the_desk() {
             ("kind", "rectification"),
             ("said", "By letter: she is 40."),
         ];
+        let silent = desk.post(bench, &letter[..3]).await;
+        assert_eq!(silent.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", silent.text());
+        assert!(silent.text().contains("Say what is wrong"), "{}", silent.text());
         let entered = post(&desk, bench, &letter).await;
         shows(&entered, "by the officer, for a user of messenger");
         shows(&entered, "By letter: she is 40.");
         let all = test.officer().await.get("/v1/subject-requests").await.expect(200);
         let id = all[0]["receipt"]["subject_request_id"].as_str().expect("an id").to_owned();
         let path = format!("{bench}/messenger/{id}");
+        let done = [("action", "complete"), ("answer", " \u{200b} ")];
+        let unsaid = desk.post(&path, &done).await;
+        assert_eq!(unsaid.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", unsaid.text());
+        assert!(unsaid.text().contains("The request is still open."), "{}", unsaid.text());
         let longer = [("action", "extend"), ("reason", "complexity")];
         shows(&post(&desk, &path, &longer).await, "extended on");
         test.clock.advance(100 * DAY);

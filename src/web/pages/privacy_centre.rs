@@ -18,6 +18,9 @@ use volens_privacy::receipt::Receipt;
 use volens_privacy::rights::RequestKind;
 use volens_privacy::{AppId, Timestamp};
 
+use super::languages::{Chosen, LANGUAGES};
+use super::request_words::RequestWords;
+use super::requested::{Requested, requested};
 use super::rights::begin;
 use super::rights_words::RightsWords;
 use super::shell::{Page, Shell, token_of};
@@ -105,8 +108,10 @@ pub(super) struct Centre {
     living: Vec<Living>,
     ended: Vec<Ended>,
     done: Option<Done>,
-    /// What is wrong about the person, as they typed it, when it was too long.
-    pub(super) said: Option<String>,
+    request_words: &'static RequestWords,
+    requested: Vec<Requested>,
+    /// What is wrong about the person, as they typed it, and why it was not taken.
+    pub(super) unsaid: Option<(String, &'static str)>,
     /// What a signal of the browser did.
     signal: Option<&'static str>,
 }
@@ -127,12 +132,14 @@ pub(super) fn gone(headers: &HeaderMap) -> Response {
 async fn centre(
     Anyone(identified): Anyone,
     State(app): State<App>,
+    chosen: Chosen,
     Path(token): Path<String>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let mut tx = app.db.read().await?;
     let person = privacy_centre::open(&mut tx, &app.keys, &token, app.now()).await?;
     let Some(person) = person else { return Ok(gone(&headers)) };
+    let person = chosen.by(person);
     let form_token = token_of(identified.as_ref());
     if says_no(&headers) {
         let denied = signal::denied(&mut tx, &person, app.now()).await?;
@@ -191,7 +198,9 @@ pub(super) async fn page(
         interests,
         ended: ended.into_iter().rev().map(|grant| Ended::new(grant, &titles, words)).collect(),
         done,
-        said: None,
+        request_words: RequestWords::of(words.code),
+        requested: requested(app, tx, person).await,
+        unsaid: None,
         signal: None,
         shell,
     })
@@ -324,6 +333,7 @@ struct WithdrawForm {
 async fn withdraw(
     Anyone(identified): Anyone,
     State(app): State<App>,
+    chosen: Chosen,
     Path(token): Path<String>,
     headers: HeaderMap,
     Form(form): Form<WithdrawForm>,
@@ -333,6 +343,7 @@ async fn withdraw(
     let person = privacy_centre::open_to_withdraw(&mut tx, &app.keys, &token, now).await?;
     drop(tx);
     let Some(person) = person else { return Ok(gone(&headers)) };
+    let person = chosen.by(person);
     let peer = Some(form.peer.as_str()).filter(|peer| !peer.is_empty());
     let (purpose, peer) = consent::about(&form.purpose, peer, &person.app, ToOwned::to_owned)?;
     consent::http::takes_part(&app, peer.as_ref()).await?;
@@ -414,12 +425,14 @@ struct Erased {
 async fn ask_to_erase(
     Anyone(identified): Anyone,
     State(app): State<App>,
+    chosen: Chosen,
     Path(token): Path<String>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let mut tx = app.db.read().await?;
     let person = privacy_centre::open(&mut tx, &app.keys, &token, app.now()).await?;
     let Some(person) = person else { return Ok(gone(&headers)) };
+    let person = chosen.by(person);
     let shell = Shell::public(&person.language);
     let title = title_of(&mut tx, &person.app).await?;
     let lead = Words::fill(shell.words.erase_lead, &title);
@@ -430,6 +443,7 @@ async fn ask_to_erase(
 /// Erases the account and says what went.
 async fn erase(
     State(app): State<App>,
+    chosen: Chosen,
     Path(token): Path<String>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
@@ -437,6 +451,7 @@ async fn erase(
     let person = privacy_centre::open_to_withdraw(&mut tx, &app.keys, &token, app.now()).await?;
     drop(tx);
     let Some(person) = person else { return Ok(gone(&headers)) };
+    let person = chosen.by(person);
     let request = begin(&app, &person, RequestKind::Erasure, None).await?;
     let done = rights::erase_for_good(&app.db, &app.keys, &app.erasures, person.subject, app.now())
         .await?;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use volens_privacy::rights::RequestKind;
 use volens_privacy::topics::Topics;
 
+use super::languages::Chosen;
 use super::privacy_centre::{Centre, Done, assumed, counted, gone, happened, page};
 use super::rights_words::RightsWords;
 use super::shell::{Page, token_of};
@@ -73,10 +74,12 @@ pub(super) async fn begin(
 async fn object(
     Anyone(identified): Anyone,
     State(app): State<App>,
+    chosen: Chosen,
     Path(token): Path<String>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
+    let person = chosen.by(person);
     let mut tx = app.db.read().await?;
     let before = counted(&assumed(&app, &mut tx, &person).await);
     drop(tx);
@@ -101,10 +104,12 @@ async fn object(
 async fn restrict(
     Anyone(identified): Anyone,
     State(app): State<App>,
+    chosen: Chosen,
     Path(token): Path<String>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
+    let person = chosen.by(person);
     let request = begin(&app, &person, RequestKind::Restriction, None).await?;
     let asked = (RestrictionReason::AccuracyContested, AskedBy::Person);
     let mut tx = app.db.begin().await?;
@@ -132,10 +137,12 @@ async fn restrict(
 async fn resume(
     Anyone(identified): Anyone,
     State(app): State<App>,
+    chosen: Chosen,
     Path(token): Path<String>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
+    let person = chosen.by(person);
     let mut tx = app.db.begin().await?;
     let by = AskedBy::Person;
     let entry = rights::resume(&mut tx, &app.keys, person.subject, by, app.now()).await?;
@@ -164,11 +171,13 @@ struct CorrectForm {
 async fn correct(
     Anyone(identified): Anyone,
     State(app): State<App>,
+    chosen: Chosen,
     Path(token): Path<String>,
     headers: HeaderMap,
     Form(form): Form<CorrectForm>,
 ) -> ApiResult<Response> {
     let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
+    let person = chosen.by(person);
     let topic = Topics::builtin()
         .check(&form.topic)
         .map_err(|_| Problem::bad_request("form.invalid", "there is no such topic"))?;
@@ -207,7 +216,7 @@ async fn data(
 
 #[derive(Deserialize)]
 struct WrongForm {
-    /// What is wrong; whoever says nothing has demanded it all the same.
+    /// What is wrong.
     #[serde(default)]
     said: String,
 }
@@ -216,21 +225,27 @@ struct WrongForm {
 async fn wrong(
     Anyone(identified): Anyone,
     State(app): State<App>,
+    chosen: Chosen,
     Path(token): Path<String>,
     headers: HeaderMap,
     Form(form): Form<WrongForm>,
 ) -> ApiResult<Response> {
     let Some(person) = person(&app, &token).await? else { return Ok(gone(&headers)) };
-    let Ok(said) = Said::new(&form.said) else {
-        let mut tx = app.db.read().await?;
-        let form_token = token_of(identified.as_ref());
-        let mut page = page(&app, &mut tx, &person, (token, form_token), None).await?;
-        page.said = Some(form.said);
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response());
-    };
-    let request = begin(&app, &person, RequestKind::Rectification, said.as_ref()).await?;
+    let person = chosen.by(person);
     let words = Words::of(&person.language);
     let rights = RightsWords::of(words.code);
+    let said = match Said::new(&form.said) {
+        Ok(Some(said)) => said,
+        unsaid => {
+            let why = if unsaid.is_err() { rights.wrong_too_much } else { rights.wrong_nothing };
+            let mut tx = app.db.read().await?;
+            let form_token = token_of(identified.as_ref());
+            let mut page = page(&app, &mut tx, &person, (token, form_token), None).await?;
+            page.unsaid = Some((form.said, why));
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response());
+        }
+    };
+    let request = begin(&app, &person, RequestKind::Rectification, Some(&said)).await?;
     let done = Done {
         title: Words::fill(rights.wrong_done, &words.day(request.due_at)),
         text: "",

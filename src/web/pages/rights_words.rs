@@ -41,6 +41,7 @@ pub(super) struct RightsWords {
     pub(super) wrong_what: &'static str,
     pub(super) wrong_hint: &'static str,
     pub(super) wrong_too_much: &'static str,
+    pub(super) wrong_nothing: &'static str,
     pub(super) wrong_button: &'static str,
     pub(super) wrong_done: &'static str,
 }
@@ -94,6 +95,7 @@ const ENGLISH: RightsWords = RightsWords {
     wrong_what: "What is wrong, and how is it right?",
     wrong_hint: "Up to 2,000 characters. Kept under your own key, read by the privacy officer who handles it, and deleted with everything else about you.",
     wrong_too_much: "That was not sent: it is longer than 2,000 characters. Make it shorter and send it again.",
+    wrong_nothing: "That was not sent: say in words what is wrong.",
     wrong_button: "Ask for a correction",
     wrong_done: "Your request is on record: you will have an answer by {}",
 };
@@ -138,6 +140,7 @@ const FRENCH: RightsWords = RightsWords {
     wrong_what: "Qu'est-ce qui est faux, et qu'est-ce qui est juste ?",
     wrong_hint: "Jusqu'à 2 000 caractères. Conservé sous votre propre clé, lu par le délégué à la protection des données qui s'en occupe, et supprimé avec tout le reste vous concernant.",
     wrong_too_much: "Rien n'a été envoyé : le texte dépasse 2 000 caractères. Raccourcissez-le et envoyez-le à nouveau.",
+    wrong_nothing: "Rien n'a été envoyé : dites en mots ce qui est faux.",
     wrong_button: "Demander une correction",
     wrong_done: "Votre demande est enregistrée : vous aurez une réponse d'ici le {}",
 };
@@ -182,6 +185,7 @@ const GERMAN: RightsWords = RightsWords {
     wrong_what: "Was stimmt nicht, und wie ist es richtig?",
     wrong_hint: "Bis zu 2.000 Zeichen. Mit Ihrem eigenen Schlüssel verschlüsselt, gelesen vom zuständigen Datenschutzbeauftragten und gelöscht mit allem anderen über Sie.",
     wrong_too_much: "Es wurde nichts gesendet: Der Text hat mehr als 2.000 Zeichen. Kürzen Sie ihn und senden Sie ihn noch einmal.",
+    wrong_nothing: "Es wurde nichts gesendet: Sagen Sie in Worten, was nicht stimmt.",
     wrong_button: "Berichtigung verlangen",
     wrong_done: "Ihr Verlangen ist festgehalten: Sie haben eine Antwort bis zum {}",
 };
@@ -226,6 +230,7 @@ const SPANISH: RightsWords = RightsWords {
     wrong_what: "¿Qué es incorrecto y qué es lo correcto?",
     wrong_hint: "Hasta 2.000 caracteres. Se guarda con su propia clave, lo lee la persona responsable de la protección de datos que lo atiende y se borra junto con sus demás datos.",
     wrong_too_much: "No se ha enviado: el texto tiene más de 2.000 caracteres. Acórtelo y envíelo de nuevo.",
+    wrong_nothing: "No se ha enviado: diga con palabras qué es incorrecto.",
     wrong_button: "Pedir una corrección",
     wrong_done: "Su petición queda anotada: tendrá respuesta antes del {}",
 };
@@ -270,6 +275,7 @@ const PORTUGUESE: RightsWords = RightsWords {
     wrong_what: "O que está errado, e o que é certo?",
     wrong_hint: "Até 2000 caracteres. Guardado com a sua própria chave, lido pelo encarregado da proteção de dados que trata do assunto e apagado com tudo o resto sobre si.",
     wrong_too_much: "Nada foi enviado: o texto tem mais de 2000 caracteres. Encurte-o e envie-o de novo.",
+    wrong_nothing: "Nada foi enviado: diga por palavras o que está errado.",
     wrong_button: "Pedir uma correção",
     wrong_done: "O seu pedido ficou registado: terá resposta até {}",
 };
