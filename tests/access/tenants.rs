@@ -122,6 +122,7 @@ fn rectification() -> Json {
     json!({
         "subject_request_id": "1f0e8b5c-6a0e-4c57-9c0e-7b5f3d1a9a07",
         "subject_request_type": "rectification",
+        "extensions": {"said": "the country is wrong"},
         "subject_identities":
             [{"identity_type": "controller_customer_id", "identity_value": "u1"}],
     })
