@@ -138,8 +138,8 @@ async fn the_receipt_page_takes_every_file_that_was_handed_out() {
         let copy = town.messenger.get(&format!("/v1/accounts/{}/export", name(1))).await.text();
         says(&check(&copy).await, StatusCode::OK, &["The export is as it was signed"]);
         // Its receipts hold on their own; what stands around them was changed.
-        assert!(copy.contains("\"age_band\":\"unknown\""), "{copy}");
-        let forged = copy.replacen("\"age_band\":\"unknown\"", "\"age_band\":\"18_24\"", 1);
+        assert!(copy.contains("\"age_band\":\"25_34\""), "{copy}");
+        let forged = copy.replacen("\"age_band\":\"25_34\"", "\"age_band\":\"18_24\"", 1);
         let said = check(&forged).await;
         says(&said, StatusCode::OK, &["The export does not hold", "changed after it was signed"]);
         assert!(!said.text().contains("receipts hold"), "{}", said.text());
@@ -174,7 +174,7 @@ async fn the_time_machine_tells_what_was_on_record_from_what_was_reported_later(
         let nothing = "By what was on record at that moment, this service could link, rank or send";
         let later = "Taken by 2026-01-10 12:00 UTC, reported later";
         let seen = look("late", before).await;
-        let reported = "reported 2026-01-16 12:00 UTC";
+        let reported = "reported 2026-01-16 13:00 UTC";
         let texts = ["No decision was on record by then", nothing, later, reported];
         says(&seen, StatusCode::OK, &texts);
         says(&seen, StatusCode::OK, &["the word of the app", "2026-01-03 12:00 UTC"]);
@@ -183,8 +183,8 @@ async fn the_time_machine_tells_what_was_on_record_from_what_was_reported_later(
         let other = look(&name(0), before).await;
         says(&other, StatusCode::OK, &["No decision was on record by then", nothing]);
         assert!(!other.text().contains("reported later"), "nobody decided anything before");
-        let now = look("late", "2026-01-16 12:00").await;
-        says(&now, StatusCode::OK, &["On record at 2026-01-16 12:00 UTC", "live"]);
+        let now = look("late", "2026-01-16 13:00").await;
+        says(&now, StatusCode::OK, &["On record at 2026-01-16 13:00 UTC", "live"]);
         assert!(!now.text().contains("reported later"), "{}", now.text());
     })
     .await;

@@ -18,21 +18,24 @@ pub struct Moment<'a> {
 /// ledger, as [`Consents::history`](super::Consents::history) gives it. The same rule decides as for
 /// permits; the age of the account is not part of it, for the ledger does not know it.
 pub fn moments(history: &[Entry], at: Timestamp) -> Vec<Moment<'_>> {
-    standing(history.iter().filter(|entry| entry.record.recorded_at <= at).collect(), at)
+    let known: Vec<&Entry> =
+        history.iter().filter(|entry| entry.record.recorded_at <= at).collect();
+    standing(&known, at)
 }
 
 /// What decisions that were recorded after `at` tell of that moment: how a purpose stood by what was
 /// decided until then, where a decision that was not known then decides. When it was taken is the word of
 /// the app that reported it; the ledger proves when it was recorded.
 pub fn told_since(history: &[Entry], at: Timestamp) -> Vec<Moment<'_>> {
-    let taken = history.iter().filter(|entry| entry.record.effective_at() <= at).collect();
-    let mut moments = standing(taken, at);
+    let taken: Vec<&Entry> =
+        history.iter().filter(|entry| entry.record.effective_at() <= at).collect();
+    let mut moments = standing(&taken, at);
     moments.retain(|moment| moment.entry.record.recorded_at > at);
     moments
 }
 
 /// How every purpose stood at `at`, by these entries.
-fn standing(entries: Vec<&Entry>, at: Timestamp) -> Vec<Moment<'_>> {
+fn standing<'a>(entries: &[&'a Entry], at: Timestamp) -> Vec<Moment<'a>> {
     standings(entries.iter().copied())
         .into_values()
         .map(|standing| {
