@@ -68,7 +68,7 @@ struct IncidentIn {
 }
 
 impl IncidentIn {
-    fn new(self, now: Timestamp) -> NewIncident {
+    fn noted(self, now: Timestamp) -> NewIncident {
         let noticed_at = self.noticed_at.unwrap_or(now);
         NewIncident { period: (self.from, self.to), keys: self.keys, noticed_at }
     }
@@ -89,7 +89,7 @@ async fn note_incident(
 ) -> ApiResult<Response> {
     let now = app.now();
     let (mut rng, mut tx) = (app.rng(), app.db.begin().await?);
-    let noted = super::note(&mut tx, &app.keys, &mut rng, body.new(now), now).await?;
+    let noted = super::note(&mut tx, &app.keys, &mut rng, body.noted(now), now).await?;
     let answer = repeat.answer(&app, &mut tx, StatusCode::CREATED, &noted).await?;
     tx.commit().await?;
     Ok(answer)
