@@ -289,7 +289,7 @@ fn tokens(keys: &Arc<KeyRing>, settings: &Settings, stretch: &Stretch) -> Tokens
 }
 
 /// The witnesses of the settings, which were checked when they were loaded.
-fn witnesses(settings: &config::Witnesses) -> Witnesses {
+pub(crate) fn witnesses(settings: &config::Witnesses) -> Witnesses {
     let quorum = settings.quorum().unwrap_or_default();
     let endpoints = settings.endpoints().unwrap_or_default().into_iter();
     let endpoints = endpoints.map(|(witness, url)| Endpoint { witness, url }).collect();

@@ -4,7 +4,7 @@ mod demo;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -153,10 +153,9 @@ fn wrong_settings_end_it_with_a_hint_and_without_the_value() {
     assert!(!error.contains("hunter2"), "{error}");
 }
 
-#[tokio::test]
-async fn a_signal_stops_it_after_the_request_in_hand() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let mut child = volens(directory.path())
+/// A service, and where it says that it listens.
+fn serving(directory: &Path) -> (Child, String) {
+    let mut child = volens(directory)
         .args(["serve", "--listen", "127.0.0.1:0", "--json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -166,7 +165,13 @@ async fn a_signal_stops_it_after_the_request_in_hand() {
     let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
     output.read_line(&mut line).expect("it says where it listens");
     let listening: Json = serde_json::from_str(&line).expect("one JSON object");
-    let address = text(&listening, "listening").to_owned();
+    (child, text(&listening, "listening").to_owned())
+}
+
+#[tokio::test]
+async fn a_signal_stops_it_after_the_request_in_hand() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut child, address) = serving(directory.path());
 
     let make = ["accounts", "user", "officer@example.org", "--role", "officer", "--json"];
     json(&run(directory.path(), &make));
@@ -195,14 +200,7 @@ async fn a_signal_stops_it_after_the_request_in_hand() {
     assert!(link().starts_with("http://127.0.0.1:8080/"), "where it would listen");
 
     // One that is killed takes nothing back.
-    let mut child = volens(directory.path())
-        .args(["serve", "--listen", "127.0.0.1:0", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it runs");
-    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
-    output.read_line(&mut String::new()).expect("it says where it listens");
+    let (mut child, _) = serving(directory.path());
     child.kill().expect("it is killed");
     child.wait().expect("it ended");
     assert!(directory.path().join("data/address").exists(), "what it had noted");

@@ -3,11 +3,9 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
-use tokio::net::TcpStream;
 use volens_privacy::{KeyDomain, KeyRing, Parties};
 use zeroize::Zeroizing;
 
@@ -76,9 +74,6 @@ fn check(name: &'static str, result: Result<String>) -> Check {
     }
 }
 
-/// A witness that takes longer to be reached is away.
-const REACHED_WITHIN: Duration = Duration::from_secs(2);
-
 /// Who answers for the data, as notices and receipts name them.
 fn parties(settings: &Settings) -> Result<String> {
     let file = settings.parties_file();
@@ -144,21 +139,14 @@ async fn same_keys(db: &Db, keys: &KeyRing) -> Result<String> {
 /// Whether enough of the witnesses that grants wait for can be reached.
 async fn witnesses(settings: &Settings, db: &Db) -> Result<String> {
     let asked = witnesses::are_asked(&mut db.read().await?).await?;
-    let (endpoints, needed) = (settings.witnesses.endpoints(), settings.witnesses.needed as usize);
-    let endpoints = endpoints.unwrap_or_default();
-    if needed == 0 {
+    let witnesses = crate::app::witnesses(&settings.witnesses);
+    if !witnesses.are_needed() {
         ensure!(!asked, "grants wait for witnesses, and [witnesses] names none");
         return Ok("nobody is asked".to_owned());
     }
-    let mut reached = 0;
-    for (_, url) in &endpoints {
-        let host = url.trim_start_matches("http://").trim_end_matches('/');
-        let host = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
-        let connected = tokio::time::timeout(REACHED_WITHIN, TcpStream::connect(host)).await;
-        reached += usize::from(matches!(connected, Ok(Ok(_))));
-    }
-    let told = format!("{reached} of {} can be reached, {needed} are needed", endpoints.len());
-    ensure!(reached >= needed, "{told}: grants wait");
+    let ((listening, all), needed) = (witnesses.listening().await, witnesses.quorum().needed());
+    let told = format!("{listening} of {all} can be reached, {needed} are needed");
+    ensure!(listening >= needed, "{told}: grants wait");
     Ok(told)
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
 /// Grants that wait for witnesses go on waiting unless that is ended on purpose, not by settings that
 /// were forgotten.
 async fn without_witnesses(app: &App, on_purpose: bool) -> Result<()> {
-    if app.witnesses.quorum().needed() > 0 {
+    if app.witnesses.are_needed() {
         return Ok(());
     }
     let mut tx = app.db.begin().await?;

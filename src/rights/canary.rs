@@ -106,7 +106,8 @@ async fn release(
     let app = AppId::parse(APP).expect("a slug");
     let mut tx = db.begin().await?;
     ledger::hold(&mut tx).await?;
-    let erased_at = if let Some(at) = store::erased_at(&mut tx, keys.erasure_tag(subject)).await? {
+    let erasure = store::erasure(&mut tx, keys.erasure_tag(subject)).await?;
+    let erased_at = if let Some((_, at)) = erasure {
         at
     } else {
         let new = Registration::with_id(keys, rng, &app, &reference, details(), subject);

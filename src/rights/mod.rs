@@ -241,7 +241,10 @@ async fn carry_out(
             }
             Err(RightsError::Account(AccountError::Unknown)) => {
                 let done = store::erasure(&mut tx, keys.erasure_tag(subject)).await?;
-                let (entry, at) = done.ok_or(AccountError::Unknown)?;
+                tx.rollback().await;
+                let Some((Some(entry), at)) = done else {
+                    return Err(AccountError::Unknown.into());
+                };
                 return Ok(Erased { entry, at, removed: held });
             }
             Err(error) => {

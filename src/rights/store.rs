@@ -27,8 +27,7 @@ statements! {
     NOTE = "insert into erasures (tag, entry, erased_at) values ($1, $2, $3)
             on conflict (tag) do update set entry = excluded.entry";
     NOTED = "select tag from erasures";
-    ERASED_AT = "select erased_at from erasures where tag = $1";
-    ERASURE = "select entry, erased_at from erasures where tag = $1 and entry is not null";
+    ERASURE = "select entry, erased_at from erasures where tag = $1";
     HAS_CANARY = "select count(*) as n from canaries where day = $1";
     ADD_CANARY = "insert into canaries (day, erased_at) values ($1, $2)";
     CANARIES = "select day, erased_at from canaries where day >= $1 order by day";
@@ -109,14 +108,11 @@ pub(super) async fn noted(tx: &mut Tx) -> db::Result<BTreeSet<[u8; 16]>> {
     tx.fetch(NOTED, values![]).await?.iter().map(|row| row.get("tag")).collect()
 }
 
-/// When the account of this tag went, if it did.
-pub(super) async fn erased_at(tx: &mut Tx, tag: [u8; 16]) -> db::Result<Option<Timestamp>> {
-    let row = tx.fetch_optional(ERASED_AT, vec![tag.into()]).await?;
-    row.map(|row| row.get("erased_at")).transpose()
-}
-
-/// The entry of the erasure of this tag, and when it was; nothing where nobody was erased.
-pub(super) async fn erasure(tx: &mut Tx, tag: [u8; 16]) -> db::Result<Option<(u64, Timestamp)>> {
+/// When the account of this tag was found to be gone, and the entry of its erasure, if it was here.
+pub(super) async fn erasure(
+    tx: &mut Tx,
+    tag: [u8; 16],
+) -> db::Result<Option<(Option<u64>, Timestamp)>> {
     let row = tx.fetch_optional(ERASURE, vec![tag.into()]).await?;
     row.map(|row| Ok((row.get("entry")?, row.get("erased_at")?))).transpose()
 }

@@ -45,13 +45,19 @@ fn journal(directory: &tempfile::TempDir) -> Journal {
     Journal::beside(&directory.path().join("keyring.json"))
 }
 
+/// A world with these people, and an empty journal.
+async fn settled(db: Db) -> (World, (SubjectId, SubjectId), (tempfile::TempDir, Journal)) {
+    let world = World::new(db).await;
+    let people = people(&world).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let journal = journal(&directory);
+    (world, people, (directory, journal))
+}
+
 #[tokio::test]
 async fn an_erasure_takes_everything_and_says_how_much() {
     on_both(|db| async move {
-        let world = World::new(db).await;
-        let (anna, otto) = people(&world).await;
-        let directory = tempfile::tempdir().expect("a directory");
-        let journal = journal(&directory);
+        let (world, (anna, otto), (_directory, journal)) = settled(db).await;
         let now = world.clock.now();
         let done = erase_for_good(&world.db, &world.keys, &journal, anna, now).await;
         let done = done.expect("it is done");
@@ -90,10 +96,7 @@ async fn turn_back(world: &World) -> SubjectId {
 #[tokio::test]
 async fn an_older_copy_of_the_database_brings_nobody_back() {
     on_both(|db| async move {
-        let world = World::new(db).await;
-        let (anna, otto) = people(&world).await;
-        let directory = tempfile::tempdir().expect("a directory");
-        let journal = journal(&directory);
+        let (world, (anna, otto), (_directory, journal)) = settled(db).await;
         let now = world.clock.now();
         let done = erase_for_good(&world.db, &world.keys, &journal, anna, now).await;
         done.expect("it is done");
@@ -123,10 +126,7 @@ async fn an_older_copy_of_the_database_brings_nobody_back() {
 #[tokio::test]
 async fn an_erasure_that_broke_off_is_finished_and_others_are_written_down() {
     on_both(|db| async move {
-        let world = World::new(db).await;
-        let (anna, otto) = people(&world).await;
-        let directory = tempfile::tempdir().expect("a directory");
-        let journal = journal(&directory);
+        let (world, (anna, otto), (_directory, journal)) = settled(db).await;
         let now = world.clock.now();
         // Announced, then the power went; and one of an account that this database never held.
         let (tag, foreign) = (world.keys.erasure_tag(anna), [7; 16]);
@@ -150,10 +150,7 @@ async fn an_erasure_that_broke_off_is_finished_and_others_are_written_down() {
 #[tokio::test]
 async fn an_erasure_that_the_sweep_finished_is_answered_with_what_is_on_record() {
     on_both(|db| async move {
-        let world = World::new(db).await;
-        let (anna, otto) = people(&world).await;
-        let directory = tempfile::tempdir().expect("a directory");
-        let journal = journal(&directory);
+        let (world, (anna, otto), (_directory, journal)) = settled(db).await;
         let now = world.clock.now();
         let held = Removed { consents: 3, records: 3, links: 1, ..Removed::default() };
         // Announced; before its transaction begins, the sweep of the minute comes along.

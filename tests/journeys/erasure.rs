@@ -1,6 +1,8 @@
 //! A person is erased: by their app or on their own page, before the answer returns; lists still
 //! replay; and a backup from before brings nobody back, and no consent that was taken back since.
 
+use std::path::PathBuf;
+
 use axum::body::Body;
 use axum::http::Method;
 use serde_json::json;
@@ -91,27 +93,56 @@ async fn a_person_erases_everything_on_their_own_page_and_is_asked_once_more() {
     .await;
 }
 
-/// Files of a closed database, taken and put back as a backup does it.
+/// An installation whose database is closed, copied and put back as a backup does it.
+struct House {
+    database: FreshSqlite,
+    directory: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        Self { database: FreshSqlite::create(), directory }
+    }
+
+    async fn open(&self) -> TestApp {
+        TestApp::open_in(self.directory.path(), &self.database.address(), &[]).await
+    }
+
+    fn caller() -> Caller {
+        Caller::App(AppId::parse("messenger").expect("a slug"))
+    }
+
+    fn files(&self) -> (PathBuf, PathBuf) {
+        (self.database.path().join("volens.db"), self.directory.path().join("backup.db"))
+    }
+
+    fn back_up(&self) {
+        let (file, backup) = self.files();
+        std::fs::copy(file, backup).expect("a backup");
+    }
+
+    fn restore(&self) {
+        let (file, backup) = self.files();
+        std::fs::copy(backup, file).expect("a restored backup");
+    }
+}
+
 #[tokio::test]
 async fn a_restored_backup_brings_nobody_back() {
-    let database = FreshSqlite::create();
-    let directory = tempfile::tempdir().expect("a directory");
-    let address = database.address();
-    let open = || TestApp::open_in(directory.path(), &address, &[]);
-    let file = database.path().join("volens.db");
-    let caller = Caller::App(AppId::parse("messenger").expect("a slug"));
-    let backup = directory.path().join("backup.db");
+    let house = House::new();
+    let (open, caller) = (|| house.open(), House::caller());
 
     let test = open().await;
     let messenger = test.new_app("messenger").await;
     let (anna, otto) = (settle(&messenger, "anna").await, settle(&messenger, "otto").await);
     test.app.db.close().await;
-    std::fs::copy(&file, &backup).expect("a backup");
+    house.back_up();
 
     let test = open().await;
     test.client_of(&caller).await.delete(&anna).await.expect(200);
     test.app.db.close().await;
-    std::fs::copy(&backup, &file).expect("a restored backup");
+    house.restore();
 
     let test = open().await;
     let messenger = test.client_of(&caller).await;
@@ -130,13 +161,8 @@ async fn stands(app: &Client, path: &str) -> (String, bool) {
 
 #[tokio::test]
 async fn a_restored_backup_brings_no_consent_back() {
-    let database = FreshSqlite::create();
-    let directory = tempfile::tempdir().expect("a directory");
-    let address = database.address();
-    let open = || TestApp::open_in(directory.path(), &address, &[]);
-    let file = database.path().join("volens.db");
-    let caller = Caller::App(AppId::parse("messenger").expect("a slug"));
-    let backup = directory.path().join("backup.db");
+    let house = House::new();
+    let (open, caller) = (|| house.open(), House::caller());
     let notice = Notices::builtin().latest_for(PurposeKind::BusinessMessages, "en");
     let notice = notice.expect("a notice");
     let stop = |name: &str| json!({"account": name, "purpose": "business_messages"});
@@ -154,14 +180,14 @@ async fn a_restored_backup_brings_no_consent_back() {
         messenger.post("/v1/consents", yes).await.expect(201);
     }
     test.app.db.close().await;
-    std::fs::copy(&file, &backup).expect("a backup");
+    house.back_up();
 
     let test = open().await;
     let messenger = test.client_of(&caller).await;
     messenger.post("/v1/consents/withdraw", stop("anna")).await.expect(200);
     background::sweep(&test.app).await.expect("the head is kept outside");
     test.app.db.close().await;
-    std::fs::copy(&backup, &file).expect("a restored backup");
+    house.restore();
 
     // Nobody knows any more who said stop, so nobody's yes counts; a stop does.
     let test = open().await;
@@ -173,7 +199,8 @@ async fn a_restored_backup_brings_no_consent_back() {
     background::sweep(&test.app).await.expect("sweeps");
     test.app.db.close().await;
     let volens = async |args: &[&str]| {
-        let done = command(directory.path(), &address).args(args).output().await;
+        let done =
+            command(house.directory.path(), &house.database.address()).args(args).output().await;
         done.expect("it runs").status.code()
     };
     assert_eq!(volens(&["doctor"]).await, Some(1), "it is said");

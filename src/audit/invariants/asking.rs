@@ -7,9 +7,9 @@ use volens_privacy::consent::{Decision, Entry};
 use volens_privacy::identity::AppId;
 use volens_privacy::parties::Parties;
 
-use super::{Finding, Look, records};
+use super::{Everybody, Finding, Look, records};
 use crate::audit::AuditError;
-use crate::{accounts, consent};
+use crate::consent;
 
 /// Accounts whose records are opened together.
 const ACCOUNTS: u32 = 256;
@@ -18,13 +18,8 @@ const ACCOUNTS: u32 = 256;
 /// open are another invariant's matter (I-6).
 pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
     let parties = consent::parties_at(look.tx, look.now).await?.map(|found| found.parties);
-    let mut last = None;
-    loop {
-        let page = accounts::after(look.tx, last, ACCOUNTS).await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        last = page.last().copied();
+    let mut everybody = Everybody::by(ACCOUNTS);
+    while let Some(page) = everybody.next(look.tx).await? {
         let histories = records::histories(look, &page).await?;
         for (subject, history) in histories {
             let Some(history) = history else { continue };
@@ -34,6 +29,7 @@ pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
             }
         }
     }
+    Ok(())
 }
 
 fn asked(entry: &Entry) -> Option<volens_privacy::Timestamp> {

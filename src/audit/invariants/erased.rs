@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use volens_privacy::keys::KeyDomain;
 
-use super::{Finding, Look, store};
-use crate::accounts;
+use super::{Everybody, Finding, Look, store};
 use crate::audit::AuditError;
 use crate::db::values;
 use crate::rights;
@@ -18,11 +17,8 @@ const MONTH: Duration = Duration::from_hours(31 * 24);
 /// No account that the database says is erased is in it, and the last look for canaries found none.
 pub(super) async fn gone(look: &mut Look<'_>) -> Result<(), AuditError> {
     let erased = rights::erased(look.tx).await?;
-    let mut last = None;
-    loop {
-        let page = accounts::after(look.tx, last, PAGE).await?;
-        let Some(end) = page.last() else { break };
-        last = Some(*end);
+    let mut everybody = Everybody::by(PAGE);
+    while let Some(page) = everybody.next(look.tx).await? {
         look.looked(page.len() as u64);
         for subject in page {
             if erased.contains(&look.keys.erasure_tag(subject)) {

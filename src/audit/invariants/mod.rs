@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use volens_privacy::{KeyRing, SubjectId, Timestamp};
 
 use super::AuditError;
+use crate::accounts;
 use crate::db::{self, Row, Statement, Tx, Value};
 use crate::ledger::{self, Trust};
 pub use registry::Invariant;
@@ -181,6 +182,25 @@ struct Look<'a> {
     invariant: Invariant,
     progress: Progress<'a>,
     seen: Seen,
+}
+
+/// All accounts, page by page.
+struct Everybody {
+    page: u32,
+    last: Option<SubjectId>,
+}
+
+impl Everybody {
+    const fn by(page: u32) -> Self {
+        Self { page, last: None }
+    }
+
+    /// The next accounts in the order of their ids; nothing when there are no more.
+    async fn next(&mut self, tx: &mut Tx) -> db::Result<Option<Vec<SubjectId>>> {
+        let page = accounts::after(tx, self.last, self.page).await?;
+        self.last = page.last().copied().or(self.last);
+        Ok((!page.is_empty()).then_some(page))
+    }
 }
 
 impl Look<'_> {

@@ -7,10 +7,10 @@ use volens_privacy::SubjectId;
 use volens_privacy::consent::{Decision, Entry};
 use volens_privacy::ledger::{Leaf, LeafKind};
 
-use super::{EXAMPLES, Finding, Look};
+use super::{EXAMPLES, Everybody, Finding, Look};
 use crate::audit::AuditError;
 use crate::consent::{self, Grant};
-use crate::{accounts, ledger};
+use crate::ledger;
 
 /// Entries looked at together.
 const ENTRIES: u64 = 2048;
@@ -29,15 +29,11 @@ pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
         from = to;
     }
     missing.judge(look);
-    let mut last = None;
-    loop {
-        let page = accounts::after(look.tx, last, ACCOUNTS).await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        last = page.last().copied();
+    let mut everybody = Everybody::by(ACCOUNTS);
+    while let Some(page) = everybody.next(look.tx).await? {
         of_accounts(look, &page).await?;
     }
+    Ok(())
 }
 
 /// Entries about consent that have no record. Only the records of erased accounts may be missing, and

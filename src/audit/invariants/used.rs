@@ -4,8 +4,7 @@
 use volens_privacy::consent::{Decision, Entry};
 use volens_privacy::{ConsentRecord, PurposeKind, SubjectId};
 
-use super::{Finding, Look, records, store};
-use crate::accounts;
+use super::{Everybody, Finding, Look, records, store};
 use crate::audit::AuditError;
 
 /// Accounts whose records are opened together.
@@ -66,13 +65,8 @@ async fn walk(
     look: &mut Look<'_>,
     judge: fn(&Use, &[Entry]) -> Option<&'static str>,
 ) -> Result<(), AuditError> {
-    let mut last = None;
-    loop {
-        let page = accounts::after(look.tx, last, ACCOUNTS).await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        last = page.last().copied();
+    let mut everybody = Everybody::by(ACCOUNTS);
+    while let Some(page) = everybody.next(look.tx).await? {
         let uses = store::uses(look.tx, &page).await?;
         let mut owners: Vec<SubjectId> = uses.iter().map(|used| used.owner).collect();
         owners.sort_unstable();
@@ -86,4 +80,5 @@ async fn walk(
             }
         }
     }
+    Ok(())
 }

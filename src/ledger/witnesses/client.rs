@@ -61,12 +61,23 @@ async fn ask(url: &str, body: String) -> Result<Said, Silence> {
     }
 }
 
+/// Whether anybody listens there.
+pub(super) async fn listens(url: &str) -> bool {
+    let Ok(uri) = url.parse() else { return false };
+    connect(&uri).await.is_some()
+}
+
+async fn connect(uri: &Uri) -> Option<TcpStream> {
+    let stream = TcpStream::connect((uri.host()?, uri.port_u16().unwrap_or(80))).await.ok()?;
+    stream.set_nodelay(true).ok()?;
+    Some(stream)
+}
+
 /// Whatever goes wrong before there is a whole answer is the same to us: nobody is there.
 async fn post(url: &str, body: String) -> Option<(StatusCode, String)> {
     let uri: Uri = format!("{}/add-checkpoint", url.trim_end_matches('/')).parse().ok()?;
     let authority = uri.authority()?.as_str().to_owned();
-    let stream = TcpStream::connect((uri.host()?, uri.port_u16().unwrap_or(80))).await.ok()?;
-    stream.set_nodelay(true).ok()?;
+    let stream = connect(&uri).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     let connection = tokio::spawn(connection);
     let request = Request::post(uri.path())

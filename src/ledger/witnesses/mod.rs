@@ -102,6 +102,16 @@ impl Witnesses {
         self.0.reachable.load(Ordering::Relaxed)
     }
 
+    /// How many of how many listen where they should.
+    pub async fn listening(&self) -> (usize, usize) {
+        let mut listening = 0;
+        for endpoint in &self.0.endpoints {
+            let listens = tokio::time::timeout(self.0.patience, client::listens(&endpoint.url));
+            listening += usize::from(listens.await.unwrap_or(false));
+        }
+        (listening, self.0.endpoints.len())
+    }
+
     /// Waits until the first `size` entries are confirmed.
     pub async fn confirm(&self, size: u64) -> Result<(), Unconfirmed> {
         if !self.are_needed() {

@@ -4,7 +4,7 @@ use volens_privacy::identity::AccountTag;
 use volens_privacy::{AppId, SubjectId, Timestamp};
 
 use super::{Extension, Request, RequestId, State};
-use crate::db::{self, Row, Tx, Value, statements, values};
+use crate::db::{self, Row, Statement, Tx, Value, statements, values};
 use crate::rights::{AskedBy, RightsError};
 
 statements! {
@@ -168,18 +168,17 @@ pub(super) async fn say(
     (app, request): (&AppId, RequestId),
     sealed: Vec<u8>,
 ) -> db::Result<()> {
-    let values = values![subject, app, request.as_bytes(), sealed];
-    tx.execute(SAY, values).await.map(drop)
+    keep(tx, SAY, subject, (app, request), sealed).await
 }
 
 /// What was said with the requests that wait, those that are due first.
 pub(super) async fn said_open(tx: &mut Tx, limit: u32) -> db::Result<Vec<Said>> {
-    tx.fetch(SAID_OPEN, values![limit]).await?.iter().map(said).collect()
+    words(tx, SAID_OPEN, values![limit]).await
 }
 
 /// What was said with the requests of an account.
 pub(super) async fn said_of(tx: &mut Tx, subject: SubjectId) -> db::Result<Vec<Said>> {
-    tx.fetch(SAID_OF, values![subject]).await?.iter().map(said).collect()
+    words(tx, SAID_OF, values![subject]).await
 }
 
 /// Keeps what was answered.
@@ -189,13 +188,27 @@ pub(super) async fn answer(
     (app, request): (&AppId, RequestId),
     sealed: Vec<u8>,
 ) -> db::Result<()> {
+    keep(tx, ANSWER, subject, (app, request), sealed).await
+}
+
+async fn keep(
+    tx: &mut Tx,
+    statement: Statement,
+    subject: SubjectId,
+    (app, request): (&AppId, RequestId),
+    sealed: Vec<u8>,
+) -> db::Result<()> {
     let values = values![subject, app, request.as_bytes(), sealed];
-    tx.execute(ANSWER, values).await.map(drop)
+    tx.execute(statement, values).await.map(drop)
 }
 
 /// What was answered to the requests of an account.
 pub(super) async fn answers_of(tx: &mut Tx, subject: SubjectId) -> db::Result<Vec<Said>> {
-    tx.fetch(ANSWERS_OF, values![subject]).await?.iter().map(said).collect()
+    words(tx, ANSWERS_OF, values![subject]).await
+}
+
+async fn words(tx: &mut Tx, statement: Statement, values: Vec<Value>) -> db::Result<Vec<Said>> {
+    tx.fetch(statement, values).await?.iter().map(said).collect()
 }
 
 /// What the account is found by.

@@ -157,7 +157,7 @@ const SPANISH: RequestWords = RequestWords {
     requests: "Lo que ha pedido",
     access: "Una copia de sus datos",
     portability: "Sus datos, para llevarlos a otro sitio",
-    erasure: "Borrarlo todo",
+    erasure: "La supresión de sus datos",
     rectification: "Una corrección",
     restriction: "Una pausa en el uso de sus datos",
     objection: "El fin de la publicidad",

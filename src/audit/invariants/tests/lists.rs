@@ -7,7 +7,8 @@ use volens_privacy::PurposeKind;
 use super::{bind_keys, breaking, codes, same, violated};
 use crate::audience::tests::town::{Town, name};
 use crate::db::testing::on_both;
-use crate::db::{Statement, values};
+use crate::db::{Db, Statement, values};
+use crate::testing::World;
 
 const KEEP_SCORES: Statement = breaking(
     "KEEP_SCORES",
@@ -47,14 +48,26 @@ const NAME_AN_OLDER: Statement = same(
 );
 const FREEZE: Statement = same("FREEZE", "update accounts set frozen_at = $1");
 
+/// A town of 40, so many of them linked, and a list, with which all is well.
+async fn with_a_list(db: Db, linked: usize) -> Town {
+    let town = Town::new(db, 40, linked).await;
+    bind_keys(&town.world).await;
+    town.list(town.request(20)).await.expect("a list is built");
+    assert_eq!(violated(&town.world).await, Vec::<String>::new());
+    town
+}
+
+/// One invariant is violated, in one way.
+async fn only(world: &World, invariant: &str, code: &str) {
+    assert_eq!(violated(world).await, [invariant]);
+    assert_eq!(codes(world).await, [code.to_owned()].into());
+}
+
 #[tokio::test]
 async fn everything_on_a_list_that_outlives_a_consent_is_found() {
     on_both(|db| async move {
-        let town = Town::new(db, 40, 6).await;
+        let town = with_a_list(db, 6).await;
         let world = &town.world;
-        bind_keys(world).await;
-        town.list(town.request(20)).await.expect("a list is built");
-        assert_eq!(violated(world).await, Vec::<String>::new());
         town.tamper(KEEP_SCORES, values![]).await;
         town.tamper(KEEP_EXPOSURES, values![]).await;
         town.tamper(KEEP_LOANS, values![]).await;
@@ -85,14 +98,10 @@ async fn everything_on_a_list_that_outlives_a_consent_is_found() {
 #[tokio::test]
 async fn the_score_of_a_frozen_account_is_found() {
     on_both(|db| async move {
-        let town = Town::new(db, 40, 0).await;
-        bind_keys(&town.world).await;
-        town.list(town.request(20)).await.expect("a list is built");
-        assert_eq!(violated(&town.world).await, Vec::<String>::new());
+        let town = with_a_list(db, 0).await;
         town.tamper(KEEP_FROZEN, values![]).await;
         town.tamper(FREEZE, values![1_i64]).await;
-        assert_eq!(violated(&town.world).await, ["I-2"]);
-        assert_eq!(codes(&town.world).await, ["score.frozen".to_owned()].into());
+        only(&town.world, "I-2", "score.frozen").await;
     })
     .await;
 }
@@ -100,13 +109,9 @@ async fn the_score_of_a_frozen_account_is_found() {
 #[tokio::test]
 async fn a_score_that_names_a_consent_to_something_else_is_found() {
     on_both(|db| async move {
-        let town = Town::new(db, 40, 6).await;
-        bind_keys(&town.world).await;
-        town.list(town.request(20)).await.expect("a list is built");
-        assert_eq!(violated(&town.world).await, Vec::<String>::new());
+        let town = with_a_list(db, 6).await;
         assert!(town.tamper(NAME_ANOTHER, values![]).await > 0);
-        assert_eq!(violated(&town.world).await, ["I-7"]);
-        assert_eq!(codes(&town.world).await, ["use.not_consented".to_owned()].into());
+        only(&town.world, "I-7", "use.not_consented").await;
     })
     .await;
 }
@@ -128,8 +133,7 @@ async fn a_list_upon_a_consent_that_had_been_taken_back_is_found_also_when_it_wa
         assert_eq!(violated(world).await, Vec::<String>::new());
         town.tamper(REWRITE_ROWS, values![]).await;
         assert!(town.tamper(NAME_AN_OLDER, values![]).await > 0);
-        assert_eq!(violated(world).await, ["I-3"]);
-        assert_eq!(codes(world).await, ["use.after_its_end".to_owned()].into());
+        only(world, "I-3", "use.after_its_end").await;
     })
     .await;
 }
