@@ -170,6 +170,12 @@ pub async fn users(tx: &mut Tx, after: &[u8], rows: i64) -> Result<Vec<User>, Ac
     Ok(rows.iter().map(read_user).collect::<db::Result<_>>()?)
 }
 
+/// One user, also when it is disabled.
+pub async fn user(tx: &mut Tx, id: UserId) -> Result<Option<User>, AccessError> {
+    let row = tx.fetch_optional(store::USER, values![id]).await?;
+    Ok(row.as_ref().map(read_user).transpose()?)
+}
+
 /// How many users of a role are not disabled.
 pub async fn count(tx: &mut Tx, role: Role) -> Result<u64, AccessError> {
     let row = tx.fetch_one(store::COUNT_USERS, values![role.as_str()]).await?;

@@ -16,6 +16,7 @@ crate::db::statements! {
     USER_BY_EMAIL = "select id, password from users where email = $1 and disabled_at is null";
     USERS = "select id, email, role, business, created_at, disabled_at from users
              where id > $1 order by id limit $2";
+    USER = "select id, email, role, business, created_at, disabled_at from users where id = $1";
     COUNT_USERS = "select count(*) as n from users where role = $1 and disabled_at is null";
     DISABLE_USER = "update users set disabled_at = $2 where id = $1 and disabled_at is null";
 

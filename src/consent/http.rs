@@ -28,7 +28,6 @@ use crate::access::directory;
 use crate::accounts::http::reference;
 use crate::accounts::{self, AccountError};
 use crate::app::App;
-use crate::ledger;
 use crate::web::callers::AppCaller;
 use crate::web::extract::{Path, Query};
 use crate::web::json::Json;
@@ -404,7 +403,7 @@ async fn state(
     let now = app.clock.now();
     let grants = super::grants_of(&mut tx, &[subject]).await?;
     let receipts = super::receipts_of(&mut tx, &app.keys, subject).await?;
-    let counting = super::lost::since(&mut tx).await?..ledger::confirmed(&mut tx).await?;
+    let counting = super::counting(&mut tx).await?;
     let consents = grants.into_iter().map(|grant| GrantOut::new(grant, &counting, now)).collect();
     let wanted_iso = wanted.records.as_deref() == Some("iso27560");
     let iso = |(_, receipt): &(u64, Receipt)| app.receipts.iso_record(receipt);

@@ -4,6 +4,8 @@
 //! so. So no consent from before the loss permits anything until somebody who knows has settled it.
 //! What is given after it counts, and so does all that takes back, whenever it was recorded.
 
+use std::ops::Range;
+
 use volens_privacy::Timestamp;
 use volens_privacy::keys::KeyRing;
 use volens_privacy::ledger::{Leaf, LeafKind, LogVerifier};
@@ -26,9 +28,10 @@ pub async fn lost(tx: &mut Tx) -> db::Result<Option<Lost>> {
     store::lost(tx).await
 }
 
-/// The first ledger index from which on a consent may permit something.
-pub(super) async fn since(tx: &mut Tx) -> db::Result<u64> {
-    Ok(store::lost(tx).await?.map_or(0, |lost| lost.since))
+/// The ledger indexes whose consents count: none from before a loss, none that waits for witnesses.
+pub async fn counting(tx: &mut Tx) -> Result<Range<u64>, LedgerError> {
+    let since = lost(tx).await?.map_or(0, |lost| lost.since);
+    Ok(since..ledger::confirmed(tx).await?)
 }
 
 /// Notes that entries are missing of the `known` that there were, and holds back every consent that is

@@ -36,7 +36,7 @@ pub use intake::{
     AppPhones, DecisionRequest, DecisionsRequest, Intake, IntakeError, NoticeRequest, PhoneRequest,
     WithdrawRequest, about,
 };
-pub use lost::{Lost, keep_head, look_for_loss, lost, note_lost, settle_lost};
+pub use lost::{Lost, counting, keep_head, look_for_loss, lost, note_lost, settle_lost};
 pub use notices::{
     Asking, InForce, LiveUnder, live_under, may_ask, parties_at, publish_notices, publish_parties,
 };
@@ -177,7 +177,7 @@ pub async fn consents_of(
     let accounts = accounts::find(tx, subjects).await?;
     let data_keys = accounts::data_keys(tx, keys, subjects).await?;
     let mut entries = entries_of(tx, &data_keys, subjects).await?;
-    let counting = lost::since(tx).await?..ledger::confirmed(tx).await?;
+    let counting = counting(tx).await?;
     let mut verified = BTreeMap::new();
     let mut failed = 0_usize;
     for (subject, account) in accounts {

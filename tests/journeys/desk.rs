@@ -7,7 +7,7 @@ use volens::clock::Clock as _;
 use volens_privacy::{AppId, PurposeKind};
 
 use crate::support::desk::Desk;
-use crate::support::town::{Town, name};
+use crate::support::town::{SMALL, Town, name};
 use crate::support::{Answer, DAY, TestApp, on_both, on_both_with};
 
 #[track_caller]
@@ -61,6 +61,8 @@ async fn a_refused_form_comes_back_as_it_was_typed() {
         says(&unknown, StatusCode::UNPROCESSABLE_ENTITY, &texts);
         let known = desk.browser.get("/officer/entries?kind=notice.published").await;
         says(&known, StatusCode::OK, &["value=\"notice.published\" selected"]);
+        let looks = desk.browser.get("/officer/entries?kind=officer.access").await;
+        says(&looks, StatusCode::OK, &["requests of people read by officer"]);
         assert!(!known.text().contains("There is no kind"));
     })
     .await;
@@ -69,9 +71,7 @@ async fn a_refused_form_comes_back_as_it_was_typed() {
 #[tokio::test]
 async fn asking_twice_for_a_record_leads_to_the_first_request() {
     on_both(|test| async move {
-        let desk = Desk::open(&test).await;
-        let second = json!({"email": "second@volens.test", "role": "officer"});
-        test.operator().await.post("/v1/users", second).await.expect(201);
+        let (desk, second) = (Desk::open(&test).await, Desk::of(&test, "second@volens.test").await);
         let messenger = test.new_app("messenger").await;
         messenger.put("/v1/accounts/anna", json!({"country": "DE"})).await.expect(201);
         let who = subject(&test, "anna").await;
@@ -79,7 +79,9 @@ async fn asking_twice_for_a_record_leads_to_the_first_request() {
         let first = desk.post("/officer/openings", &ask).await;
         assert_eq!(first.status, StatusCode::SEE_OTHER, "{}", first.text());
         let again = desk.post("/officer/openings", &ask).await;
-        says(&again, StatusCode::OK, &["You have asked for this record already"]);
+        says(&again, StatusCode::OK, &["You have asked for this record already", "by you"]);
+        let waiting = second.browser.get("/officer/openings").await;
+        says(&waiting, StatusCode::OK, &["by officer@volens.test", "Approve"]);
         let officer = test.officer().await;
         let all = officer.get("/v1/audit/openings").await.expect(200);
         let all = all["data"].as_array().expect("a list");
@@ -186,6 +188,35 @@ async fn the_time_machine_tells_what_was_on_record_from_what_was_reported_later(
         let now = look("late", "2026-01-16 13:00").await;
         says(&now, StatusCode::OK, &["On record at 2026-01-16 13:00 UTC", "live"]);
         assert!(!now.text().contains("reported later"), "{}", now.text());
+
+        let count = [("app", "messenger"), ("at", "2026-01-02")];
+        let none = desk.post("/officer/time/counts", &count).await;
+        says(&none, StatusCode::OK, &["None was on record"]);
+        let count = [("app", "messenger"), ("at", "2026-01-16 13:00")];
+        let some = desk.post("/officer/time/counts", &count).await;
+        assert!(!some.text().contains("None was on record"), "{}", some.text());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_entry_of_a_sealed_list_leads_to_its_replay() {
+    on_both_with(&[SMALL], |test| async move {
+        let town = Town::new(test, 45).await;
+        let campaign = town.campaign().await;
+        let list = town.list(json!({"campaign": campaign["id"], "size": 12})).await;
+        let list = list["id"].as_str().expect("an id");
+        let desk = Desk::open(&town.test).await;
+        let sealed = desk.browser.get("/officer/entries?kind=list.sealed").await.text();
+        let (_, rest) = sealed.split_once("<a href=\"/officer/entries/").expect("an entry");
+        let (entry, _) = rest.split_once('"').expect("its address");
+        let entry = desk.browser.get(&format!("/officer/entries/{entry}")).await;
+        let replay = format!("/officer/lists?list={list}");
+        says(&entry, StatusCode::OK, &[&format!("href=\"{replay}\"")]);
+        let filled = format!("name=\"list\" value=\"{list}\"");
+        says(&desk.browser.get(&replay).await, StatusCode::OK, &[&filled]);
+        let replayed = desk.post("/officer/lists", &[("list", list)]).await;
+        says(&replayed, StatusCode::OK, &["Confirmed"]);
     })
     .await;
 }

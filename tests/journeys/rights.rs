@@ -6,8 +6,8 @@ use std::process::Command;
 
 use axum::http::StatusCode;
 use serde_json::{Value as Json, json};
-use volens::background;
 use volens::db::Statement;
+use volens::{background, consent};
 use volens_privacy::PurposeKind;
 
 use crate::support::desk::Desk;
@@ -152,6 +152,23 @@ async fn the_page_names_apps_by_their_titles_and_counts_the_interests_that_went(
         shows(&gone, "Assumed interests that were deleted: <strong>1</strong>");
         let again = browser.form(&withdraw, &[("purpose", "relevance"), ("peer", "")]).await;
         shows(&again, "Nothing else rested on it.");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_consent_from_before_a_loss_is_shown_as_not_in_use() {
+    on_both(|test| async move {
+        let town = Town::new(test, 1).await;
+        let (browser, page) = centre(&town.test, &town.messenger, &name(0)).await;
+        let held_back = "some of our records were lost";
+        assert!(!browser.get(&page).await.text().contains(held_back));
+        let mut tx = town.test.app.db.begin().await.expect("begins");
+        consent::note_lost(&mut tx, 1_000_000).await.expect("noted");
+        tx.commit().await.expect("commits");
+        shows(&browser.get(&page).await, held_back);
+        let relevance = [("purpose", "relevance"), ("peer", "")];
+        shows(&browser.form(&format!("{page}/withdraw"), &relevance).await, "Taken back: ");
     })
     .await;
 }
@@ -432,6 +449,10 @@ async fn an_officer_enters_extends_and_refuses_at_the_desk() {
         shows(&entered, "By letter: she is 40.");
         let all = test.officer().await.get("/v1/subject-requests").await.expect(200);
         let id = all[0]["receipt"]["subject_request_id"].as_str().expect("an id").to_owned();
+        let of = [("app", "messenger"), ("request", id.as_str())];
+        shows(&desk.post("/officer/person", &of).await, "This record is closed");
+        let of = [("app", "photo"), ("request", id.as_str())];
+        assert_eq!(desk.post("/officer/person", &of).await.status, StatusCode::NOT_FOUND);
         let path = format!("{bench}/messenger/{id}");
         let done = [("action", "complete"), ("answer", " \u{200b} ")];
         let unsaid = desk.post(&path, &done).await;

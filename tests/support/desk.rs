@@ -16,14 +16,23 @@ pub(crate) struct Desk {
 impl Desk {
     /// Makes the user and signs in.
     pub(crate) async fn open(test: &TestApp) -> Self {
-        let user = json!({"email": EMAIL, "password": PASSWORD, "role": "officer"});
+        Self::of(test, EMAIL).await
+    }
+
+    /// Makes an officer with this address and signs in.
+    pub(crate) async fn of(test: &TestApp, email: &str) -> Self {
+        let user = json!({"email": email, "password": PASSWORD, "role": "officer"});
         test.operator().await.post("/v1/users", user).await.expect(201);
-        Self::again(test).await
+        Self::sign_in(test, email).await
     }
 
     /// Signs in as the same user.
     pub(crate) async fn again(test: &TestApp) -> Self {
-        let signed_in = [("email", EMAIL), ("password", PASSWORD)];
+        Self::sign_in(test, EMAIL).await
+    }
+
+    async fn sign_in(test: &TestApp, email: &str) -> Self {
+        let signed_in = [("email", email), ("password", PASSWORD)];
         let answer = test.anonymous().form("/console/sign-in", &signed_in).await;
         let cookie = answer.header("set-cookie").split(';').next().expect("a pair").to_owned();
         let browser = test.anonymous().with_cookie(&cookie);

@@ -30,7 +30,6 @@ use crate::accounts;
 use crate::app::App;
 use crate::consent::{self, Command, Effects, Grant, Replies, Withdrawal};
 use crate::db::Tx;
-use crate::ledger;
 use crate::privacy_centre::{self, Person, signal};
 use crate::rights::interests::{self, Interest};
 use crate::rights::{self, Removed, requests};
@@ -61,8 +60,8 @@ struct Living {
     until: String,
     /// What would go with it now.
     effects: Vec<(&'static str, u64)>,
-    /// Whether the ledger's witnesses have still to confirm it.
-    awaits: bool,
+    /// Why it is not in use, where it is not.
+    idle: Option<&'static str>,
     notice: Option<String>,
     notice_title: &'static str,
 }
@@ -175,14 +174,18 @@ pub(super) async fn page(
     let titles = titles_of(tx, &grants).await?;
     let title = title_of(tx, &person.app).await?;
     let interests = assumed(app, tx, person).await;
-    let confirmed = ledger::confirmed(tx).await?;
+    let counting = consent::counting(tx).await?;
     let (living, ended): (Vec<_>, Vec<_>) = grants.iter().partition(|grant| grant.is_live(now));
     let mut shown = Vec::with_capacity(living.len());
     for grant in living {
         let effects = consent::would_end(tx, grant).await?;
         let effects = would_go(grant, effects, counted(&interests), rights);
-        let awaits = grant.entry >= confirmed;
-        shown.push(Living { effects, awaits, ..Living::new(grant, &titles, words) });
+        let idle = match grant.entry {
+            entry if entry < counting.start => Some(rights.held_back),
+            entry if entry >= counting.end => Some(rights.awaits),
+            _ => None,
+        };
+        shown.push(Living { effects, idle, ..Living::new(grant, &titles, words) });
     }
     let until = person.expires_at.to_string();
     Ok(Centre {
@@ -289,7 +292,7 @@ impl Living {
             since: words.day(grant.given_at),
             until: words.day(grant.expires_at),
             effects: Vec::new(),
-            awaits: false,
+            idle: None,
             notice: shown.map(|_| format!("/n/{notice}/{version}/{language}")),
             notice_title: shown.map(|notice| notice.title.as_str()).unwrap_or_default(),
         }

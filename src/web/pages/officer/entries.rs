@@ -39,6 +39,8 @@ struct Line {
     tone: &'static str,
     at: Timestamp,
     about: String,
+    /// The list that was sealed.
+    list: Option<String>,
 }
 
 #[derive(Template)]
@@ -123,7 +125,9 @@ impl Entries {
 impl Line {
     fn new(index: u64, leaf: &Leaf) -> Self {
         let kind = leaf.kind();
-        Self { index, kind: kind.as_str(), tone: tone(kind), at: leaf.at(), about: about(leaf) }
+        let list = (kind == LeafKind::ListSealed).then(|| detail(leaf, "list")).flatten();
+        let (tone, about) = (tone(kind), about(leaf));
+        Self { index, kind: kind.as_str(), tone, at: leaf.at(), about, list }
     }
 }
 
@@ -151,6 +155,23 @@ fn tone(kind: LeafKind) -> &'static str {
     }
 }
 
+fn detail(leaf: &Leaf, name: &str) -> Option<String> {
+    leaf.detail()?.get(name)?.as_str().map(str::to_owned)
+}
+
+/// What a reading showed, in words.
+fn read(what: &str) -> &str {
+    match what {
+        "record" => "a person's record",
+        "list_rows" => "rows of a list",
+        "list_export" => "a list as a file",
+        "inbox" => "conversations that wait",
+        "requests" => "requests of people",
+        "reachability" => "who could be reached",
+        other => other,
+    }
+}
+
 /// What the entry is about, without knowing about whom.
 fn about(leaf: &Leaf) -> String {
     let mut parts = Vec::new();
@@ -166,9 +187,12 @@ fn about(leaf: &Leaf) -> String {
     if let Some(notice) = leaf.notice() {
         parts.push(format!("notice {} version {}", notice.id, notice.version));
     }
-    let detail = |name: &str| leaf.detail()?.get(name)?.as_str().map(str::to_owned);
+    let detail = |name| detail(leaf, name);
+    if let (Some(what), Some(role)) = (detail("what"), detail("role")) {
+        parts.push(format!("{} read by {role}", read(&what)));
+    }
     parts.extend(
-        ["language", "list", "model", "view", "what", "opening", "assessment"]
+        ["language", "list", "model", "view", "opening", "assessment"]
             .into_iter()
             .filter_map(detail),
     );

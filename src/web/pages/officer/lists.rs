@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::audience::replay::{self, Denial, Replay};
 use crate::audience::{AudienceError, request};
 use crate::ids::ListId;
-use crate::web::extract::Form;
+use crate::web::extract::{Form, Query};
 use crate::web::problem::ApiResult;
 
 /// Denials shown at most.
@@ -41,14 +41,18 @@ struct Found {
     denied: Vec<(String, &'static str)>,
 }
 
-async fn form(AsOfficer(session): AsOfficer) -> impl IntoResponse {
-    let shell = Shell::of(&session, "/officer/lists");
-    Page(ListsPage { shell, asked: String::new(), problem: None, found: None })
-}
-
 #[derive(Deserialize)]
 struct Asked {
+    #[serde(default)]
     list: String,
+}
+
+async fn form(
+    AsOfficer(session): AsOfficer,
+    Query(Asked { list: asked }): Query<Asked>,
+) -> impl IntoResponse {
+    let shell = Shell::of(&session, "/officer/lists");
+    Page(ListsPage { shell, asked, problem: None, found: None })
 }
 
 async fn replayed(

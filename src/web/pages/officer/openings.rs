@@ -1,5 +1,8 @@
 //! Requests to open a person's record: asking, approving, declining, and the way in once approved.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
@@ -11,9 +14,9 @@ use volens_privacy::SubjectId;
 use super::super::guard::AsOfficer;
 use super::super::shell::{Page, Shell};
 use super::super::text;
-use crate::access::Credential;
+use crate::access::{Credential, directory};
 use crate::app::App;
-use crate::ids::OpeningId;
+use crate::ids::{OpeningId, UserId};
 use crate::readings::openings::{self, Asking, Opening, OpeningError, OpeningState, Rules};
 use crate::web::callers::Session;
 use crate::web::extract::{Form, Path};
@@ -30,6 +33,8 @@ struct Line {
     opening: Opening,
     /// Whether this officer asked.
     own: bool,
+    /// The address of the officer who did; none when it was done with a key.
+    asker: Option<String>,
 }
 
 #[derive(Template)]
@@ -50,8 +55,19 @@ async fn page(
 ) -> ApiResult<Response> {
     let mut tx = app.db.read().await?;
     let all = openings::list(&mut tx, &app.keys, app.now()).await?;
-    let own = |opening: &Opening| opening.asked_by == *session.user.as_bytes();
-    let lines = all.into_iter().map(|opening| Line { own: own(&opening), opening }).collect();
+    let mut askers = BTreeMap::new();
+    for by in all.iter().map(|opening| opening.asked_by) {
+        if let Entry::Vacant(unknown) = askers.entry(by) {
+            let user = directory::user(&mut tx, UserId::from_bytes(by)).await?;
+            unknown.insert(user.map(|user| user.email));
+        }
+    }
+    let line = |opening: Opening| Line {
+        own: opening.asked_by == *session.user.as_bytes(),
+        asker: askers.get(&opening.asked_by).cloned().flatten(),
+        opening,
+    };
+    let lines = all.into_iter().map(line).collect();
     let shell = Shell::of(session, "/officer/openings");
     Ok(Page(OpeningsPage { shell, lines, problem, known }).into_response())
 }

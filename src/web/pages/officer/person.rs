@@ -22,6 +22,7 @@ use crate::db::Tx;
 use crate::identity;
 use crate::readings::Reader;
 use crate::readings::openings::OpeningError;
+use crate::rights::requests;
 use crate::web::callers::Known;
 use crate::web::extract::Form;
 use crate::web::problem::ApiResult;
@@ -50,6 +51,20 @@ struct Asked {
     reference: String,
     #[serde(default)]
     subject: String,
+    /// A request that came through the app.
+    #[serde(default)]
+    request: String,
+}
+
+impl Asked {
+    async fn account(&self, app: &App, tx: &mut Tx) -> ApiResult<Option<Account>> {
+        let Ok(request) = self.request.parse() else {
+            return account(app, tx, (&self.app, &self.reference, &self.subject)).await;
+        };
+        let Ok(of) = AppId::parse(&self.app) else { return Ok(None) };
+        let Some(subject) = requests::subject_of(tx, &of, request).await? else { return Ok(None) };
+        Ok(accounts::find(tx, &[subject]).await?.remove(&subject))
+    }
 }
 
 /// One decision.
@@ -87,9 +102,7 @@ async fn look(
 ) -> ApiResult<Response> {
     let shell = Shell::of(&session, "/officer/person");
     let mut tx = app.db.begin().await?;
-    let whom = (asked.app.as_str(), asked.reference.as_str(), asked.subject.as_str());
-    let account = account(&app, &mut tx, whom).await?;
-    let Some(account) = account else {
+    let Some(account) = asked.account(&app, &mut tx).await? else {
         let page = PersonPage { shell, asked, missing: true, closed: None, found: None };
         return Ok((StatusCode::NOT_FOUND, Page(page)).into_response());
     };
