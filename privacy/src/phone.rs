@@ -80,10 +80,7 @@ impl PhoneNumber {
         if text.len() > LONGEST_TEXT {
             return Err(PhoneError::Invalid);
         }
-        let region = region
-            .map(|code| code.to_ascii_uppercase().parse::<phonenumber::country::Id>())
-            .transpose()
-            .map_err(|_unknown| PhoneError::RegionUnknown)?;
+        let region = region.map(numbering_plan).transpose()?;
         if region.is_none() && !text.starts_with('+') {
             return Err(PhoneError::RegionMissing);
         }
@@ -117,6 +114,15 @@ impl PhoneNumber {
         };
         Zeroizing::new(Sha256::digest(hashed.as_bytes()).into())
     }
+}
+
+fn numbering_plan(region: &str) -> Result<phonenumber::country::Id, PhoneError> {
+    region.to_ascii_uppercase().parse().map_err(|_unknown| PhoneError::RegionUnknown)
+}
+
+/// Whether national numbers of the region can be read: a country (ISO 3166-1 alpha-2) with telephones.
+pub fn is_region(region: &str) -> bool {
+    numbering_plan(region).is_ok()
 }
 
 fn is_e164(text: &str) -> bool {

@@ -3,7 +3,7 @@
 use rand::Rng;
 use volens_privacy::Timestamp;
 use volens_privacy::identity::{AppId, BusinessId};
-use volens_privacy::phone::PhoneEncoding;
+use volens_privacy::phone::{self, PhoneEncoding};
 
 use super::password::{self, Cost};
 use super::{AccessError, Caller, Password, Role, checked_text, store};
@@ -56,10 +56,9 @@ pub struct User {
 /// Makes an app. The slug appears in the ledger and never changes.
 pub async fn create_app(tx: &mut Tx, app: &AppRecord) -> Result<(), AccessError> {
     let title = checked_text(&app.title, 100)?;
-    if let Some(region) = &app.region
-        && !(region.len() == 2 && region.bytes().all(|b| b.is_ascii_uppercase()))
-    {
-        return Err(AccessError::Text);
+    let known = |region: &String| *region == region.to_uppercase() && phone::is_region(region);
+    if !app.region.as_ref().is_none_or(known) {
+        return Err(AccessError::Region);
     }
     let encoding = app.phone_encoding.to_string();
     let row = values![app.id.clone(), title, encoding, app.region.clone(), app.created_at];
@@ -129,8 +128,8 @@ pub async fn prepare_user(
         return Err(AccessError::Tenant);
     }
     let email = email_key(checked_text(email, 254)?);
-    if !email.contains('@') {
-        return Err(AccessError::Text);
+    if !email.split_once('@').is_some_and(|(who, at)| !who.is_empty() && !at.is_empty()) {
+        return Err(AccessError::Email);
     }
     let hash = match password {
         Some(password) => {

@@ -257,6 +257,8 @@ impl From<AccessError> for Problem {
             AccessError::Unknown => Self::not_found(),
             AccessError::Tenant => Self::refused("access.tenant", detail),
             AccessError::Text => Self::refused("access.text", detail),
+            AccessError::Email => Self::refused("access.email", detail),
+            AccessError::Region => Self::refused("access.region", detail),
             AccessError::Password(_) => Self::refused("access.password", detail),
             AccessError::Throttled(seconds) => Self::too_many("access.throttled", seconds),
             AccessError::Busy(busy) => busy.into(),

@@ -160,9 +160,15 @@ pub enum AccessError {
     /// The role needs a tenant it was not given, or was given one it cannot have.
     #[error("the role and the tenant do not fit together")]
     Tenant,
-    /// Too short, too long or empty.
-    #[error("the text is empty or too long")]
+    /// Empty, too long, or not to be seen.
+    #[error("the text is empty, too long, or holds characters that cannot be seen")]
     Text,
+    /// Not an e-mail address.
+    #[error("this is not an e-mail address")]
+    Email,
+    /// No country with telephone numbers.
+    #[error("there is no such region: two upper-case letters of a country (ISO 3166-1) are needed")]
+    Region,
     /// A password that is too short or too long.
     #[error(transparent)]
     Password(#[from] WeakPassword),

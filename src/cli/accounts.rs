@@ -233,7 +233,11 @@ fn stop(error: AccessError) -> anyhow::Error {
     let exit = match &error {
         AccessError::Taken => Exit::Conflict,
         AccessError::Unknown => Exit::NotFound,
-        AccessError::Tenant | AccessError::Text | AccessError::Password(_) => Exit::Usage,
+        AccessError::Tenant
+        | AccessError::Text
+        | AccessError::Email
+        | AccessError::Region
+        | AccessError::Password(_) => Exit::Usage,
         AccessError::Throttled(_) | AccessError::Busy(_) | AccessError::Db(_) => {
             return error.into();
         }

@@ -195,12 +195,17 @@ async fn users_are_checked_before_they_are_made() {
         for (body, status, code) in [
             (user("OFFICER@example.org ", PASSWORD, "officer"), 409, "access.taken"),
             (user("a@example.org", "short", "officer"), 422, "access.password"),
-            (user("not an address", PASSWORD, "officer"), 422, "access.text"),
+            (user("not an address", PASSWORD, "officer"), 422, "access.email"),
+            (user("@", PASSWORD, "officer"), 422, "access.email"),
             (user("b@example.org", PASSWORD, "business"), 422, "access.tenant"),
             (user("c@example.org", PASSWORD, "app"), 422, "access.tenant"),
             (user("d@example.org", PASSWORD, "king"), 400, "body.invalid"),
         ] {
             operator.post("/v1/users", body).await.problem(status, code);
+        }
+        for (nth, region) in ["ZZ", "de", "Germany", ""].into_iter().enumerate() {
+            let app = json!({"id": format!("app{nth}"), "title": "An app", "region": region});
+            operator.post("/v1/apps", app).await.problem(422, "access.region");
         }
     })
     .await;
