@@ -8,6 +8,8 @@ use quick_cache::sync::Cache;
 use volens_privacy::Timestamp;
 
 const MICROS: u64 = 1_000_000;
+/// A clock that goes back by more than an hour had been wrong before.
+const PUT_RIGHT: i64 = 3600 * MICROS as i64;
 
 /// Buckets of one kind of caller.
 pub struct Buckets {
@@ -43,7 +45,9 @@ impl Buckets {
         Self { full_at: now.micros().saturating_add_unsigned(saved), ..self }
     }
 
-    /// Takes one token, or says after how many seconds there will be one.
+    /// Takes one token, or says after how many seconds there will be one. A clock that goes back gives
+    /// nothing away; when it was put right by more than an hour everybody starts anew, for nobody is to
+    /// wait until a wrong clock's time comes.
     pub fn take(&self, caller: [u8; 16], now: Timestamp) -> Result<(), u32> {
         let fresh = || {
             let bucket = Bucket { full_at: self.full_at };
@@ -52,9 +56,10 @@ impl Buckets {
         let Ok(bucket) = self.state.get_or_insert_with(&caller, fresh);
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now.micros();
-        let full_at = bucket.full_at.max(now);
-        let next = full_at.saturating_add(self.micros_per_token as i64);
         let allowed = now.saturating_add((self.burst * self.micros_per_token) as i64);
+        let put_right = bucket.full_at > allowed.saturating_add(PUT_RIGHT);
+        let full_at = if put_right { now } else { bucket.full_at.max(now) };
+        let next = full_at.saturating_add(self.micros_per_token as i64);
         if next > allowed {
             let wait = (next - allowed) as u64;
             return Err(u32::try_from(wait.div_ceil(MICROS)).unwrap_or(u32::MAX));
@@ -135,6 +140,16 @@ mod tests {
         assert_eq!(buckets.take([1; 16], start), Ok(()));
         let before = Timestamp::from_micros(start.micros() - 60_000_000);
         assert_eq!(buckets.take([1; 16], before), Err(61));
+    }
+
+    #[test]
+    fn a_clock_that_was_years_ahead_locks_nobody_out() {
+        let buckets = Buckets::new(1, 1, 1, 10);
+        let right = Timestamp::from_micros(1_800_000_000_000_000);
+        let wrong = right.plus(Duration::from_hours(24 * 365 * 70));
+        assert_eq!(buckets.take([1; 16], wrong), Ok(()));
+        assert_eq!(buckets.take([1; 16], right), Ok(()));
+        assert_eq!(buckets.take([1; 16], right), Err(1), "and it counts from there");
     }
 
     #[test]
