@@ -13,7 +13,7 @@ use crate::support::{TestApp, on_both};
 use crate::tidy;
 
 /// What the other program says of a receipt; `None` when there is no Python to run it.
-fn check(directory: &Path, receipt: &Json, key: &str) -> Option<Output> {
+pub(crate) fn check(directory: &Path, receipt: &Json, key: &str) -> Option<Output> {
     let file = directory.join("receipt.json");
     std::fs::write(&file, receipt.to_string()).expect("written");
     let program = tidy::root().join("tests/independent/verify_receipt.py");

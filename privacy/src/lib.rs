@@ -18,6 +18,7 @@
 //! | **link token** | the keyed slow hash of a phone number for one purpose and app pair; exists only while its grant lives. Two equal live tokens are a link | [`LinkToken`], [`Link`] |
 //! | **signal** | something an account did about topics, at a time | topics: [`TopicId`] |
 //! | **ledger** | the append-only Merkle log of every decision about consent and its use | [`ledger`] |
+//! | **shard** | a calendar year of the ledger: a tree of its own that begins with what the one before was | [`ledger::shard`] |
 //! | **claim** | what an app's evidence says that people agreed to elsewhere; leads to no permit | [`claims`] |
 //! | **receipt** | what a person can check about a decision without us | [`Receipt`] |
 //!

@@ -170,7 +170,8 @@ impl Receipt {
         if let Some(signed) = &self.signed {
             signed.verify(self, log)?;
         }
-        Ok(ReceiptReport { record: self.record.clone(), index: proof.index, checkpoint })
+        let index = checkpoint.entry(proof.index);
+        Ok(ReceiptReport { record: self.record.clone(), index, checkpoint })
     }
 }
 
@@ -225,10 +226,14 @@ impl ReceiptReport {
             "the key in the receipt opens the ledger's commitment to exactly this record"
                 .to_owned(),
         );
-        facts.push(format!("it is entry {} of the ledger {}", self.index, self.checkpoint.origin));
+        let Checkpoint { origin, before, size, root } = &self.checkpoint;
+        facts.push(format!("it is entry {} of the ledger {origin}", self.index));
+        let earlier = match before {
+            0 => String::new(),
+            before => format!(" after {before} of earlier years"),
+        };
         facts.push(format!(
-            "which had {} entries and root {} and is signed by the expected key",
-            self.checkpoint.size, self.checkpoint.root
+            "which had {size} entries{earlier} and root {root} and is signed by the expected key"
         ));
         facts
     }
@@ -284,7 +289,7 @@ impl RowProof {
             return Err(ReceiptError::NotAGrant);
         }
         let proof = parse_tlog_proof(&self.proof)?;
-        if proof.index != self.index {
+        if proof.entry() != self.index {
             return Err(ReceiptError::Index);
         }
         Ok(proof.verify(&bytes, log)?)

@@ -72,6 +72,12 @@ impl Timestamp {
         Self(self.0 - self.0.rem_euclid(seconds * MICROS_PER_SECOND))
     }
 
+    /// The calendar year it is in (UTC).
+    pub fn year(self) -> u16 {
+        let (year, ..) = civil_from_days(self.0.div_euclid(SECONDS_PER_DAY * MICROS_PER_SECOND));
+        u16::try_from(year).unwrap_or_default()
+    }
+
     /// Later by `duration`, at most [`Timestamp::MAX`].
     pub fn plus(self, duration: Duration) -> Self {
         Self::from_micros(self.0.saturating_add(whole_micros(duration)))

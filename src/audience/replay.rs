@@ -7,7 +7,7 @@
 mod rows;
 
 use serde::Serialize;
-use volens_privacy::ledger::{Frontier, Hash, Leaf, LeafKind, SignedCheckpoint, leaf_hash};
+use volens_privacy::ledger::{Checkpoint, Leaf, LeafKind, SignedCheckpoint};
 use volens_privacy::{BusinessId, KeyRing, PurposeKind, Timestamp};
 
 use self::rows::Rows;
@@ -18,6 +18,7 @@ use super::store;
 use super::{AudienceError, Result};
 use crate::db::Tx;
 use crate::ids::{CampaignId, ListId};
+use crate::ledger::Chain;
 use crate::{consent, ledger};
 
 /// Entries read, and rows replayed, at a time.
@@ -148,22 +149,24 @@ async fn replay_ledger(
     progress: Progress<'_>,
 ) -> Result<()> {
     let size = found.ledger_size_now;
-    let mut frontier = Frontier::default();
+    let mut chain = Chain::new(keys.log_verifier().origin(), ledger::shards(tx).await?);
     let mut sealed_leaf = None;
-    let mut root_then = None;
+    let mut then = None;
     let (mut unrecorded, mut erased) = (0_u64, 0_u64);
-    while frontier.size() < size {
-        let to = (frontier.size() + u64::from(PAGE)).min(size);
-        let mut recorded = consent::recorded(tx, frontier.size(), to).await?.into_iter().peekable();
-        let entries = ledger::entries(tx, frontier.size(), to).await?;
+    while chain.entries() < size {
+        let to = (chain.entries() + u64::from(PAGE)).min(size);
+        let mut recorded = consent::recorded(tx, chain.entries(), to).await?.into_iter().peekable();
+        let entries = ledger::entries(tx, chain.entries(), to).await?;
         for (index, bytes) in entries {
-            if index != frontier.size() {
+            if index != chain.entries() {
                 found.deny(None, "ledger.entry_missing");
                 return Ok(());
             }
-            frontier.append(leaf_hash(&bytes));
-            if frontier.size() == sealing.checkpoint_size {
-                root_then = Some(frontier.root());
+            if !chain.append(&bytes) {
+                found.deny(None, "ledger.shard");
+            }
+            if chain.entries() == sealing.checkpoint_size {
+                then = Some(chain.checkpoint());
             }
             if let Ok(leaf) = Leaf::parse(&bytes) {
                 let is_recorded = recorded.next_if_eq(&index).is_some();
@@ -181,23 +184,23 @@ async fn replay_ledger(
                 }
             }
         }
-        if frontier.size() < to {
+        if chain.entries() < to {
             found.deny(None, "ledger.entry_missing");
             return Ok(());
         }
-        progress(frontier.size(), size + sealing.rows);
+        progress(chain.entries(), size + sealing.rows);
     }
     // Without its record nobody could tell whose decision it was: a withdrawal could be hidden that
     // way. Only the records of erased accounts may be missing, and exactly as many as they had.
     if unrecorded != erased {
         found.deny(None, "ledger.record_missing");
     }
-    let then = ledger::checkpoint_at(tx, sealing.checkpoint_size).await?;
-    if !signs(keys, then.as_ref(), sealing.checkpoint_size, root_then) {
+    let signed = ledger::checkpoint_at(tx, sealing.checkpoint_size).await?;
+    if !signs(keys, signed.as_ref(), then.as_ref()) {
         found.deny(None, "ledger.root");
     }
     let latest = ledger::checkpoint(tx).await?;
-    if !signs(keys, latest.as_ref(), size, Some(frontier.root())) {
+    if !signs(keys, latest.as_ref(), Some(&chain.checkpoint())) {
         found.deny(None, "ledger.root_now");
     }
     if !says_sealed(sealed_leaf.as_ref(), list, sealing) {
@@ -206,14 +209,10 @@ async fn replay_ledger(
     Ok(())
 }
 
-fn signs(
-    keys: &KeyRing,
-    checkpoint: Option<&SignedCheckpoint>,
-    size: u64,
-    root: Option<Hash>,
-) -> bool {
-    let verified = checkpoint.and_then(|note| keys.log_verifier().verify(note.as_str()).ok());
-    verified.is_some_and(|signed| signed.size == size && Some(signed.root) == root)
+/// Whether the log's key signed exactly what was recomputed.
+fn signs(keys: &KeyRing, note: Option<&SignedCheckpoint>, computed: Option<&Checkpoint>) -> bool {
+    let verified = note.and_then(|note| keys.log_verifier().verify(note.as_str()).ok());
+    verified.is_some() && verified.as_ref() == computed
 }
 
 fn says_sealed(leaf: Option<&Leaf>, list: &List, sealing: &Sealing) -> bool {

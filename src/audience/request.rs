@@ -138,7 +138,8 @@ pub struct Sealing {
     pub rows_root: Hash,
     /// Ledger index of its `list.sealed` entry.
     pub entry: u64,
-    /// Size of the first signed checkpoint that covers it; every proof of the list leads there.
+    /// Entries of the ledger under the first signed checkpoint that covers it; proofs of the list lead
+    /// there, or to the end of an earlier year.
     pub checkpoint_size: u64,
     /// When.
     pub at: Timestamp,

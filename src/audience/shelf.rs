@@ -16,7 +16,7 @@ use super::verify::Verified;
 use super::{AudienceError, Result};
 use crate::db::Tx;
 use crate::ids::{ListId, hex};
-use crate::ledger;
+use crate::ledger::{self, Evidence};
 
 /// Rows served together.
 #[derive(Debug)]
@@ -37,7 +37,8 @@ pub struct Shelf {
     pub sealing: Sealing,
     /// For which campaign.
     pub campaign: Campaign,
-    /// The signed head that every proof of the list leads to.
+    /// The signed head that covers the list. Proofs lead to it, or to the last one of an earlier shard
+    /// of the log that an entry is in.
     pub checkpoint: SignedCheckpoint,
 }
 
@@ -51,7 +52,8 @@ pub struct ListProof {
     pub leaf: Leaf,
     /// Its inclusion proof with the signed checkpoint: `c2sp.org/tlog-proof@v1`.
     pub proof: String,
-    /// Size of the ledger that every proof of the list leads to.
+    /// Entries of the ledger that the list was sealed over; proofs of what it rests on lead there, or to
+    /// the end of an earlier shard.
     pub ledger_size: u64,
     /// The signed checkpoint of that size.
     pub checkpoint: String,
@@ -166,12 +168,11 @@ impl Shelf {
     }
 
     /// Inclusion proofs of every entry these rows name.
-    async fn proofs(&self, tx: &mut Tx, rows: &[StoredRow]) -> Result<BTreeMap<u64, Vec<Hash>>> {
+    async fn proofs(&self, tx: &mut Tx, rows: &[StoredRow]) -> Result<BTreeMap<u64, Evidence>> {
         let size = self.sealing.checkpoint_size;
         let entries: BTreeSet<u64> = rows.iter().flat_map(StoredRow::entries).collect();
         let entries: Vec<u64> = entries.into_iter().filter(|entry| *entry < size).collect();
-        let proofs = ledger::proofs(tx, &entries, size).await?;
-        Ok(entries.into_iter().zip(proofs).collect())
+        Ok(ledger::evidence(tx, &entries, size).await?)
     }
 
     /// The row as it leaves the house; nothing when it is not the row that was sealed.
@@ -179,7 +180,7 @@ impl Shelf {
         &self,
         stored: StoredRow,
         verified: &Verified,
-        proofs: &BTreeMap<u64, Vec<Hash>>,
+        proofs: &BTreeMap<u64, Evidence>,
         paths: &Paths,
     ) -> Option<Row> {
         let ground = |of: SubjectId, index: u64| -> Option<Ground> {
@@ -193,7 +194,7 @@ impl Shelf {
                     language: notice.language.clone(),
                 },
                 leaf: Leaf::parse(&entry.leaf).ok()?,
-                proof: tlog_proof(index, proofs.get(&index)?, &self.checkpoint),
+                proof: proofs.get(&index)?.text(index),
             })
         };
         let borrowed = stored.loans.iter().map(|loan| {

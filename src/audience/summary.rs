@@ -70,7 +70,8 @@ pub struct SealSummary {
     pub rows_now: u64,
     /// Ledger index of the `list.sealed` entry.
     pub entry: u64,
-    /// Size of the ledger that every proof of the list leads to.
+    /// Entries of the ledger that the list was sealed over; proofs lead there, or to the end of an
+    /// earlier year.
     pub ledger_size: u64,
     /// Root over the rows.
     #[schema(value_type = String)]

@@ -184,8 +184,8 @@ async fn ledger_head(db: &Db, keys: &KeyRing) -> Result<String> {
         return Ok("empty".to_owned());
     };
     let head = keys.log_verifier().verify(signed.as_str()).context("the checkpoint is not ours")?;
-    if head.size != size {
-        bail!("the checkpoint covers {} entries of {size}", head.size);
+    if head.entries() != size {
+        bail!("the checkpoint covers {} entries of {size}", head.entries());
     }
     Ok(format!("{size} entries under a valid checkpoint"))
 }

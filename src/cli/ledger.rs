@@ -31,7 +31,14 @@ enum Action {
     /// Print the latest signed checkpoint.
     Checkpoint,
     /// Print the key that checkpoints and receipts are verified with.
-    Key,
+    Key {
+        /// In the name of the shard of that year, also one to come: for a witness that is told every
+        /// shard as a log
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=9999))]
+        year: Option<u16>,
+    },
+    /// List the shards of the ledger, a tree for every calendar year.
+    Shards,
 }
 
 /// Runs `volens ledger …`.
@@ -48,10 +55,13 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
             context.output.document(checkpoint.as_str().trim_end())?;
             Ok(Exit::Ok)
         }
-        Action::Key => {
-            context.output.document(app.keys.log_verifier().vkey())?;
+        Action::Key { year } => {
+            let log = app.keys.log_verifier();
+            let key = year.map_or_else(|| log.vkey(), |year| log.shard_vkey(year));
+            context.output.document(key)?;
             Ok(Exit::Ok)
         }
+        Action::Shards => shards(&app, context).await,
     }
 }
 
@@ -77,6 +87,40 @@ async fn settle(app: &App, context: &Context) -> Result<Exit> {
         aside.display()
     );
     context.output.result(&object, text)?;
+    Ok(Exit::Ok)
+}
+
+/// One shard, as it is listed.
+#[derive(Serialize)]
+struct Listed {
+    origin: String,
+    year: u16,
+    before: u64,
+    size: u64,
+    ended: bool,
+}
+
+async fn shards(app: &App, context: &Context) -> Result<Exit> {
+    let log = app.keys.log_verifier();
+    let mut tx = app.db.read().await?;
+    let size = ledger::size(&mut tx).await?;
+    let listed = |shard: ledger::Shard| Listed {
+        origin: shard.origin(log.origin()),
+        year: shard.year,
+        before: shard.before,
+        size: shard.end.unwrap_or(size) - shard.before,
+        ended: shard.end.is_some(),
+    };
+    let all: Vec<Listed> = ledger::shards(&mut tx).await?.into_iter().map(listed).collect();
+    let line = |shard: &Listed| {
+        let Listed { origin, before, size, ended, .. } = shard;
+        format!(
+            "{origin}  {size} entries from {before} on, {}",
+            if *ended { "ended" } else { "open" }
+        )
+    };
+    let text: Vec<String> = all.iter().map(line).collect();
+    context.output.result(&all, text.join("\n"))?;
     Ok(Exit::Ok)
 }
 
@@ -118,6 +162,9 @@ fn text(report: &ledger::Report, ok: bool) -> Result<String> {
         "{} entries, {} nodes, {} checkpoints, {} cosignatures recomputed; root {}",
         report.entries, report.nodes, report.checkpoints, report.cosignatures, report.root
     )];
+    if report.shards > 1 {
+        lines.push(format!("in {} shards, each joined to the one before", report.shards));
+    }
     if let Some(before) = report.resumed {
         lines.push(format!(
             "{before} of them by a run that was interrupted; --afresh reads them again"

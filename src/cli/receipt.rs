@@ -126,7 +126,7 @@ struct Verdict {
 #[derive(Serialize)]
 struct Proved {
     entry: u64,
-    tree_size: u64,
+    ledger_size: u64,
     origin: String,
     decision: Decision,
     purpose: PurposeKind,
@@ -163,7 +163,7 @@ impl Verdict {
     fn holds(report: &ReceiptReport, cosigned: Option<String>) -> Self {
         let proved = Proved {
             entry: report.index(),
-            tree_size: report.checkpoint().size,
+            ledger_size: report.checkpoint().entries(),
             origin: report.checkpoint().origin.clone(),
             decision: report.record().decision,
             purpose: report.record().purpose,

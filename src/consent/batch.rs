@@ -406,6 +406,12 @@ impl Batch {
     ) -> db::Result<Written> {
         let mut leaves: Vec<Leaf> = self.pending.iter().map(|p| p.leaf().clone()).collect();
         leaves.extend(self.objections.leaves().cloned());
+        // Opening another shard takes a number before theirs.
+        let head = if leaves.is_empty() {
+            head
+        } else {
+            head.turn(tx, signer, self.now).await.map_err(driver)?
+        };
         let sealing = self.seal(head.size(), rng);
         let (appended, sealed) = tokio::join!(head.append(tx, signer, &leaves, self.now), sealing);
         let appended = appended.map_err(driver)?;
@@ -451,7 +457,9 @@ fn same_choice(live: &Grant, given_at: Timestamp, notice: &NoticeRef) -> bool {
 pub(super) fn driver(error: LedgerError) -> db::Error {
     match error {
         LedgerError::Db(error) => error,
-        LedgerError::OutOfRange | LedgerError::Damaged => db::Error::Damaged("ledger"),
+        LedgerError::OutOfRange | LedgerError::OtherShard | LedgerError::Damaged => {
+            db::Error::Damaged("ledger")
+        }
     }
 }
 

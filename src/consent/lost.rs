@@ -84,7 +84,7 @@ pub async fn look_for_loss(db: &Db, kept: &Kept, log: &LogVerifier) -> Result<()
     let Some(note) = kept.read()? else { return Ok(()) };
     let size = ledger::size(&mut db.read().await.map_err(LedgerError::from)?).await?;
     match log.verify(&note) {
-        Ok(known) if known.size > size => keep_head(db, kept, log).await.map(drop),
+        Ok(known) if known.entries() > size => keep_head(db, kept, log).await.map(drop),
         // What is no checkpoint of this log is said by the sweep.
         _ => Ok(()),
     }

@@ -58,7 +58,7 @@ use volens_privacy::{ConsentRecord, Timestamp};
 use crate::accounts::{self, AccountError};
 use crate::db::{self, Tx};
 use crate::ids::GrantId;
-use crate::ledger::{self, LedgerError};
+use crate::ledger::{self, Evidence, LedgerError};
 
 /// Why consents could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -316,7 +316,7 @@ pub async fn receipts_of(
     Ok(receipts)
 }
 
-/// Receipts against the checkpoint of `size` entries.
+/// Receipts against the checkpoint of `size` entries, or the last one of the shard that ended before.
 async fn receipts_at(
     tx: &mut Tx,
     key: &DataKey,
@@ -326,11 +326,11 @@ async fn receipts_at(
     if entries.is_empty() {
         return Ok(Vec::new());
     }
-    let checkpoint = ledger::checkpoint_at(tx, size).await?.ok_or(LedgerError::Damaged)?;
     let indices: Vec<u64> = entries.iter().map(|entry| entry.index).collect();
-    let proofs = ledger::proofs(tx, &indices, size).await?;
-    let receipt = |(entry, proof): (Entry, Vec<_>)| {
-        (entry.index, Receipt::new(entry.record.commit(key), entry.index, &proof, &checkpoint))
+    let evidence = ledger::evidence(tx, &indices, size).await?;
+    let receipt = |Entry { index, record, .. }: Entry| {
+        let Evidence { hashes, checkpoint } = evidence.get(&index).ok_or(LedgerError::Damaged)?;
+        Ok((index, Receipt::new(record.commit(key), index, hashes, checkpoint)))
     };
-    Ok(entries.into_iter().zip(proofs).map(receipt).collect())
+    entries.into_iter().map(receipt).collect()
 }

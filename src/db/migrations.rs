@@ -53,6 +53,7 @@ const MIGRATIONS: &[Texts] = migrations![
     31 "0031_model_proxies",
     32 "0032_said_with_requests",
     33 "0033_answers_to_requests",
+    34 "0034_ledger_shards",
 ];
 
 /// The newest migration this program knows.

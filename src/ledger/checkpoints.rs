@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use volens_privacy::Timestamp;
-use volens_privacy::ledger::SignedCheckpoint;
+use volens_privacy::ledger::{Checkpoint, SignedCheckpoint};
 
+use super::report::Fault;
 use super::store::{StoredCheckpoint, StoredCosignature};
-use super::verify::{Fault, Walk};
+use super::verify::Walk;
 use super::{LedgerError, Position, Trust, store};
 use crate::db::Tx;
 use crate::ids::hex;
@@ -32,6 +33,8 @@ pub(super) struct Checkpoints<'t> {
     met: Option<u64>,
     /// Entries that the head says are confirmed.
     pub(super) confirmed: Option<u64>,
+    /// Entries from before anybody was asked.
+    confirmed_from: Option<u64>,
     /// Entries of the last checkpoint.
     pub(super) last: u64,
     /// It, as it is signed; nothing before one was checked here.
@@ -54,6 +57,7 @@ impl<'t> Checkpoints<'t> {
             earliest: Timestamp::from_micros(i64::MIN),
             met: None,
             confirmed: store::confirmed(tx).await?,
+            confirmed_from: store::confirmed_from(tx).await?,
             last: 0,
             last_note: None,
             seen: 0,
@@ -77,8 +81,8 @@ impl<'t> Checkpoints<'t> {
             return None;
         }
         Some(Position {
-            entries: walk.frontier.size(),
-            root: hex(walk.frontier.root().as_bytes()),
+            entries: walk.chain.entries(),
+            root: hex(walk.chain.root().as_bytes()),
             checkpoint: self.last_note.clone()?,
             nodes: walk.nodes,
             checkpoints: self.seen,
@@ -101,19 +105,21 @@ impl<'t> Checkpoints<'t> {
         if self.pending.is_empty() && !self.exhausted {
             self.read(tx).await?;
         }
-        let size = walk.frontier.size();
+        let size = walk.chain.entries();
         while let Some(next) = self.pending.pop_front_if(|next| next.size <= size) {
             self.seen += 1;
             self.last = next.size;
+            let expected = walk.chain.checkpoint();
             match self.trust.log.verify(&next.note) {
-                Ok(stated) if stated.size != next.size => {
-                    walk.fault(Fault::BadCheckpoint { size: next.size });
+                Ok(stated) if stated == expected && next.size == size => {}
+                // Of this shard and this size, and of another history.
+                Ok(stated)
+                    if next.size == size
+                        && Checkpoint { root: expected.root, ..stated.clone() } == expected =>
+                {
+                    walk.fault(Fault::WrongRoot { size });
                 }
-                Ok(stated) if stated.root != walk.frontier.root() => {
-                    walk.fault(Fault::WrongRoot { size: next.size });
-                }
-                Ok(_) => {}
-                Err(_) => walk.fault(Fault::BadCheckpoint { size: next.size }),
+                Ok(_) | Err(_) => walk.fault(Fault::BadCheckpoint { size: next.size }),
             }
             self.times(&next, walk);
             self.witnesses(&next, walk);
@@ -169,14 +175,19 @@ impl<'t> Checkpoints<'t> {
                 _ => walk.fault(Fault::BadCosignature { size, witness }),
             }
         }
-        if quorum.needed() > 0 && cosigned >= quorum.needed() {
+        // A witness's word is about one shard: it confirms nothing where it did not see the end of the
+        // one before.
+        let before = walk.chain.shard().before;
+        let reached =
+            before == 0 || self.met.max(self.confirmed_from).is_some_and(|met| met >= before);
+        if quorum.needed() > 0 && cosigned >= quorum.needed() && reached {
             self.met = Some(size);
         }
     }
 
     /// What can only be said at the end: cosignatures on nothing, and a confirmation by nobody.
     pub(super) async fn end(&mut self, tx: &mut Tx, walk: &mut Walk) -> Result<(), LedgerError> {
-        let size = walk.frontier.size();
+        let size = walk.chain.entries();
         for stored in store::cosignatures(tx, self.last, i64::MAX as u64).await? {
             self.cosignatures.entry(stored.size).or_default().push(stored);
         }
@@ -185,7 +196,7 @@ impl<'t> Checkpoints<'t> {
         {
             walk.fault(Fault::BadCosignature { size, witness });
         }
-        let from = store::confirmed_from(tx).await?;
+        let from = self.confirmed_from;
         if self.trust.quorum.needed() > 0
             && let Some(confirmed) = self.confirmed
             && (confirmed > size || (self.confirmed > from && self.met < self.confirmed))

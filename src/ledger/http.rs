@@ -1,9 +1,11 @@
 //! The log over HTTP: the head, its key and the hashes for everyone, entries and proofs for officers.
 
+mod shards;
 mod tiles;
 
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +16,7 @@ use volens_privacy::ledger::{Hash, leaf_hash};
 
 use super::LedgerError;
 use crate::app::App;
+use crate::db::Tx;
 use crate::ids::hex;
 use crate::web::callers::Officer;
 use crate::web::extract::Query;
@@ -22,6 +25,9 @@ use crate::web::problem::{ApiResult, Problem};
 
 /// Entries on one page at most.
 const ENTRIES_MAX: u64 = 500;
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// For what grows.
+const BRIEFLY: HeaderValue = HeaderValue::from_static("public, max-age=1");
 
 /// Operations of the API.
 pub fn routes() -> OpenApiRouter<App> {
@@ -31,6 +37,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(entries))
         .routes(routes!(inclusion))
         .routes(routes!(consistency))
+        .merge(shards::routes())
         .merge(tiles::routes())
 }
 
@@ -42,31 +49,55 @@ impl From<LedgerError> for Problem {
                 "ledger.out_of_range",
                 "the ledger has no such entry or size",
             ),
+            LedgerError::OtherShard => Self::new(
+                axum::http::StatusCode::UNPROCESSABLE_ENTITY,
+                "ledger.other_shard",
+                "the ledger goes on in another tree in between; a proof is of one of them",
+            ),
             LedgerError::Damaged => Self::internal(&error),
             LedgerError::Db(error) => error.into(),
         }
     }
 }
 
-/// The latest signed checkpoint.
+/// The latest signed checkpoint, of the year that the log is in.
 ///
-/// A C2SP signed note: origin, number of entries, root hash, signature. Keep it: every later
-/// checkpoint must extend it.
+/// A C2SP signed note: origin, number of entries, root hash, how many entries came before the year, and
+/// signatures. Keep it: every later checkpoint of that year must extend it. `Content-Location` is where
+/// the year has it, and its tiles beside it.
 #[utoipa::path(get, path = "/v1/ledger/checkpoint", tag = "ledger", security(()),
-    responses((status = 200, body = String, content_type = "text/plain")))]
+    responses((status = 200, body = String, content_type = "text/plain",
+        headers(("content-location" = String, description = "the checkpoint of the year")))))]
 async fn checkpoint(State(app): State<App>) -> ApiResult<impl IntoResponse> {
     let mut tx = app.db.read().await?;
     let checkpoint = super::checkpoint(&mut tx).await?.ok_or(LedgerError::OutOfRange)?;
-    let text = checkpoint.as_str().to_owned();
-    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], text))
+    let size = checkpoint.unverified().entries();
+    let place = tiles::prefix(super::shard_of(&mut tx, size).await?.year);
+    let place = HeaderValue::try_from(format!("{place}/checkpoint"));
+    let place = place.map_err(|error| Problem::internal(&error))?;
+    let headers = [(CONTENT_TYPE, TEXT), (CACHE_CONTROL, BRIEFLY), (CONTENT_LOCATION, place)];
+    Ok((headers, checkpoint.as_str().to_owned()))
+}
+
+/// In whose name.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct KeyQuery {
+    /// The year of a later shard, also one to come: the key in its name, for a witness that is told
+    /// every shard as a log. Absent: the key of the log, with which all shards are verified.
+    #[param(maximum = 9999)]
+    year: Option<u16>,
 }
 
 /// The key that checkpoints are verified with, as a C2SP verifier key.
-#[utoipa::path(get, path = "/v1/ledger/key", tag = "ledger", security(()),
+#[utoipa::path(get, path = "/v1/ledger/key", tag = "ledger", security(()), params(KeyQuery),
     responses((status = 200, body = String, content_type = "text/plain")))]
-async fn key(State(app): State<App>) -> impl IntoResponse {
-    let text = format!("{}\n", app.keys.log_verifier().vkey());
-    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text)
+async fn key(State(app): State<App>, Query(query): Query<KeyQuery>) -> impl IntoResponse {
+    let log = app.keys.log_verifier();
+    let key = query.year.map_or_else(|| log.vkey(), |year| log.shard_vkey(year));
+    let text = format!("{key}\n");
+    ([(CONTENT_TYPE, TEXT)], text)
 }
 
 /// Which entries.
@@ -140,7 +171,8 @@ fn entry(index: u64, leaf: &[u8]) -> EntryOut {
 struct InclusionQuery {
     /// Index of the entry.
     entry: u64,
-    /// Size of the tree; the whole log if absent.
+    /// Entries of the log that the tree ends with; absent: as many as there are, or as there were when
+    /// the entry's shard ended.
     size: Option<u64>,
 }
 
@@ -149,17 +181,20 @@ struct InclusionQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ConsistencyQuery {
-    /// Size of the older tree.
+    /// Entries of the log that the older tree ends with.
     from: u64,
-    /// Size of the newer tree; the whole log if absent.
+    /// Entries of the log that the newer tree, of the same shard, ends with; the whole log if absent.
     to: Option<u64>,
 }
 
 /// A proof.
 #[derive(Serialize, utoipa::ToSchema)]
 struct ProofOut {
-    /// Size of the (newer) tree.
+    /// Entries of the log that the (newer) tree ends with.
     size: u64,
+    /// Entries of the shards before: less by so many are the size of the tree itself, and an entry's
+    /// index in it.
+    before: u64,
     /// Hashes in the order of RFC 6962 / RFC 9162, base64.
     hashes: Vec<String>,
     /// The signed checkpoint of exactly that size, if one was signed there.
@@ -167,13 +202,12 @@ struct ProofOut {
 }
 
 impl ProofOut {
-    fn new(
-        size: u64,
-        hashes: &[Hash],
-        checkpoint: Option<volens_privacy::ledger::SignedCheckpoint>,
-    ) -> Self {
+    async fn new(tx: &mut Tx, size: u64, hashes: &[Hash]) -> Result<Self, LedgerError> {
         let hashes = hashes.iter().map(|hash| STANDARD.encode(hash.as_bytes())).collect();
-        Self { size, hashes, checkpoint: checkpoint.map(|note| note.as_str().to_owned()) }
+        let before = super::shard_of(tx, size).await?.before;
+        let checkpoint = super::checkpoint_at(tx, size).await?;
+        let checkpoint = checkpoint.map(|note| note.as_str().to_owned());
+        Ok(Self { size, before, hashes, checkpoint })
     }
 }
 
@@ -189,14 +223,16 @@ async fn inclusion(
     let mut tx = app.db.read().await?;
     let size = match query.size {
         Some(size) => size,
-        None => super::size(&mut tx).await?,
+        None => super::end_of(&mut tx, query.entry).await?,
     };
     let proofs = super::proofs(&mut tx, &[query.entry], size).await?;
-    let checkpoint = super::checkpoint_at(&mut tx, size).await?;
-    Ok(Json(ProofOut::new(size, proofs.first().map_or(&[], Vec::as_slice), checkpoint)))
+    let hashes = proofs.first().map_or(&[][..], Vec::as_slice);
+    Ok(Json(ProofOut::new(&mut tx, size, hashes).await?))
 }
 
 /// Proof that the log only grew.
+///
+/// Within a shard; that nothing was lost from one to the next is said by the entry that opens it.
 #[utoipa::path(get, path = "/v1/ledger/proofs/consistency", tag = "ledger",
     security(("key" = []), ("session" = [])), params(ConsistencyQuery),
     responses((status = 200, body = ProofOut)))]
@@ -211,6 +247,5 @@ async fn consistency(
         None => super::size(&mut tx).await?,
     };
     let hashes = super::consistency(&mut tx, query.from, to).await?;
-    let checkpoint = super::checkpoint_at(&mut tx, to).await?;
-    Ok(Json(ProofOut::new(to, &hashes, checkpoint)))
+    Ok(Json(ProofOut::new(&mut tx, to, &hashes).await?))
 }

@@ -9,9 +9,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use volens_privacy::ledger::{Checkpoint, LogVerifier, Quorum};
+use volens_privacy::ledger::{LogVerifier, Quorum};
 
-use super::{LedgerError, checkpoint, root_at, size};
+use super::{LedgerError, agrees, checkpoint};
 use crate::db::Tx;
 
 /// Why the kept checkpoint could not be read, written or continued.
@@ -71,14 +71,15 @@ impl Kept {
             }
             None => None,
         };
-        if let Some(Checkpoint { size: known, root, .. }) = &kept
-            && (size(tx).await? < *known || root_at(tx, *known).await? != *root)
+        if let Some(known) = &kept
+            && !agrees(tx, log.origin(), known).await?
         {
-            return Err(KeptError::Forgotten { path: self.path.to_path_buf(), kept: *known });
+            let (path, kept) = (self.path.to_path_buf(), known.entries());
+            return Err(KeptError::Forgotten { path, kept });
         }
         let Some(head) = checkpoint(tx).await? else { return Ok(0) };
-        let new = head.unverified().size;
-        if kept.is_none_or(|kept| kept.size < new) {
+        let new = head.unverified().entries();
+        if kept.is_none_or(|kept| kept.entries() < new) {
             let (path, note) = (Arc::clone(&self.path), head.as_str().to_owned());
             let written =
                 tokio::task::spawn_blocking(move || replace(&path, note.as_bytes())).await;

@@ -1,6 +1,6 @@
 //! How far a verification came before it was interrupted.
 //!
-//! A position holds what the rest of the way needs: the root over the entries so far, the last
+//! A position holds what the rest of the way needs: the root over the entries of the shard so far, the last
 //! checkpoint on the way, and what was noticed about times and witnesses. It is written only while
 //! nothing is wrong, so whatever is found is found again by whoever starts anew. What was changed
 //! behind a position after it was reached is not seen by going on from it; that is why it is only for
@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq as _;
 use volens_privacy::ledger::{Frontier, LogVerifier};
 use volens_privacy::{KeyRing, Timestamp};
 
-use super::{LedgerError, frontier, root_at, store};
+use super::{Chain, LedgerError, Shard, agrees, frontier, store};
 use crate::db::Tx;
 use crate::ids::{hex, unhex};
 
@@ -31,7 +31,7 @@ const LABEL: &str = "ledger-verified";
 pub struct Position {
     /// Entries verified.
     pub entries: u64,
-    /// The root over them, lower-case hexadecimal.
+    /// The root over those of the last shard, lower-case hexadecimal.
     pub(super) root: String,
     /// The last checkpoint on the way, as it is signed.
     pub(super) checkpoint: String,
@@ -47,25 +47,30 @@ pub struct Position {
 }
 
 impl Position {
-    /// The tree at this point, if the stored log still goes through it: the checkpoint is the log's
-    /// own and the stored subtrees give its root and the root of the position.
-    pub(super) async fn frontier(
+    /// The log at this point and the entries of the last checkpoint, if the stored log still goes
+    /// through it: the checkpoint is the log's own and the stored subtrees give its root and the root
+    /// of the position.
+    pub(super) async fn chain(
         &self,
         tx: &mut Tx,
         log: &LogVerifier,
-    ) -> Result<Option<(Frontier, u64)>, LedgerError> {
+        shards: &[Shard],
+    ) -> Result<Option<(Chain, u64)>, LedgerError> {
         let Ok(checkpoint) = log.verify(&self.checkpoint) else { return Ok(None) };
-        if self.entries > store::size(tx).await? || checkpoint.size > self.entries {
+        let last = checkpoint.entries();
+        if self.entries > store::size(tx).await? || last > self.entries {
             return Ok(None);
         }
-        let at_checkpoint = match root_at(tx, checkpoint.size).await {
-            Err(LedgerError::Damaged) => return Ok(None),
-            other => other?,
-        };
-        let edge = store::nodes(tx, &Frontier::nodes_for(self.entries)).await?;
-        let Ok(frontier) = frontier(self.entries, &edge) else { return Ok(None) };
-        let same = at_checkpoint == checkpoint.root && hex(frontier.root().as_bytes()) == self.root;
-        Ok(same.then_some((frontier, checkpoint.size)))
+        if !agrees(tx, log.origin(), &checkpoint).await? {
+            return Ok(None);
+        }
+        let held = shards.iter().position(|shard| shard.holds(self.entries.saturating_sub(1)));
+        let Some(at) = held else { return Ok(None) };
+        let size = self.entries - shards[at].before;
+        let edge = store::nodes(tx, &shards[at], &Frontier::nodes_for(size)).await?;
+        let Ok(tree) = frontier(size, &edge) else { return Ok(None) };
+        let same = hex(tree.root().as_bytes()) == self.root;
+        Ok(same.then(|| (Chain::within(log.origin(), shards.to_vec(), at, tree), last)))
     }
 }
 

@@ -5,14 +5,19 @@ use std::collections::BTreeMap;
 use volens_privacy::Timestamp;
 use volens_privacy::ledger::{Cosignature, Hash, Node, SignedCheckpoint};
 
+use super::{Head, Shard};
 use crate::db::{self, Row, Tx, Value, statements, values};
 
 statements! {
     // Whoever appends holds the head until the commit, so that leaves are numbered without gaps.
-    LOCK_HEAD = "select size from ledger_heads where log = $1"
-        | postgres "select size from ledger_heads where log = $1 for update";
+    LOCK_HEAD = "select size, before, year, ahead from ledger_heads where log = $1"
+        | postgres "select size, before, year, ahead from ledger_heads where log = $1 for update";
+    HEAD = "select size, before, year, ahead from ledger_heads where log = $1";
     SIZE = "select size from ledger_heads where log = $1";
-    GROW = "update ledger_heads set size = $2 where log = $1";
+    GROW = "update ledger_heads set size = $2, ahead = $3 where log = $1";
+    TURN = "update ledger_heads set before = $2, year = $3 where log = $1";
+    ADD_SHARD = "insert into ledger_shards (log, before, year) values ($1, $2, $3)";
+    SHARDS = "select before, year from ledger_shards where log = $1 order by before";
     ADD_ENTRIES = "insert into ledger_entries (log, idx, leaf) values {rows}";
     ADD_NODES = "insert into ledger_nodes (log, position, hash) values {rows}";
     CONFIRMED = "select confirmed from ledger_heads where log = $1";
@@ -28,7 +33,7 @@ statements! {
     COSIGNATURES = "select size, witness, line, cosigned_at from ledger_cosignatures
                     where log = $1 and size > $2 and size <= $3 order by size, witness";
     LAST_COSIGNED = "select coalesce(max(size), 0) as size from ledger_cosignatures
-                     where log = $1 and witness = $2";
+                     where log = $1 and witness = $2 and size > $3";
     // Whoever waited for the head may have looked at the clock before the one who had it.
     ADD_CHECKPOINT = "insert into ledger_checkpoints (log, size, note, created_at)
                       values ($1, $2, $3, coalesce(
@@ -63,8 +68,16 @@ statements! {
                  order by position limit $3";
 }
 
-/// The one log of this installation so far; tables carry its id so that there can be others.
+/// The one log of this installation, and the tree of its first shard.
 const LOG: &str = "main";
+
+/// What the nodes of a shard are kept under.
+fn tree(shard: &Shard) -> String {
+    match shard.before {
+        0 => LOG.to_owned(),
+        _ => shard.year.to_string(),
+    }
+}
 
 /// Bits of a node's index within its level.
 const INDEX_BITS: u32 = 48;
@@ -81,16 +94,55 @@ fn node(position: u64) -> Node {
     Node { level, index: position & ((1 << INDEX_BITS) - 1) }
 }
 
-pub(super) async fn lock_head(tx: &mut Tx) -> db::Result<u64> {
-    tx.fetch_one(LOCK_HEAD, values![LOG]).await?.get("size")
+fn head(row: &Row) -> db::Result<Head> {
+    let (before, year) = (row.get("before")?, year(row)?);
+    let shard = Shard { before, year, end: None };
+    Ok(Head { size: row.get("size")?, shard, ahead: row.get("ahead")? })
+}
+
+fn year(row: &Row) -> db::Result<u16> {
+    let year: u64 = row.get("year")?;
+    u16::try_from(year).map_err(|_| db::Error::Range)
+}
+
+pub(super) async fn lock_head(tx: &mut Tx) -> db::Result<Head> {
+    head(&tx.fetch_one(LOCK_HEAD, values![LOG]).await?)
+}
+
+/// The head without a lock.
+pub(super) async fn read_head(tx: &mut Tx) -> db::Result<Head> {
+    head(&tx.fetch_one(HEAD, values![LOG]).await?)
+}
+
+/// Opens a shard after everything that is in the log.
+pub(super) async fn turn(tx: &mut Tx, shard: &Shard) -> db::Result<()> {
+    let values = || -> db::Result<Vec<Value>> {
+        Ok(vec![LOG.into(), Value::count(shard.before)?, i64::from(shard.year).into()])
+    };
+    tx.execute(TURN, values()?).await?;
+    tx.execute(ADD_SHARD, values()?).await.map(drop)
+}
+
+/// All shards, the first one first; none while nothing is in the log.
+pub(super) async fn shards(tx: &mut Tx) -> db::Result<Vec<Shard>> {
+    let rows = tx.fetch(SHARDS, values![LOG]).await?;
+    let mut shards: Vec<Shard> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (before, year) = (row.get("before")?, year(row)?);
+        if let Some(last) = shards.last_mut() {
+            last.end = Some(before);
+        }
+        shards.push(Shard { before, year, end: None });
+    }
+    Ok(shards)
 }
 
 pub(super) async fn size(tx: &mut Tx) -> db::Result<u64> {
     tx.fetch_one(SIZE, values![LOG]).await?.get("size")
 }
 
-pub(super) async fn grow(tx: &mut Tx, size: u64) -> db::Result<()> {
-    tx.execute(GROW, vec![LOG.into(), Value::count(size)?]).await.map(drop)
+pub(super) async fn grow(tx: &mut Tx, size: u64, ahead: Option<Timestamp>) -> db::Result<()> {
+    tx.execute(GROW, vec![LOG.into(), Value::count(size)?, ahead.into()]).await.map(drop)
 }
 
 pub(super) async fn add_entries(tx: &mut Tx, first: u64, leaves: &[Vec<u8>]) -> db::Result<()> {
@@ -101,10 +153,14 @@ pub(super) async fn add_entries(tx: &mut Tx, first: u64, leaves: &[Vec<u8>]) -> 
     tx.execute_rows(ADD_ENTRIES, rows).await.map(drop)
 }
 
-pub(super) async fn add_nodes(tx: &mut Tx, nodes: &[(Node, Hash)]) -> db::Result<()> {
-    let mut rows = Vec::with_capacity(nodes.len());
+pub(super) async fn add_nodes(
+    tx: &mut Tx,
+    shard: &Shard,
+    nodes: &[(Node, Hash)],
+) -> db::Result<()> {
+    let (tree, mut rows) = (tree(shard), Vec::with_capacity(nodes.len()));
     for (node, hash) in nodes {
-        rows.push(values![LOG, position(*node)?, hash.as_bytes()]);
+        rows.push(values![tree.as_str(), position(*node)?, hash.as_bytes()]);
     }
     tx.execute_rows(ADD_NODES, rows).await.map(drop)
 }
@@ -119,31 +175,40 @@ pub(super) async fn add_checkpoint(
     tx.execute(ADD_CHECKPOINT, values).await.map(drop)
 }
 
-pub(super) async fn nodes(tx: &mut Tx, wanted: &[Node]) -> db::Result<BTreeMap<Node, Hash>> {
+pub(super) async fn nodes(
+    tx: &mut Tx,
+    shard: &Shard,
+    wanted: &[Node],
+) -> db::Result<BTreeMap<Node, Hash>> {
     let mut list = Vec::with_capacity(wanted.len());
     for node in wanted {
         list.push(position(*node)?.into());
     }
-    let rows = tx.fetch_list(NODES, values![LOG], list).await?;
+    let rows = tx.fetch_list(NODES, values![tree(shard)], list).await?;
     rows.iter()
         .map(|row| Ok((node(row.get("position")?), Hash::from_bytes(row.get("hash")?))))
         .collect()
 }
 
 /// The hashes of these nodes as they are stored, whatever their length.
-pub(super) async fn raw_nodes(tx: &mut Tx, wanted: &[Node]) -> db::Result<BTreeMap<Node, Vec<u8>>> {
+pub(super) async fn raw_nodes(
+    tx: &mut Tx,
+    shard: &Shard,
+    wanted: &[Node],
+) -> db::Result<BTreeMap<Node, Vec<u8>>> {
     let list = wanted.iter().map(|node| position(*node).map(Value::from));
-    let rows = tx.fetch_list(NODES, values![LOG], list.collect::<db::Result<_>>()?).await?;
+    let rows = tx.fetch_list(NODES, values![tree(shard)], list.collect::<db::Result<_>>()?).await?;
     rows.iter().map(|row| Ok((node(row.get("position")?), row.get("hash")?))).collect()
 }
 
 /// Up to `limit` stored nodes from `from` on, in order of position.
 pub(super) async fn all_nodes(
     tx: &mut Tx,
+    shard: &Shard,
     from: Node,
     limit: i64,
 ) -> db::Result<Vec<(Node, Hash)>> {
-    let rows = tx.fetch(ALL_NODES, values![LOG, position(from)?, limit]).await?;
+    let rows = tx.fetch(ALL_NODES, values![tree(shard), position(from)?, limit]).await?;
     rows.iter()
         .map(|row| Ok((node(row.get("position")?), Hash::from_bytes(row.get("hash")?))))
         .collect()
@@ -242,9 +307,10 @@ pub(super) async fn cosignatures(
     rows.iter().map(read).collect()
 }
 
-/// Entries of the largest checkpoint that a witness cosigned; 0 if none.
-pub(super) async fn last_cosigned(tx: &mut Tx, witness: &str) -> db::Result<u64> {
-    tx.fetch_one(LAST_COSIGNED, values![LOG, witness]).await?.get("size")
+/// Entries of the largest checkpoint of more than `after` entries that a witness cosigned; 0 if none.
+pub(super) async fn last_cosigned(tx: &mut Tx, witness: &str, after: u64) -> db::Result<u64> {
+    let values = vec![LOG.into(), witness.into(), Value::count(after)?];
+    tx.fetch_one(LAST_COSIGNED, values).await?.get("size")
 }
 
 pub(super) async fn entries(tx: &mut Tx, from: u64, to: u64) -> db::Result<Vec<(u64, Vec<u8>)>> {
@@ -265,12 +331,13 @@ pub(super) async fn joined_entries(tx: &mut Tx, from: u64, to: u64) -> db::Resul
 /// The hashes `from..to` of a level, one after the other; what is missing is left out.
 pub(super) async fn joined_nodes(
     tx: &mut Tx,
+    shard: &Shard,
     level: u8,
     from: u64,
     to: u64,
 ) -> db::Result<Vec<u8>> {
     let (from, to) = (Node { level, index: from }, Node { level, index: to });
-    let values = values![LOG, position(from)?, position(to)?];
+    let values = values![tree(shard), position(from)?, position(to)?];
     let joined: Option<Vec<u8>> = tx.fetch_one(JOINED_NODES, values).await?.get("joined")?;
     Ok(joined.unwrap_or_default())
 }

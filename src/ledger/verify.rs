@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use volens_privacy::ledger::{Checkpoint, Frontier, Hash, Leaf, Node, leaf_hash};
+use volens_privacy::ledger::{Checkpoint, Hash, Leaf, Node};
 
 use super::checkpoints::Checkpoints;
-use super::{LedgerError, Position, Trust, root_at, store};
+use super::report::{Fault, Report};
+use super::{Chain, Head, LedgerError, Position, Shard, Trust, agrees, shards, store};
 use crate::db::Tx;
 
 /// Leaves read at a time.
@@ -16,117 +17,10 @@ const FAULTS_MAX: usize = 100;
 /// Bytes of a hash.
 const HASH: usize = 32;
 
-/// One thing that is wrong with the stored log.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-#[serde(tag = "fault", rename_all = "snake_case")]
-#[schema(as = LedgerFault)]
-pub enum Fault {
-    /// An index below the head's size has no leaf.
-    MissingEntry {
-        /// Its index.
-        entry: u64,
-    },
-    /// A leaf is not canonical or of no known kind.
-    UnreadableEntry {
-        /// Its index.
-        entry: u64,
-    },
-    /// A stored subtree hash is absent or is not the hash of its leaves.
-    WrongNode {
-        /// Height: the subtree has 2^level leaves.
-        level: u8,
-        /// Position within the level.
-        index: u64,
-    },
-    /// Nodes or leaves beyond the head.
-    Beyond,
-    /// A checkpoint's signature or form is bad.
-    BadCheckpoint {
-        /// Entries it claims to cover.
-        size: u64,
-    },
-    /// A checkpoint's root is not the root of its entries: the history was changed after it.
-    WrongRoot {
-        /// Entries it covers.
-        size: u64,
-    },
-    /// The latest checkpoint does not cover the whole log.
-    Uncovered {
-        /// Entries in the log.
-        size: u64,
-    },
-    /// A checkpoint is said to be older than one before it, or than a witness's word on one before
-    /// it.
-    TimeReversed {
-        /// Entries it covers.
-        size: u64,
-    },
-    /// An entry is dated after the checkpoint that covers it.
-    Postdated {
-        /// Its index.
-        entry: u64,
-    },
-    /// The log is shorter than it is known to have been.
-    Shrunk {
-        /// Entries in the log.
-        size: u64,
-        /// Entries it had.
-        known: u64,
-        /// Who knows.
-        known_by: String,
-    },
-    /// The log is not the one that is known: its first `size` entries are others.
-    OtherHistory {
-        /// Entries of the known checkpoint.
-        size: u64,
-        /// Who knows.
-        known_by: String,
-    },
-    /// The checkpoint from outside is not one that this log's key signed.
-    BadKept,
-    /// A stored cosignature is not the witness's on the checkpoint of this size.
-    BadCosignature {
-        /// Entries of the checkpoint.
-        size: u64,
-        /// Who is said to have cosigned.
-        witness: String,
-    },
-    /// The log is said to be confirmed up to here, and not enough witnesses confirm it.
-    Unconfirmed {
-        /// Entries that are said to be confirmed.
-        size: u64,
-    },
-}
-
-/// What was looked at and what was found.
-#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
-#[schema(as = LedgerReport)]
-pub struct Report {
-    /// Entries recomputed.
-    pub entries: u64,
-    /// Of these, entries that an interrupted verification had recomputed before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resumed: Option<u64>,
-    /// Stored subtree hashes compared.
-    pub nodes: u64,
-    /// Checkpoints verified.
-    pub checkpoints: u64,
-    /// Cosignatures verified.
-    pub cosignatures: u64,
-    /// Entries that enough witnesses confirmed; absent when nobody is asked.
-    pub confirmed: Option<u64>,
-    /// Entries of the checkpoint kept outside that was compared; absent when none is kept.
-    pub kept: Option<u64>,
-    /// The recomputed root, lower-case hexadecimal.
-    pub root: String,
-    /// Everything that is wrong; empty is good.
-    pub faults: Vec<Fault>,
-}
-
 /// Recomputes the log from its leaves and compares everything stored with it, and what is stored
 /// with what is known outside. `progress` is told the number of entries done.
 ///
-/// Memory is bounded by one page of leaves. At most 100 faults are reported.
+/// Memory is bounded by one page of leaves. At most 100 faults of each kind are reported.
 pub async fn verify(
     tx: &mut Tx,
     trust: &Trust,
@@ -143,29 +37,33 @@ pub async fn verify_from(
     position: Option<&Position>,
     mut progress: impl FnMut(u64, u64, Option<Position>),
 ) -> Result<Report, LedgerError> {
-    let size = store::size(tx).await?;
-    let mut walk = Walk::new(size);
+    let head = store::read_head(tx).await?;
+    let (size, shards) = (head.size(), shards(tx).await?);
+    let mut walk = Walk::new(size, Chain::new(trust.log.origin(), shards.clone()));
     let mut outside = Outside::new(trust, &mut walk);
     let mut checkpoints = Checkpoints::new(tx, trust).await?;
+    if !head.is_last_of(&shards) {
+        walk.fault(Fault::WrongShards);
+        return Ok(walk.report(&outside, &checkpoints));
+    }
     if let Some(position) = position
-        && let Some((frontier, last)) = position.frontier(tx, &trust.log).await?
+        && let Some((chain, last)) = position.chain(tx, &trust.log, &shards).await?
     {
         checkpoints.resume(position, last);
-        (walk.frontier, walk.nodes, walk.resumed) =
-            (frontier, position.nodes, Some(position.entries));
-        outside.resume(tx, &mut walk).await?;
+        (walk.chain, walk.nodes, walk.resumed) = (chain, position.nodes, Some(position.entries));
+        outside.resume(tx, trust, &mut walk).await?;
     }
-    let mut from = walk.frontier.size();
+    let mut from = walk.chain.entries();
     while from < size {
-        let to = size.min(from + PAGE);
+        if walk.chain.has_ended() && checkpoints.last != from {
+            walk.fault(Fault::Uncovered { size: from });
+        }
+        let shard = walk.chain.next_shard();
+        let to = size.min(from + PAGE).min(shard.end.unwrap_or(u64::MAX));
         let page = Page::read(tx, from, to).await?;
-        let mut computed = Computed::after(from);
-        for (index, leaf) in (from..).zip(page.leaves()) {
-            match Leaf::parse(leaf) {
-                Ok(leaf) => checkpoints.date(index, leaf.at()),
-                Err(_) => walk.fault(Fault::UnreadableEntry { entry: index }),
-            }
-            walk.frontier.append_into(leaf_hash(leaf), &mut |node, hash| computed.add(node, hash));
+        let mut computed = Computed::after(shard, from);
+        for (index, bytes) in (from..).zip(page.leaves()) {
+            walk.append(index, bytes, &mut computed, &mut checkpoints);
             outside.check(&mut walk);
             checkpoints.check(tx, &mut walk).await?;
         }
@@ -175,15 +73,31 @@ pub async fn verify_from(
         }
         walk.compare(tx, &computed).await?;
         from = to;
+        if from == size || shard.end == Some(from) {
+            walk.look_beyond(tx).await?;
+        }
         progress(from, size, checkpoints.position(&walk));
     }
     if checkpoints.last != size {
         walk.fault(Fault::Uncovered { size });
     }
-    walk.look_beyond(tx).await?;
+    if size == 0 {
+        walk.look_beyond(tx).await?;
+    }
     outside.end(&mut walk);
     checkpoints.end(tx, &mut walk).await?;
     Ok(walk.report(&outside, &checkpoints))
+}
+
+impl Head {
+    /// Whether these are the shards of one log that ends in this head.
+    fn is_last_of(&self, shards: &[Shard]) -> bool {
+        let begins = shards.first().is_some_and(|first| first.before == 0);
+        let later = |pair: &[Shard]| pair[0].before < pair[1].before && pair[0].year < pair[1].year;
+        let open = Shard { end: None, ..self.shard };
+        let ends = shards.last() == Some(&open) && (open.before == 0 || open.before < self.size);
+        begins && shards.windows(2).all(later) && ends
+    }
 }
 
 /// The checkpoint that is kept where the database does not reach.
@@ -201,27 +115,30 @@ impl Outside {
             read.inspect_err(|_| walk.fault(Fault::BadKept)).ok()
         });
         let kept = kept.filter(|kept| kept.size > 0);
-        Self { size: kept.as_ref().map(|kept| kept.size), kept }
+        Self { size: kept.as_ref().map(Checkpoint::entries), kept }
     }
 
     fn check(&mut self, walk: &mut Walk) {
-        if let Some(kept) = self.kept.take_if(|kept| kept.size == walk.frontier.size())
-            && kept.root != walk.frontier.root()
+        let size = walk.chain.entries();
+        if let Some(kept) = self.kept.take_if(|kept| kept.entries() == size)
+            && kept != walk.chain.checkpoint()
         {
-            walk.fault(Fault::OtherHistory { size: kept.size, known_by: Self::NAME.to_owned() });
+            walk.fault(Fault::OtherHistory { size, known_by: Self::NAME.to_owned() });
         }
     }
 
     /// For a kept checkpoint that the verification is past already.
-    async fn resume(&mut self, tx: &mut Tx, walk: &mut Walk) -> Result<(), LedgerError> {
-        let past = |kept: &mut Checkpoint| kept.size <= walk.frontier.size();
-        let Some(Checkpoint { size, root, .. }) = self.kept.take_if(past) else { return Ok(()) };
-        let same = match root_at(tx, size).await {
-            Err(LedgerError::Damaged) => false,
-            stored => stored? == root,
-        };
-        if !same {
-            walk.fault(Fault::OtherHistory { size, known_by: Self::NAME.to_owned() });
+    async fn resume(
+        &mut self,
+        tx: &mut Tx,
+        trust: &Trust,
+        walk: &mut Walk,
+    ) -> Result<(), LedgerError> {
+        let past = |kept: &mut Checkpoint| kept.entries() <= walk.chain.entries();
+        let Some(kept) = self.kept.take_if(past) else { return Ok(()) };
+        if !agrees(tx, trust.log.origin(), &kept).await? {
+            let (size, known_by) = (kept.entries(), Self::NAME.to_owned());
+            walk.fault(Fault::OtherHistory { size, known_by });
         }
         Ok(())
     }
@@ -229,7 +146,7 @@ impl Outside {
     fn end(&mut self, walk: &mut Walk) {
         if let Some(kept) = self.kept.take() {
             let (size, known_by) = (walk.size, Self::NAME.to_owned());
-            walk.fault(Fault::Shrunk { size, known: kept.size, known_by });
+            walk.fault(Fault::Shrunk { size, known: kept.entries(), known_by });
         }
     }
 }
@@ -283,14 +200,15 @@ impl Page {
 
 /// The subtrees that a page of leaves completes: per level a run without gaps.
 struct Computed {
-    /// Leaves before the page.
+    shard: Shard,
+    /// Leaves of the shard before the page.
     from: u64,
     levels: Vec<Vec<u8>>,
 }
 
 impl Computed {
-    fn after(from: u64) -> Self {
-        Self { from, levels: Vec::new() }
+    fn after(shard: Shard, from: u64) -> Self {
+        Self { shard, from: from - shard.before, levels: Vec::new() }
     }
 
     fn add(&mut self, node: Node, hash: Hash) {
@@ -311,15 +229,15 @@ impl Computed {
 /// The log as it is recomputed.
 pub(super) struct Walk {
     size: u64,
-    pub(super) frontier: Frontier,
+    pub(super) chain: Chain,
     pub(super) nodes: u64,
     resumed: Option<u64>,
     pub(super) faults: Vec<Fault>,
 }
 
 impl Walk {
-    fn new(size: u64) -> Self {
-        Self { size, frontier: Frontier::default(), nodes: 0, resumed: None, faults: Vec::new() }
+    fn new(size: u64, chain: Chain) -> Self {
+        Self { size, chain, nodes: 0, resumed: None, faults: Vec::new() }
     }
 
     pub(super) fn fault(&mut self, fault: Fault) {
@@ -330,34 +248,55 @@ impl Walk {
         }
     }
 
+    fn append(
+        &mut self,
+        index: u64,
+        bytes: &[u8],
+        computed: &mut Computed,
+        checkpoints: &mut Checkpoints<'_>,
+    ) {
+        let leaf = Leaf::parse(bytes).ok();
+        match &leaf {
+            Some(leaf) => checkpoints.date(index, leaf.at()),
+            None => self.fault(Fault::UnreadableEntry { entry: index }),
+        }
+        let mut store = |node, hash| computed.add(node, hash);
+        if !self.chain.append_into(bytes, leaf.as_ref(), &mut store) {
+            self.fault(Fault::WrongOpening { entry: index });
+        }
+    }
+
     async fn compare(&mut self, tx: &mut Tx, computed: &Computed) -> Result<(), LedgerError> {
+        let shard = &computed.shard;
         for (level, first, hashes) in computed.runs() {
             let count = (hashes.len() / HASH) as u64;
             self.nodes += count;
-            if store::joined_nodes(tx, level, first, first + count).await? == hashes {
+            if store::joined_nodes(tx, shard, level, first, first + count).await? == hashes {
                 continue;
             }
             let nodes = (first..).zip(hashes.chunks_exact(HASH));
             let nodes: Vec<(Node, &[u8])> =
                 nodes.map(|(index, hash)| (Node { level, index }, hash)).collect();
             let wanted: Vec<Node> = nodes.iter().map(|(node, _)| *node).collect();
-            let stored = store::raw_nodes(tx, &wanted).await?;
+            let stored = store::raw_nodes(tx, shard, &wanted).await?;
             for (Node { level, index }, hash) in nodes {
                 if stored.get(&Node { level, index }).is_none_or(|stored| stored != hash) {
-                    self.fault(Fault::WrongNode { level, index });
+                    self.fault(Fault::WrongNode { before: shard.before, level, index });
                 }
             }
         }
         Ok(())
     }
 
+    /// Nodes behind the end of the shard that was just walked, and leaves behind that of the log.
     async fn look_beyond(&mut self, tx: &mut Tx) -> Result<(), LedgerError> {
-        let entries = store::entries(tx, self.size, self.size + 1).await?;
-        let mut beyond = !entries.is_empty();
+        let (end, shard) = (self.chain.entries(), self.chain.shard());
+        let mut beyond =
+            end == self.size && !store::entries(tx, self.size, self.size + 1).await?.is_empty();
         let mut level = 0;
         while !beyond && level < 48 {
-            let first_absent = Node { level, index: self.size >> level };
-            let next = store::all_nodes(tx, first_absent, 1).await?;
+            let first_absent = Node { level, index: (end - shard.before) >> level };
+            let next = store::all_nodes(tx, &shard, first_absent, 1).await?;
             beyond = next.first().is_some_and(|(node, _)| node.level == level);
             level += 1;
         }
@@ -369,14 +308,15 @@ impl Walk {
 
     fn report(self, outside: &Outside, checkpoints: &Checkpoints<'_>) -> Report {
         Report {
-            entries: self.frontier.size(),
+            entries: self.chain.entries(),
+            shards: self.chain.number(),
             resumed: self.resumed,
             nodes: self.nodes,
             checkpoints: checkpoints.seen,
             cosignatures: checkpoints.cosignatures_seen,
             confirmed: checkpoints.confirmed,
             kept: outside.size,
-            root: crate::ids::hex(self.frontier.root().as_bytes()),
+            root: crate::ids::hex(self.chain.root().as_bytes()),
             faults: self.faults,
         }
     }

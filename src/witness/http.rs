@@ -61,7 +61,7 @@ fn refusal(refused: Unwitnessed) -> Response {
         Unwitnessed::UnknownLog => StatusCode::NOT_FOUND,
         Unwitnessed::Unsigned(_) => StatusCode::FORBIDDEN,
         Unwitnessed::OldAboveNew => StatusCode::BAD_REQUEST,
-        Unwitnessed::Inconsistent(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Unwitnessed::Inconsistent(_) | Unwitnessed::OtherYears => StatusCode::UNPROCESSABLE_ENTITY,
         Unwitnessed::Conflict { size } => {
             let headers = [(CONTENT_TYPE, SIZE)];
             return (StatusCode::CONFLICT, headers, format!("{size}\n")).into_response();

@@ -21,7 +21,7 @@ use rand::Rng;
 use sha2::{Digest as _, Sha256};
 use volens_privacy::ledger::{
     AddCheckpoint, Checkpoint, CheckpointError, Cosigner, LogVerifier, SignedCheckpoint,
-    Unwitnessed, judge,
+    Unwitnessed, judge, judge_years, shard_year,
 };
 
 use crate::clock::Clock;
@@ -29,6 +29,8 @@ use crate::ids::hex;
 
 const KEY: &str = "witness.key";
 const LOCK: &str = "lock";
+/// What the files end in that hold what was cosigned.
+const CHECKPOINT: &str = "checkpoint";
 
 /// Why a witness does not start or does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -65,17 +67,21 @@ pub enum WitnessError {
 /// A witness at work.
 pub struct Watch {
     cosigner: Cosigner,
-    logs: BTreeMap<String, Log>,
+    directory: PathBuf,
+    keys: BTreeMap<String, LogVerifier>,
+    /// By origin: the logs and their later years of which something was cosigned. Locked from the
+    /// check until the answer is on disk.
+    known: Mutex<BTreeMap<String, Known>>,
     clock: Arc<dyn Clock>,
     /// Held as long as the process lives.
     _lock: File,
 }
 
-struct Log {
-    key: LogVerifier,
-    path: PathBuf,
-    /// Locked from the check until the answer is on disk.
-    latest: Mutex<Option<Checkpoint>>,
+/// What was cosigned last of a log or one of its later years.
+struct Known {
+    /// The watched log that it is of.
+    log: String,
+    latest: Checkpoint,
 }
 
 impl Watch {
@@ -97,13 +103,9 @@ impl Watch {
             let known = keys.remove(key.origin()).map(|known| known.or(&key, u64::MAX));
             keys.insert(key.origin().to_owned(), known.unwrap_or(key));
         }
-        let watched = keys.into_iter().map(|(origin, key)| {
-            let path = directory.join(format!("{}.checkpoint", hex(&Sha256::digest(&origin))));
-            let latest = Mutex::new(read(&path, &key)?);
-            Ok((origin, Log { key, path, latest }))
-        });
-        let logs = watched.collect::<Result<_, WitnessError>>()?;
-        Ok(Self { cosigner, logs, clock, _lock: lock })
+        let known = Mutex::new(remembered(directory, &keys)?);
+        let directory = directory.to_owned();
+        Ok(Self { cosigner, directory, keys, known, clock, _lock: lock })
     }
 
     /// The verifier key, for those who trust this witness.
@@ -114,17 +116,64 @@ impl Watch {
     /// Checks a checkpoint, keeps it, and answers the cosignature line with its line feed. Blocks on
     /// the disk.
     pub fn add(&self, request: &AddCheckpoint) -> Result<String, WitnessError> {
-        let log = self.logs.get(&request.origin()).ok_or(Unwitnessed::UnknownLog)?;
-        let mut latest = log.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = judge(request, Some(&log.key), latest.as_ref())?;
-        let line = self.cosigner.cosign(&request.checkpoint, self.clock.now());
-        if latest.as_ref() != Some(&new) {
-            keep(&log.path, &request.checkpoint)
-                .map_err(|error| WitnessError::File { path: log.path.clone(), error })?;
-            *latest = Some(new);
+        let origin = request.origin();
+        let (log, key) = watched(&self.keys, &origin).ok_or(Unwitnessed::UnknownLog)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = known.get(&origin).map(|known| &known.latest);
+        let new = judge(request, Some(key), latest)?;
+        if latest != Some(&new) {
+            let others = known.iter().filter(|(name, known)| **name != origin && known.log == *log);
+            judge_years(log, &new, latest, others.map(|(_, known)| &known.latest))?;
+            let path = place(&self.directory, &origin);
+            replace(&path, request.checkpoint.as_str().as_bytes())
+                .map_err(|error| WitnessError::File { path, error })?;
+            known.insert(origin, Known { log: log.clone(), latest: new });
         }
-        Ok(format!("{line}\n"))
+        drop(known);
+        Ok(format!("{}\n", self.cosigner.cosign(&request.checkpoint, self.clock.now())))
     }
+}
+
+/// The watched log that something of this origin is of, itself or one of its later years, and its key.
+fn watched<'k>(
+    keys: &'k BTreeMap<String, LogVerifier>,
+    origin: &str,
+) -> Option<(&'k String, &'k LogVerifier)> {
+    let year_of = || keys.iter().find(|(log, _)| shard_year(log, origin).is_some());
+    keys.get_key_value(origin).or_else(year_of)
+}
+
+/// The file of a log or a year.
+fn place(directory: &Path, origin: &str) -> PathBuf {
+    directory.join(format!("{}.{CHECKPOINT}", hex(&Sha256::digest(origin))))
+}
+
+/// What was cosigned last of every log and year. The files are checked as strictly as a request: a
+/// witness that takes anything for its memory, or overlooks a part of it, can be made to forget.
+fn remembered(
+    directory: &Path,
+    keys: &BTreeMap<String, LogVerifier>,
+) -> Result<BTreeMap<String, Known>, WitnessError> {
+    let failed = |path: &Path, error| WitnessError::File { path: path.to_owned(), error };
+    let mut known = BTreeMap::new();
+    for entry in fs::read_dir(directory).map_err(|error| failed(directory, error))? {
+        let path = entry.map_err(|error| failed(directory, error))?.path();
+        if path.extension().is_none_or(|extension| extension != CHECKPOINT) {
+            continue;
+        }
+        let note = fs::read_to_string(&path).map_err(|error| failed(&path, error))?;
+        let damaged = |error| WitnessError::Damaged { path: path.clone(), error };
+        let origin = SignedCheckpoint::parse(&note).map_err(damaged)?.unverified().origin;
+        if place(directory, &origin) != path {
+            return Err(damaged(CheckpointError::OtherOrigin));
+        }
+        // Of a log that is not watched any more it stays, for when it is again.
+        if let Some((log, key)) = watched(keys, &origin) {
+            let latest = key.verify(&note).map_err(damaged)?;
+            known.insert(origin, Known { log: log.clone(), latest });
+        }
+    }
+    Ok(known)
 }
 
 fn lock(directory: &Path) -> Result<File, WitnessError> {
@@ -155,23 +204,6 @@ fn key(directory: &Path, name: &str, rng: &mut dyn Rng) -> Result<Cosigner, Witn
         Err(error) => return Err(failed(error)),
     };
     if cosigner.verifier().name() == name { Ok(cosigner) } else { Err(foreign()) }
-}
-
-/// What was cosigned last for a log. The file is checked as strictly as a request: a witness that
-/// takes anything for its memory can be made to forget.
-fn read(path: &Path, key: &LogVerifier) -> Result<Option<Checkpoint>, WitnessError> {
-    match fs::read_to_string(path) {
-        Ok(note) => {
-            let damaged = |error| WitnessError::Damaged { path: path.to_owned(), error };
-            key.verify(&note).map(Some).map_err(damaged)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(WitnessError::File { path: path.to_owned(), error }),
-    }
-}
-
-fn keep(path: &Path, checkpoint: &SignedCheckpoint) -> io::Result<()> {
-    replace(path, checkpoint.as_str().as_bytes())
 }
 
 /// Puts bytes in the place of a file so that either the old or the new ones are there, and waits

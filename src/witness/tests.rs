@@ -8,7 +8,8 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tower::ServiceExt as _;
 use volens_privacy::ledger::{
-    Hash, LogSigner, MemoryTree, Witness, leaf_hash, prove_consistency, verify_consistency,
+    Hash, LogSigner, MemoryTree, Witness, leaf_hash, prove_consistency, shard_origin,
+    verify_consistency,
 };
 use volens_privacy::{KeyRing, Timestamp};
 
@@ -43,9 +44,18 @@ impl Story {
     fn asks(&self, old: u64, new: u64) -> AddCheckpoint {
         let proof = prove_consistency(old, new.max(old), &|node| self.tree.node(node)).unwrap();
         let (origin, root) = (self.signer.origin().to_owned(), self.roots[new as usize]);
-        let checkpoint = self.signer.sign(&Checkpoint { origin, size: new, root });
+        let checkpoint = self.signer.sign(&Checkpoint { origin, before: 0, size: new, root });
         AddCheckpoint { old, proof, checkpoint }
     }
+}
+
+/// The same tree as that of a later shard.
+fn in_year(story: &Story, year: u16, before: u64, (old, new): (u64, u64)) -> AddCheckpoint {
+    let request = story.asks(old, new);
+    let stated = request.checkpoint.unverified();
+    let origin = shard_origin(&stated.origin, year);
+    let checkpoint = story.signer.sign(&Checkpoint { origin, before, ..stated });
+    AddCheckpoint { checkpoint, ..request }
 }
 
 fn open(directory: &Path, story: &Story) -> Result<Watch, WitnessError> {
@@ -122,6 +132,66 @@ fn what_was_cosigned_outlives_the_process() {
     again.add(&log.asks(9, 20)).unwrap();
 }
 
+/// Every year of a watched log is a tree of its own, with a memory of its own, in the log's own key.
+#[test]
+fn a_year_of_a_watched_log_is_watched_on_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let (log, fork) = (story("", 20), story("other ", 20));
+    let refused = |watch: &Watch, request: &AddCheckpoint| match watch.add(request) {
+        Err(WitnessError::Refused(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    let watch = open(directory.path(), &log).unwrap();
+    watch.add(&log.asks(0, 12)).unwrap();
+    watch.add(&in_year(&fork, 2027, 12, (0, 7))).unwrap();
+    assert_eq!(
+        refused(&watch, &in_year(&log, 2027, 12, (0, 9))),
+        Unwitnessed::Conflict { size: 7 }
+    );
+    let forked = refused(&watch, &in_year(&log, 2027, 12, (7, 9)));
+    assert!(matches!(forked, Unwitnessed::Inconsistent(_)), "{forked}");
+    watch.add(&in_year(&log, 2028, 21, (0, 3))).unwrap();
+    // Nobody else opens one: not with another key, not under a name that only looks like it.
+    let mut stranger = story("", 20);
+    stranger.signer = KeyRing::generate(&mut StdRng::seed_from_u64(6), NOW).log_signer();
+    let strange = refused(&watch, &in_year(&stranger, 2029, 5, (0, 3)));
+    assert!(matches!(strange, Unwitnessed::Unsigned(_)), "{strange}");
+    let kept = fs::read_dir(directory.path()).unwrap().count();
+    let mut elsewhere = in_year(&log, 2029, 5, (0, 3));
+    let named = elsewhere.checkpoint.as_str().replace("/2029\n", "/02029\n");
+    elsewhere.checkpoint = SignedCheckpoint::parse(&named).unwrap();
+    assert_eq!(refused(&watch, &elsewhere), Unwitnessed::UnknownLog);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), kept, "nothing is kept of them");
+    drop(watch);
+
+    let again = open(directory.path(), &log).unwrap();
+    assert_eq!(
+        refused(&again, &in_year(&fork, 2027, 12, (0, 9))),
+        Unwitnessed::Conflict { size: 7 }
+    );
+    again.add(&in_year(&fork, 2027, 12, (7, 9))).unwrap();
+    // No year takes the end of another away, wherever it stands; all of them are remembered.
+    for request in [
+        log.asks(12, 13),
+        in_year(&fork, 2027, 12, (9, 10)),
+        in_year(&fork, 2027, 13, (9, 9)),
+        in_year(&fork, 2027, 11, (9, 10)),
+        in_year(&log, 2029, 23, (0, 3)),
+        in_year(&log, 2029, 12, (0, 3)),
+        in_year(&log, 2026, 11, (0, 1)),
+        in_year(&log, 2026, 12, (0, 1)),
+    ] {
+        assert_eq!(refused(&again, &request), Unwitnessed::OtherYears, "{request:?}");
+    }
+    again.add(&in_year(&log, 2029, 24, (0, 3))).unwrap();
+    // What was cosigned of one year is not taken for what was cosigned of another.
+    drop(again);
+    let origin = log.signer.origin();
+    let file = |origin: &str| place(directory.path(), origin);
+    fs::copy(file(&shard_origin(origin, 2028)), file(origin)).unwrap();
+    assert!(matches!(open(directory.path(), &log), Err(WitnessError::Damaged { .. })));
+}
+
 /// A log whose signing key is replaced is watched with both keys, and stays one history.
 #[test]
 fn a_log_with_two_keys_is_one_log() {
@@ -144,7 +214,7 @@ fn a_witness_that_cannot_remember_does_not_start_and_does_not_answer() {
     let watch = open(directory.path(), &log).unwrap();
     watch.add(&log.asks(0, 9)).unwrap();
     // A directory in the place of the next file: nothing can be kept, so nothing is cosigned.
-    let path = watch.logs.values().next().unwrap().path.clone();
+    let path = place(directory.path(), log.signer.origin());
     fs::create_dir(path.with_extension("next")).unwrap();
     assert!(matches!(watch.add(&log.asks(9, 12)), Err(WitnessError::File { .. })));
     fs::remove_dir(path.with_extension("next")).unwrap();

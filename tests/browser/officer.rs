@@ -3,6 +3,8 @@
 use serde_json::json;
 use volens::access::Caller;
 use volens::clock::Clock as _;
+use volens_privacy::Timestamp;
+use volens_privacy::evidence::verify_evidence;
 use volens_privacy::notice::Notices;
 use volens_privacy::purpose::PurposeKind;
 
@@ -179,4 +181,46 @@ async fn an_evidence_file_checks_itself_without_a_network() {
     drop(browser.complaints().await);
     browser.stop().await;
     test.stop().await;
+}
+
+/// The checkpoint of a later year is signed in the year's name and says what came before it.
+#[tokio::test]
+async fn an_evidence_file_of_two_years_checks_itself() {
+    let Some(browser) = Browser::start(Scripts::On).await else { return };
+    let site = Site::with(&[ALONE]).await;
+    let app = site.test.new_app("messenger").await;
+    let receipts = consents(&app, "user-1", "en").await;
+    site.test.clock.set(Timestamp::parse("2027-01-01T00:00:00Z").expect("a time"));
+    let back = json!({"account": "user-1", "purpose": "business_messages"});
+    let back = app.post("/v1/consents/withdraw", back).await.expect(200);
+    let stated = &back["receipt"]["dpv:hasRecordOfActivity"][0]["volens:ledger"];
+    let entry = stated["index"].as_u64().expect("its number in the whole ledger");
+    let subject = receipts[0]["schema:recipient"].as_str().expect("an account");
+    let subject = subject.rsplit(':').next().expect("its id");
+    let officer = site.test.officer().await;
+    let ask = format!("/v1/audit/accounts/{subject}/openings");
+    officer.post(&ask, json!({"reason": "asked by the person"})).await.expect(201);
+    let html = officer.get(&format!("/v1/audit/accounts/{subject}/evidence")).await.text();
+    let log = site.test.app.keys.log_verifier();
+    assert_eq!(verify_evidence(&html, &log).expect("it verifies").len(), 3);
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("evidence.html");
+    let show = async |html: &str| {
+        std::fs::write(&file, html).expect("written");
+        browser.open(&format!("file://{}", file.display())).await;
+    };
+    show(&html).await;
+    browser.sees("Valid: 3 decisions").await;
+    browser.sees("business_messages: withdrawn").await;
+    browser.sees(&format!("{entry} of ")).await;
+    for (from, to) in [("volens/before ", "volens/before 1"), ("log/2027", "log/2028")] {
+        assert!(html.contains(from), "the file has {from}");
+        let altered = html.replacen(from, to, 1);
+        assert!(verify_evidence(&altered, &log).is_err());
+        show(&altered).await;
+        browser.sees("Invalid: ").await;
+    }
+    drop(browser.complaints().await);
+    browser.stop().await;
+    site.stop().await;
 }

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import sys
 
 P = 2**255 - 19
@@ -113,12 +114,15 @@ def root_of(leaf, index, size, path):
     return up
 
 
-def opened(note, vkey):
-    """C2SP signed note: its lines, once the log's signature is checked."""
+def opened(note, vkey, shard=None):
+    """C2SP signed note: its lines, once the log's signature, in a shard's name if it is one, is checked."""
     name, key_id, encoded = vkey.strip().split("+", 2)
     typed = b64(encoded, 33)
     expected = hashlib.sha256(name.encode() + b"\n" + typed).digest()[:4]
     need(typed[0] == 1 and expected.hex() == key_id, "not an Ed25519 key with the id it claims")
+    if shard:
+        name += "/" + shard
+        expected = hashlib.sha256(name.encode() + b"\n" + typed).digest()[:4]
     text, _, signatures = note.rpartition("\n\n")
     lines = (line.split(" ") for line in signatures.splitlines())
     raws = [b64(line[2]) for line in lines if line[:2] == ["—", name]]
@@ -176,12 +180,21 @@ def verify(receipt, vkey):
     lines = head.split("\n")
     need(lines[0] == "c2sp.org/tlog-proof@v1" and lines[1][:6] == "index ", "an unknown proof")
     index, path = number(lines[1][6:]), [b64(line, 32) for line in lines[2:]]
-    origin, size, root = opened(note, vkey)[:3]
-    need(origin == vkey.split("+")[0], "the checkpoint is of another log")
+    log, origin = vkey.split("+")[0], note.split("\n")[0]
+    year = re.fullmatch(re.escape(log) + "/([0-9]{4})", origin)
+    need(year or origin == log, "the checkpoint is of another log")
+    lines = opened(note, vkey, year and year[1])
+    size, root = lines[1:3]
+    # A later shard of the log says in its fourth line how many entries came before it.
+    earlier = [number(line[14:]) for line in lines[3:] if line.startswith("volens/before ")]
+    need(len(earlier) == bool(year) and all(earlier), "a checkpoint of another shape")
+    entry = index + sum(earlier)
+    need(stated["volens:ledger"]["index"] == entry, "another entry than it states")
+    need(stated["volens:ledger"]["origin"] == origin, "another log than it states")
     hashed = hashlib.sha256(b"\0" + canonical(leaf).encode()).digest()
     reached = root_of(hashed, index, number(size), path)
     need(reached == b64(root, 32), "the entry is not in the signed tree")
-    return f"entry {index} of {size}: {record['purpose']} {record['decision']} at {record['decided_at']}"
+    return f"entry {entry} of {sum(earlier) + number(size)}: {record['purpose']} {record['decision']} at {record['decided_at']}"
 
 
 def main():

@@ -6,8 +6,8 @@ use std::io::Write as _;
 use serde_json::{Value as Json, json};
 use volens::audience::export::Format;
 use volens::audience::export::read::read;
-use volens_privacy::PurposeKind;
 use volens_privacy::ledger::{Leaf, LeafKind, LogVerifier, parse_tlog_proof};
+use volens_privacy::{PurposeKind, Timestamp};
 
 use crate::support::on_both_with;
 use crate::support::town::{SMALL, Town};
@@ -18,57 +18,78 @@ fn verify(ground: &Json, purpose: PurposeKind, log: &LogVerifier) {
     assert_eq!(leaf.kind(), LeafKind::ConsentGiven);
     assert_eq!(leaf.purpose(), Some(purpose));
     let proof = parse_tlog_proof(ground["proof"].as_str().expect("text")).expect("a proof");
-    assert_eq!(Some(proof.index), ground["entry"].as_u64());
+    assert_eq!(Some(proof.entry()), ground["entry"].as_u64());
     proof.verify(&leaf.bytes(), log).expect("the proof holds");
+}
+
+/// A list is made, served, exported and replayed, and everything about it is checked.
+async fn from_consents_to_a_checked_list(town: &Town) {
+    let key = town.test.anonymous().get("/v1/ledger/key").await.text();
+    let log = LogVerifier::from_vkey(key.trim().trim_matches('"')).expect("the public key");
+    let campaign = town.campaign().await;
+
+    let dry = json!({"campaign": campaign["id"], "size": 12, "holdout": 0.0, "dry_run": true});
+    let dry = town.shop.post("/v1/lists", dry).await.expect(200);
+    assert_eq!(dry["reach"], json!({"low": 40, "high": 49}), "{dry}");
+
+    let wanted = json!({"campaign": campaign["id"], "size": 12, "holdout": 0.0});
+    let list = town.list(wanted).await;
+    assert_eq!(list["state"], "sealed", "{list}");
+    assert_eq!(list["seal"]["rows"], 12);
+    let id = list["id"].as_str().expect("an id");
+    let rows = town.recipients(id).await;
+    assert_eq!(rows.len(), 12);
+    for row in &rows {
+        verify(&row["consent"], PurposeKind::BusinessMessages, &log);
+        verify(&row["consent"]["relevance"], PurposeKind::Relevance, &log);
+        assert_eq!(row["reasons"][0]["text"], "Interested in Running");
+    }
+
+    for format in Format::ALL {
+        let path = format!("/v1/lists/{id}/export?format={}", format.name());
+        let answer = town.shop.get(&path).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("content-type"), format.media_type());
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(&answer.body).expect("written");
+        std::io::Seek::rewind(&mut file).expect("rewinds");
+        let found = read(format, file).expect("an export");
+        let report = found.check(&log);
+        assert_eq!((report.rows, report.denied), (12, vec![]), "{}", format.name());
+        let served: Vec<Json> =
+            found.rows.iter().map(|row| serde_json::to_value(row).expect("JSON")).collect();
+        assert_eq!(served, rows, "{}", format.name());
+    }
+
+    let proof = town.shop.get(&format!("/v1/lists/{id}/proof")).await.expect(200);
+    assert_eq!(proof["rows_root"], list["seal"]["rows_root"]);
+    let officer = town.test.officer().await;
+    let replay = officer.get(&format!("/v1/audit/lists/{id}")).await.expect(200);
+    assert_eq!(replay["rows_confirmed"], 12);
+    assert_eq!(replay["denied"], json!([]));
 }
 
 #[tokio::test]
 async fn a_shop_gets_recipients_that_anybody_can_check() {
     on_both_with(&[SMALL], |test| async move {
         let town = Town::new(test, 45).await;
-        let key = town.test.anonymous().get("/v1/ledger/key").await.text();
-        let log = LogVerifier::from_vkey(key.trim().trim_matches('"')).expect("the public key");
-        let campaign = town.campaign().await;
+        from_consents_to_a_checked_list(&town).await;
+    })
+    .await;
+}
 
-        let dry = json!({"campaign": campaign["id"], "size": 12, "holdout": 0.0, "dry_run": true});
-        let dry = town.shop.post("/v1/lists", dry).await.expect(200);
-        assert_eq!(dry["reach"], json!({"low": 40, "high": 49}), "{dry}");
-
-        let wanted = json!({"campaign": campaign["id"], "size": 12, "holdout": 0.0});
-        let list = town.list(wanted).await;
-        assert_eq!(list["state"], "sealed", "{list}");
-        assert_eq!(list["seal"]["rows"], 12);
-        let id = list["id"].as_str().expect("an id");
-        let rows = town.recipients(id).await;
-        assert_eq!(rows.len(), 12);
-        for row in &rows {
-            verify(&row["consent"], PurposeKind::BusinessMessages, &log);
-            verify(&row["consent"]["relevance"], PurposeKind::Relevance, &log);
-            assert_eq!(row["reasons"][0]["text"], "Interested in Running");
-        }
-
-        for format in Format::ALL {
-            let path = format!("/v1/lists/{id}/export?format={}", format.name());
-            let answer = town.shop.get(&path).await;
-            assert_eq!(answer.status, 200, "{}", answer.text());
-            assert_eq!(answer.header("content-type"), format.media_type());
-            let mut file = tempfile::tempfile().expect("a file");
-            file.write_all(&answer.body).expect("written");
-            std::io::Seek::rewind(&mut file).expect("rewinds");
-            let found = read(format, file).expect("an export");
-            let report = found.check(&log);
-            assert_eq!((report.rows, report.denied), (12, vec![]), "{}", format.name());
-            let served: Vec<Json> =
-                found.rows.iter().map(|row| serde_json::to_value(row).expect("JSON")).collect();
-            assert_eq!(served, rows, "{}", format.name());
-        }
-
-        let proof = town.shop.get(&format!("/v1/lists/{id}/proof")).await.expect(200);
-        assert_eq!(proof["rows_root"], list["seal"]["rows_root"]);
-        let officer = town.test.officer().await;
-        let replay = officer.get(&format!("/v1/audit/lists/{id}")).await.expect(200);
-        assert_eq!(replay["rows_confirmed"], 12);
-        assert_eq!(replay["denied"], json!([]));
+/// The consents are in a year of the ledger that has ended, the list is in the next.
+#[tokio::test]
+async fn a_list_of_the_new_year_rests_on_consents_of_the_old() {
+    on_both_with(&[SMALL], |test| async move {
+        let at = |text| Timestamp::parse(text).expect("a time");
+        test.clock.set(at("2026-12-31T23:30:00Z"));
+        let town = Town::new(test, 45).await;
+        town.test.clock.set(at("2027-01-01T00:10:00Z"));
+        from_consents_to_a_checked_list(&town).await;
+        let shards = town.test.anonymous().get("/v1/ledger/shards").await.expect(200);
+        assert_eq!(shards["data"].as_array().map(Vec::len), Some(2), "{shards}");
+        assert_eq!(shards["data"][0]["ended"], true);
     })
     .await;
 }

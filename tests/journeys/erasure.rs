@@ -10,11 +10,11 @@ use volens::access::Caller;
 use volens::background;
 use volens::db::testing::FreshSqlite;
 use volens_privacy::notice::Notices;
-use volens_privacy::{AppId, PurposeKind};
+use volens_privacy::{AppId, PurposeKind, Timestamp};
 
 use crate::support::program::command;
 use crate::support::town::{SMALL, Town};
-use crate::support::{Client, TestApp, on_both, on_both_with};
+use crate::support::{Client, START, TestApp, on_both, on_both_with};
 
 #[tokio::test]
 async fn an_erased_person_is_on_no_list_and_the_list_still_replays() {
@@ -161,6 +161,19 @@ async fn stands(app: &Client, path: &str) -> (String, bool) {
 
 #[tokio::test]
 async fn a_restored_backup_brings_no_consent_back() {
+    what_is_lost_after_a_backup_holds_back(START).await;
+}
+
+/// The same when what was lost is of another year, and with it of another tree of the ledger.
+#[tokio::test]
+async fn a_backup_of_the_year_before_brings_no_consent_back() {
+    what_is_lost_after_a_backup_holds_back(
+        Timestamp::parse("2027-01-01T00:00:00Z").expect("a time"),
+    )
+    .await;
+}
+
+async fn what_is_lost_after_a_backup_holds_back(later: Timestamp) {
     let house = House::new();
     let (open, caller) = (|| house.open(), House::caller());
     let notice = Notices::builtin().latest_for(PurposeKind::BusinessMessages, "en");
@@ -183,6 +196,7 @@ async fn a_restored_backup_brings_no_consent_back() {
     house.back_up();
 
     let test = open().await;
+    test.clock.set(later);
     let messenger = test.client_of(&caller).await;
     messenger.post("/v1/consents/withdraw", stop("anna")).await.expect(200);
     background::sweep(&test.app).await.expect("the head is kept outside");
@@ -191,6 +205,7 @@ async fn a_restored_backup_brings_no_consent_back() {
 
     // Nobody knows any more who said stop, so nobody's yes counts; a stop does.
     let test = open().await;
+    test.clock.set(later);
     let messenger = test.client_of(&caller).await;
     let given = |live| ("given".to_owned(), live);
     assert_eq!(stands(&messenger, &anna).await, given(false));
@@ -206,9 +221,11 @@ async fn a_restored_backup_brings_no_consent_back() {
     assert_eq!(volens(&["doctor"]).await, Some(1), "it is said");
     assert_eq!(volens(&["ledger", "settle"]).await, Some(0));
     assert_eq!(volens(&["doctor"]).await, Some(0));
+    assert_eq!(volens(&["ledger", "verify"]).await, Some(0));
     assert_ne!(volens(&["ledger", "settle"]).await, Some(0), "there is nothing to settle");
 
     let test = open().await;
+    test.clock.set(later);
     // Another key than that of the start before.
     drop(test.app.rng());
     let messenger = test.client_of(&caller).await;

@@ -99,7 +99,7 @@ impl Service {
             app.witnesses.run(&app.db, &*app.clock, std::future::pending()).await;
         });
         let network = test.new_app("facelook").await;
-        for person in ["anna", "ben", "cleo"] {
+        for person in ["anna", "ben", "cleo", "dora"] {
             let details = json!({"language": "en", "country": "IE", "age_band": "25_34"});
             let answer = network.put(&format!("/v1/accounts/{person}"), details).await;
             assert!(answer.status.is_success(), "{}", answer.text());
@@ -369,7 +369,7 @@ async fn story(database: &str) {
     assert_eq!(again["decisions"][0]["recorded"], false);
     assert_eq!(again["receipts"].as_array().map(Vec::len), Some(1));
     assert!(!service.is_live("anna").await, "a withdrawal is never undone by waiting");
-    let head = service.test.anonymous().get("/log/checkpoint").await.text();
+    let head = service.test.anonymous().get("/v1/ledger/checkpoint").await.text();
     assert!(head.contains("— w1.example ") && head.contains("— w2.example "), "{head}");
     let report = service.verifies().await;
     assert_eq!(report.faults, []);
@@ -400,6 +400,92 @@ async fn story(database: &str) {
     lying.abort();
     first.kill().await;
     second.kill().await;
+}
+
+/// Two New Years: the witnesses confirm the end of a year before anything of the next, and are told
+/// nothing of years but the log's key.
+async fn new_years(database: &str) {
+    let home = tempfile::tempdir().expect("a directory");
+    let log = log_key(home.path(), database).await;
+    let states = tempfile::tempdir().expect("a directory");
+    let state = |name: &str| states.path().join(name);
+    let first = Process::start(&state("1"), "w1.example", "127.0.0.1:0", &log).await;
+    let second = Process::start(&state("2"), "w2.example", "127.0.0.1:0", &log).await;
+    let (port, key) = (second.address.to_string(), second.key.clone());
+    let list = format!("{} http://{}, {key} http://{port}", first.key, first.address);
+    let service = Service::start(home.path(), database, &list).await;
+    let quorum: Vec<Witness> =
+        [&first.key, &key].map(|key| Witness::from_vkey(key).expect("a key")).into();
+    let quorum = Quorum::new(quorum, 2).expect("two of two");
+    let cosigned = |receipt: &Json| {
+        let proof = receipt["volens:tlogProof"].as_str().expect("a proof");
+        let note = parse_tlog_proof(proof).expect("it is one").checkpoint;
+        (quorum.is_met(&note), note.unverified())
+    };
+    // Far from today, so that no New Year of today is one of these.
+    let set = |text| service.test.clock.set(Timestamp::parse(text).expect("a time"));
+    // A clock that leaps so far is believed a day later.
+    set("2090-12-30T00:00:00Z");
+    service.give("dora").await.expect(201);
+    set("2090-12-31T23:30:00Z");
+    service.give("anna").await.expect(201);
+    set("2091-01-01T00:30:00Z");
+    let answer = service.give("ben").await.expect(201);
+    let (met, stated) = cosigned(&answer["receipts"][0]);
+    assert!(met && stated.before > 0, "of a later year: {stated:?}");
+    let before = service.size().await;
+
+    // Nobody confirms the end of the year …
+    second.kill().await;
+    service.withdraw("anna").await;
+    let ended = service.size().await;
+    assert_eq!(ended, before + 1);
+    set("2092-01-01T00:00:00Z");
+    let both = [(PurposeKind::Relevance, "refused"), (PurposeKind::BusinessMessages, "given")];
+    assert_eq!(service.decide("cleo", &both).await.status, 503, "nor anything after it");
+    assert_eq!(service.size().await, ended + 3, "which one entry opens");
+    assert!(!service.is_live("cleo").await);
+    let report = service.verifies().await;
+    assert_eq!(report.faults, []);
+    assert!(report.confirmed.is_some_and(|confirmed| confirmed <= before), "{report:?}");
+
+    // … until the witness is back: first the end of the one year, then the next.
+    let second = Process::start(&state("2"), "w2.example", &port, &log).await;
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while !service.is_live("cleo").await {
+        assert!(tokio::time::Instant::now() < end, "nobody confirms");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let report = service.verifies().await;
+    assert_eq!(report.faults, []);
+    assert!(report.shards >= 4, "{report:?}");
+    assert_eq!(report.confirmed, Some(report.entries));
+    let mut years = Vec::new();
+    for person in ["anna", "ben", "cleo", "dora"] {
+        let state = service.network.get(&format!("/v1/accounts/{person}/consents")).await;
+        for receipt in state.expect(200)["receipts"].as_array().expect("receipts") {
+            let (met, stated) = cosigned(receipt);
+            assert!(met, "a year is confirmed to its end: {stated:?}");
+            years.push(stated.before);
+        }
+    }
+    years.dedup();
+    assert!(years.len() >= 3, "{years:?}");
+    service.stop().await;
+    first.kill().await;
+    second.kill().await;
+}
+
+#[tokio::test]
+async fn witnesses_confirm_the_end_of_a_year_before_the_next() {
+    new_years(&FreshSqlite::create().address()).await;
+    match FreshPostgres::create().await {
+        Some(fresh) => {
+            new_years(&fresh.address()).await;
+            fresh.drop_database().await;
+        }
+        None => assert!(!required("postgres"), "PostgreSQL is required"),
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,12 @@ const raw = (base64) => {
   need(btoa(String.fromCharCode(...bytes)) === base64, "base64 is not in canonical form");
   return bytes;
 };
+const number = (digits) => {
+  const value = Number(digits);
+  need(Number.isSafeInteger(value) && value >= 0 && String(value) === digits, "not a number");
+  return value;
+};
+const BEFORE = "volens/before ";
 const url64 = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))
   .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 const canonical = (value) => {
@@ -25,14 +31,19 @@ const signed = async (key, message, signature) => {
   return crypto.subtle.verify({ name: "Ed25519" }, imported, signature, message);
 };
 
+// In whose name the log signs a note: its own, or that of the year which the note is about.
+const nameOf = (first, log) => (/^\/[0-9]{4}$/.test(first.slice(log.length)) && first.startsWith(log) ? first : log);
+
 // A signed note: its lines, once the log's signature is checked.
 const opened = async (note, vkey) => {
-  const [name, id, encoded] = [vkey.split("+")[0], vkey.split("+")[1], vkey.split("+").slice(2).join("+")];
+  const [log, id, encoded] = [vkey.split("+")[0], vkey.split("+")[1], vkey.split("+").slice(2).join("+")];
   const typed = raw(encoded);
-  const expected = (await sha256(join(text.encode(name), [10], typed))).slice(0, 4);
-  need(typed.length === 33 && typed[0] === 1 && hex(expected) === id, "the key is not what it claims");
+  const keyId = async (name) => (await sha256(join(text.encode(name), [10], typed))).slice(0, 4);
+  need(typed.length === 33 && typed[0] === 1 && hex(await keyId(log)) === id, "the key is not what it claims");
   const at = note.lastIndexOf("\n\n");
   const body = note.slice(0, at + 1);
+  const name = nameOf(body.split("\n")[0], log);
+  const expected = await keyId(name);
   const lines = note.slice(at + 2).split("\n").filter((line) => line.startsWith(`— ${name} `));
   const own = lines.map((line) => raw(line.split(" ")[2])).filter((all) => same(all.slice(0, 4), expected));
   need(own.length > 0, "a note is not signed by the log");
@@ -93,17 +104,25 @@ const receipt = async (signedReceipt, notices, vkey) => {
   const [head, note] = body["volens:tlogProof"].split(/\n\n(.*)/s);
   const [version, place, ...path] = head.split("\n");
   need(version === "c2sp.org/tlog-proof@v1" && place.startsWith("index "), "an unknown proof");
-  const [origin, size, root] = await opened(note, vkey);
-  need(origin === vkey.split("+")[0], "the checkpoint is of another log");
+  const [origin, said, root, ...more] = await opened(note, vkey);
+  const log = vkey.split("+")[0];
+  need(nameOf(origin, log) === origin, "the checkpoint is of another log");
+  // The first year has nothing before it; of a later one the checkpoint says how much.
+  const earlier = more.filter((line) => line.startsWith(BEFORE));
+  need(earlier.length === (origin === log ? 0 : 1), "the checkpoint is of no year of the log");
+  const before = earlier.length > 0 ? number(earlier[0].slice(BEFORE.length)) : 0;
+  need(origin === log || before > 0, "the checkpoint is of no year of the log");
+  const size = number(said);
   const leafHash = await sha256(join([0], text.encode(canonical(leaf))));
-  const index = Number(place.slice(6));
-  const reached = await rootOf(leafHash, index, Number(size), path.map(raw));
+  const index = number(place.slice("index ".length));
+  const reached = await rootOf(leafHash, index, size, path.map(raw));
   need(same(reached, raw(root)), "the entry is not in the signed tree");
+  need(stated["volens:ledger"].index === before + index, "the document names another entry");
   if (record.notice) {
     const hashes = await Promise.all(notices.map(async ({ file }) => hex(await sha256(text.encode(file)))));
     need(hashes.includes(record.notice.content_sha256), "the text is not the one that was shown");
   }
-  return { record, index, size };
+  return { record, index: before + index, size: before + size };
 };
 
 const add = (parent, kind, content) => {

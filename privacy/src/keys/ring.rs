@@ -15,7 +15,7 @@ use super::oprf::PepperPublic;
 use super::{DataKey, KeyError};
 use crate::encoding::{base64, unbase64_exact};
 use crate::identity::random_bytes;
-use crate::ledger::{LogSigner, LogVerifier, is_log_name};
+use crate::ledger::{LogSigner, LogVerifier, is_log_name, shard_origin};
 use crate::receipt::ReceiptSigner;
 use crate::time::Timestamp;
 
@@ -128,9 +128,10 @@ impl KeyRing {
         Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The same ring for a log of another name, a schema-less URL such as `consent.example/log`.
+    /// The same ring for a log of another name, a schema-less URL such as `consent.example/log`, to
+    /// which a year can be appended.
     pub fn with_origin(mut self, origin: &str) -> Result<Self, KeyError> {
-        if !is_log_name(origin) {
+        if !is_log_name(&shard_origin(origin, 0)) {
             return Err(KeyError::Origin);
         }
         origin.clone_into(&mut self.origin);

@@ -194,7 +194,8 @@ mod frozen {
         let vkey = "volens.local/log+46f138cd+AXgkP/3WKe+sxBRwUCbgmYl+T2YWB78phDPeK8bnA0Sg";
         assert_eq!(ring.log_verifier().vkey(), vkey);
         let origin = "volens.local/log".to_owned();
-        let note = ring.log_signer().sign(&Checkpoint { origin, size: 0, root: empty_root() });
+        let note =
+            ring.log_signer().sign(&Checkpoint { origin, before: 0, size: 0, root: empty_root() });
         assert_eq!(
             note.as_str(),
             "volens.local/log\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n\
@@ -533,11 +534,13 @@ mod rotation {
     fn a_signer_that_is_gone_vouches_for_its_time_alone() {
         let mut ring = ring(1);
         let (old, origin) = (ring.log_signer(), "volens.local/log".to_owned());
-        let note =
-            |size| old.sign(&Checkpoint { origin: origin.clone(), size, root: empty_root() });
+        let note = |size| {
+            old.sign(&Checkpoint { origin: origin.clone(), before: 0, size, root: empty_root() })
+        };
         ring.add(KeyDomain::Sign, &mut rng(2), later(1)).unwrap();
         let early = ring.log_signer().sign(&Checkpoint {
             origin: origin.clone(),
+            before: 0,
             size: 1,
             root: empty_root(),
         });
@@ -551,6 +554,7 @@ mod rotation {
             assert!(verifier.verify(early.as_str()).is_ok());
             let own = ring.log_signer().sign(&Checkpoint {
                 origin: origin.clone(),
+                before: 0,
                 size: 8,
                 root: empty_root(),
             });

@@ -27,7 +27,7 @@ pub enum TlogProofError {
 /// A proof as read from text; nothing in it has been checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlogProof {
-    /// Index of the entry.
+    /// Index of the entry in the tree of the checkpoint.
     pub index: u64,
     /// Inclusion proof from the leaf's sibling up.
     pub hashes: Vec<Hash>,
@@ -36,6 +36,11 @@ pub struct TlogProof {
 }
 
 impl TlogProof {
+    /// Number of the entry in the whole log, whatever its shard. Only as good as the checkpoint.
+    pub fn entry(&self) -> u64 {
+        self.index.saturating_add(self.checkpoint.before())
+    }
+
     /// Checks the checkpoint's signature and that `leaf` is in its tree at [`TlogProof::index`].
     pub fn verify(&self, leaf: &[u8], log: &LogVerifier) -> Result<Checkpoint, TlogProofError> {
         let checkpoint = log.verify(self.checkpoint.as_str())?;
@@ -45,8 +50,10 @@ impl TlogProof {
     }
 }
 
-/// Writes a proof.
-pub fn tlog_proof(index: u64, hashes: &[Hash], checkpoint: &SignedCheckpoint) -> String {
+/// Writes the proof of an entry by its number in the whole log, in the shard of the checkpoint.
+pub fn tlog_proof(entry: u64, hashes: &[Hash], checkpoint: &SignedCheckpoint) -> String {
+    // Of an entry that is not in the shard there are no hashes that lead to its root.
+    let index = entry.saturating_sub(checkpoint.before());
     let mut text = format!("{HEADER}index {index}\n");
     for hash in hashes {
         text.push_str(&base64(hash.as_bytes()));

@@ -3,6 +3,7 @@
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
+use super::shard::{is_shard, shard_origin, shard_year};
 use super::tree::Hash;
 use crate::encoding::{base64, hex, unbase64, unbase64_exact};
 
@@ -13,33 +14,59 @@ const ED25519: u8 = 0x01;
 /// A key name and its short id.
 const KEY_ID: usize = 4;
 
+/// First word of the line that says how many entries came before a shard.
+const BEFORE: &str = "volens/before ";
+
 /// What is signed: the name of the log, how many entries it has, and their root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Name of the log, a schema-less URL.
+    /// Name of the log, a schema-less URL; of a later shard of ours with the year at its end.
     pub origin: String,
-    /// Number of entries.
+    /// Entries of the shards before this one.
+    pub before: u64,
+    /// Number of entries of this tree.
     pub size: u64,
     /// Root over them.
     pub root: Hash,
 }
 
 impl Checkpoint {
-    /// The text that is signed: three lines.
+    /// The text that is signed: three lines, and a fourth if something came before.
     pub fn text(&self) -> String {
-        format!("{}\n{}\n{}\n", self.origin, self.size, base64(self.root.as_bytes()))
+        let Self { origin, before, size, root } = self;
+        let earlier = if *before > 0 { format!("{BEFORE}{before}\n") } else { String::new() };
+        format!("{origin}\n{size}\n{}\n{earlier}", base64(root.as_bytes()))
     }
 
-    /// Reads the text; extension lines after the third are accepted and not interpreted.
+    /// Entries of this shard and all before it.
+    pub const fn entries(&self) -> u64 {
+        self.before.saturating_add(self.size)
+    }
+
+    /// The number in the whole log of what is number `index` in this tree.
+    pub const fn entry(&self, index: u64) -> u64 {
+        self.before.saturating_add(index)
+    }
+
+    /// Reads the text; other extension lines after the third are accepted and not interpreted.
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.strip_suffix('\n')?.split('\n');
         let origin = lines.next().filter(|origin| is_log_name(origin))?;
         let size = decimal(lines.next()?)?;
         let root = Hash::from_bytes(unbase64_exact(lines.next()?)?);
-        if lines.any(str::is_empty) {
-            return None;
+        let mut before = None;
+        for line in lines {
+            match line.strip_prefix(BEFORE) {
+                Some(count) if before.is_none() => before = Some(decimal(count)?),
+                Some(_) => return None,
+                None if line.is_empty() => return None,
+                None => {}
+            }
         }
-        Some(Self { origin: origin.to_owned(), size, root })
+        // Nothing is said by leaving the line out, so that one statement has one text.
+        let stated = before != Some(0) && before.unwrap_or(0).checked_add(size).is_some();
+        let before = before.unwrap_or(0);
+        stated.then(|| Self { origin: origin.to_owned(), before, size, root })
     }
 }
 
@@ -65,6 +92,12 @@ impl SignedCheckpoint {
     /// The note.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What it states about how many entries came before its tree, whoever signed it.
+    pub fn before(&self) -> u64 {
+        let stated = self.text().split('\n').skip(3).find_map(|line| line.strip_prefix(BEFORE));
+        stated.and_then(decimal).unwrap_or(0)
     }
 
     /// What is signed, without the signatures.
@@ -201,15 +234,22 @@ impl LogSigner {
         &self.name
     }
 
-    /// Signs a checkpoint, by convention one of [`LogSigner::origin`].
+    /// Signs a checkpoint, by convention one of [`LogSigner::origin`] or of one of its shards, which
+    /// is signed in the shard's name.
     pub fn sign(&self, checkpoint: &Checkpoint) -> SignedCheckpoint {
-        SignedCheckpoint(self.sign_text(&checkpoint.text()))
+        let shard = shard_year(&self.name, &checkpoint.origin).is_some();
+        let name = if shard { &checkpoint.origin } else { &self.name };
+        SignedCheckpoint(self.sign_as(name, &checkpoint.text()))
     }
 
     pub(crate) fn sign_text(&self, text: &str) -> String {
-        let id = key_id(&self.name, ED25519, &self.key.verifying_key());
+        self.sign_as(&self.name, text)
+    }
+
+    fn sign_as(&self, name: &str, text: &str) -> String {
+        let id = key_id(name, ED25519, &self.key.verifying_key());
         let signature = self.key.sign(text.as_bytes()).to_bytes();
-        format!("{text}\n— {} {}\n", self.name, base64(&[&id[..], &signature].concat()))
+        format!("{text}\n— {name} {}\n", base64(&[&id[..], &signature].concat()))
     }
 
     /// The public half.
@@ -249,20 +289,32 @@ impl LogVerifier {
         write_vkey(&self.name, ED25519, &self.key)
     }
 
+    /// The same key in the name of the shard of a year: what a witness is told that knows nothing of
+    /// shards.
+    pub fn shard_vkey(&self, year: u16) -> String {
+        write_vkey(&shard_origin(&self.name, year), ED25519, &self.key)
+    }
+
     /// The name of the log.
     pub fn origin(&self) -> &str {
         &self.name
     }
 
-    /// Checks the signature of a note and returns what it states. Signatures by other keys are
-    /// ignored, as the format demands.
+    /// Checks the signature of a note about this log or one of its shards and returns what it states.
+    /// Signatures by other keys are ignored, as the format demands.
     pub fn verify(&self, note: &str) -> Result<Checkpoint, CheckpointError> {
         let (text, until_size) = self.signed_text(note)?;
         let checkpoint = Checkpoint::parse(text).ok_or(CheckpointError::NotACheckpoint)?;
-        if checkpoint.origin != self.name {
+        let is_first = checkpoint.origin == self.name;
+        if !is_first && shard_year(&self.name, &checkpoint.origin).is_none() {
             return Err(CheckpointError::OtherOrigin);
         }
-        if checkpoint.size > until_size {
+        // Who was given the key of one later shard knows it as a log.
+        let of_shard = is_first && is_shard(&self.name);
+        if !of_shard && is_first != (checkpoint.before == 0) {
+            return Err(CheckpointError::NotACheckpoint);
+        }
+        if checkpoint.entries() > until_size {
             return Err(CheckpointError::Unsigned);
         }
         Ok(checkpoint)
@@ -286,12 +338,15 @@ impl LogVerifier {
     /// line by a known key must verify.
     fn signed_text<'a>(&self, note: &'a str) -> Result<(&'a str, u64), CheckpointError> {
         let (text, signatures) = split_note(note)?;
+        let origin = text.split('\n').next().unwrap_or_default();
+        let shard = shard_year(&self.name, origin).is_some();
+        let name = if shard { origin } else { &self.name };
         let mut vouched = None;
         let own = [(&self.key, u64::MAX)];
         let keys = own.into_iter().chain(self.others.iter().map(|(key, until)| (key, *until)));
         for (key, until_size) in keys {
-            let id = key_id(&self.name, ED25519, key);
-            for line in signatures.iter().filter(|l| l.name == self.name && l.key_id == id) {
+            let id = key_id(name, ED25519, key);
+            for line in signatures.iter().filter(|l| l.name == name && l.key_id == id) {
                 let signature = Signature::from_slice(&line.signature)
                     .map_err(|_error| CheckpointError::BadSignature)?;
                 key.verify_strict(text.as_bytes(), &signature)

@@ -62,11 +62,13 @@ pub enum LeafKind {
     ModelCleared,
     /// Consents from before entries were lost count again.
     LossSettled,
+    /// The log goes on in another tree.
+    LogOpened,
 }
 
 impl LeafKind {
     /// All kinds.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::ConsentGiven,
         Self::ConsentRefused,
         Self::ConsentWithdrawn,
@@ -90,6 +92,7 @@ impl LeafKind {
         Self::IncidentNoted,
         Self::ModelCleared,
         Self::LossSettled,
+        Self::LogOpened,
     ];
 
     /// The name in the leaf.
@@ -118,6 +121,7 @@ impl LeafKind {
             Self::IncidentNoted => "incident.noted",
             Self::ModelCleared => "model.cleared",
             Self::LossSettled => "loss.settled",
+            Self::LogOpened => "log.opened",
         }
     }
 }

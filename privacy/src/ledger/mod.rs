@@ -12,6 +12,7 @@
 //! * [`witness`]: what a witness is asked, and how it decides
 //! * [`bundle`]: an inclusion proof together with its checkpoint, as text
 //! * [`leaf`]: what an entry says publicly
+//! * [`shard`]: how the log goes on in another tree every year
 
 pub mod bundle;
 pub mod checkpoint;
@@ -19,6 +20,7 @@ pub mod cosignature;
 pub mod document;
 pub mod leaf;
 pub mod proof;
+pub mod shard;
 pub mod tile;
 pub mod tree;
 pub mod witness;
@@ -34,9 +36,10 @@ pub use proof::{
     ProofError, consistency_nodes, inclusion_nodes, prove_consistency, prove_inclusion,
     verify_consistency, verify_inclusion,
 };
+pub use shard::{Ended, Opening, shard_origin, shard_year};
 pub use tile::{Cut, TILE_WIDTH, Tile};
 pub use tree::{Frontier, Hash, MemoryTree, Node, TreeError, empty_root, leaf_hash, node_hash};
-pub use witness::{AddCheckpoint, Unwitnessed, judge};
+pub use witness::{AddCheckpoint, Unwitnessed, judge, judge_years};
 
 #[cfg(test)]
 mod known_answers;

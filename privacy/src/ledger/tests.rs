@@ -234,7 +234,7 @@ fn signer(name: &str) -> LogSigner {
 }
 
 fn checkpoint(origin: &str) -> Checkpoint {
-    Checkpoint { origin: origin.to_owned(), size: 7, root: grow(7).root(7) }
+    Checkpoint { origin: origin.to_owned(), before: 0, size: 7, root: grow(7).root(7) }
 }
 
 #[test]

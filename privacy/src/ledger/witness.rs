@@ -5,6 +5,7 @@
 
 use super::checkpoint::{CheckpointError, LogVerifier, SignedCheckpoint, decimal};
 use super::proof::verify_consistency;
+use super::shard::shard_year;
 use super::tree::{Hash, empty_root};
 use super::{Checkpoint, ProofError};
 use crate::encoding::{base64, unbase64_exact};
@@ -75,6 +76,9 @@ pub enum Unwitnessed {
     /// The tree does not extend the one that was cosigned: 422.
     #[error("the checkpoint does not extend the one that was cosigned: {0}")]
     Inconsistent(ProofError),
+    /// The year says that it has entries which another year of the log has: 422. One of the two was cut.
+    #[error("the checkpoint does not fit what was cosigned of other years of the log")]
+    OtherYears,
 }
 
 /// Whether a witness may cosign: what the checkpoint states, or why not. `log` is the key of the
@@ -99,4 +103,22 @@ pub fn judge(
     verify_consistency(size, new.size, &root, &new.root, &request.proof)
         .map_err(Unwitnessed::Inconsistent)?;
     Ok(new)
+}
+
+/// Whether a checkpoint of one year of the log fits what was cosigned last of that year and of the
+/// `others`: a year keeps its place, and none begins before the end of one that is earlier. Otherwise
+/// the end of a year could be cut off by opening the next one before it.
+pub fn judge_years<'a>(
+    log: &str,
+    new: &Checkpoint,
+    latest: Option<&Checkpoint>,
+    others: impl IntoIterator<Item = &'a Checkpoint>,
+) -> Result<(), Unwitnessed> {
+    let year = |of: &Checkpoint| shard_year(log, &of.origin);
+    let overlaps = |other: &Checkpoint| {
+        let (earlier, later) = if year(other) < year(new) { (other, new) } else { (new, other) };
+        earlier.entries() > later.before
+    };
+    let moved = latest.is_some_and(|latest| latest.before != new.before);
+    if moved || others.into_iter().any(overlaps) { Err(Unwitnessed::OtherYears) } else { Ok(()) }
 }

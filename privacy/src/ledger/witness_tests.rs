@@ -114,7 +114,7 @@ impl Log {
 
     fn checkpoint(&self, size: u64) -> Checkpoint {
         let origin = self.signer.origin().to_owned();
-        Checkpoint { origin, size, root: self.roots[size as usize] }
+        Checkpoint { origin, before: 0, size, root: self.roots[size as usize] }
     }
 
     fn asks(&self, old: u64, new: u64) -> AddCheckpoint {

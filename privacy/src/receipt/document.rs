@@ -229,7 +229,7 @@ fn ledger(receipt: &Receipt) -> Value {
     let proof = parse_tlog_proof(&receipt.proof).ok();
     let origin = proof.as_ref().map(|proof| proof.checkpoint.unverified().origin);
     json!({
-        "index": proof.map(|proof| proof.index),
+        "index": proof.map(|proof| proof.entry()),
         "leaf": receipt.leaf,
         "leafCommitment": receipt.leaf.commitment().map(|commitment| hex(commitment)),
         "origin": origin,

@@ -58,7 +58,7 @@ pub(super) fn world_of(record: ConsentRecord) -> World {
     let proof = prove_inclusion(3, 6, &|node| nodes.get(&node).copied()).unwrap();
     let signer = ring.log_signer();
     let origin = signer.origin().to_owned();
-    let signed = signer.sign(&Checkpoint { origin, size: 6, root: tree.root() });
+    let signed = signer.sign(&Checkpoint { origin, before: 0, size: 6, root: tree.root() });
     let row = RowProof::new(&leaf.bytes(), 3, &proof, &signed).unwrap();
     World { receipt: Receipt::new(record.commit(&key), 3, &proof, &signed), row, ring: ring.into() }
 }

@@ -105,7 +105,8 @@ pub struct Manifest {
     pub leaf: Leaf,
     /// Its inclusion proof: `c2sp.org/tlog-proof@v1`.
     pub proof: String,
-    /// Size of the ledger that every proof in the file leads to.
+    /// Entries of the ledger that the list was sealed over; proofs lead there, or to the end of an
+    /// earlier year.
     pub ledger_size: u64,
     /// The signed checkpoint of that size.
     pub checkpoint: String,

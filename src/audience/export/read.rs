@@ -224,7 +224,7 @@ impl Export {
     fn check_sealing(&self, log: &LogVerifier) -> Result<(), &'static str> {
         let manifest = &self.manifest;
         let checkpoint = log.verify(&manifest.checkpoint).map_err(|_| "checkpoint.invalid")?;
-        if checkpoint.size != manifest.ledger_size {
+        if checkpoint.entries() != manifest.ledger_size {
             return Err("checkpoint.invalid");
         }
         let leaf = &manifest.leaf;
@@ -269,7 +269,7 @@ fn check_proof(
     log: &LogVerifier,
 ) -> Result<(), &'static str> {
     let proof = parse_tlog_proof(proof).map_err(|_| "proof.invalid")?;
-    if proof.index != entry {
+    if proof.entry() != entry {
         return Err("proof.invalid");
     }
     proof.verify(&leaf.bytes(), log).map_err(|_| "proof.invalid")?;

@@ -39,7 +39,7 @@ pub(super) struct ReadSince {
     /// When.
     #[schema(value_type = String, format = "date-time")]
     pub(super) at: Timestamp,
-    /// Size of the ledger that the proofs lead to.
+    /// Entries of the ledger that the proofs lead to, those of an earlier year to its end.
     pub(super) ledger_size: u64,
 }
 

@@ -21,9 +21,15 @@ fn finding(fault: &Fault) -> Finding {
     match fault {
         Fault::MissingEntry { entry } => Finding::new("ledger.entry_missing").entry(*entry),
         Fault::UnreadableEntry { entry } => Finding::new("ledger.entry_unreadable").entry(*entry),
-        Fault::WrongNode { level, index } => {
-            Finding::new("ledger.node_wrong").at(format!("level {level}, index {index}"))
+        Fault::WrongNode { before, level, index } => {
+            let at = match before {
+                0 => format!("level {level}, index {index}"),
+                before => format!("after {before} entries, level {level}, index {index}"),
+            };
+            Finding::new("ledger.node_wrong").at(at)
         }
+        Fault::WrongShards => Finding::new("ledger.shards_wrong"),
+        Fault::WrongOpening { entry } => Finding::new("ledger.opening_wrong").entry(*entry),
         Fault::Beyond => Finding::new("ledger.beyond_head"),
         Fault::BadCheckpoint { size } => {
             Finding::new("ledger.checkpoint_bad").at(format!("checkpoint of {size}"))

@@ -21,6 +21,7 @@ statements! {
                           union all select 'ledger_entries.log', log from ledger_entries
                           union all select 'ledger_nodes.log', log from ledger_nodes
                           union all select 'ledger_checkpoints.log', log from ledger_checkpoints
+                          union all select 'ledger_shards.log', log from ledger_shards
                           union all select 'ledger_cosignatures.log', log from ledger_cosignatures
                           union all select 'ledger_cosignatures.witness', witness from ledger_cosignatures
                           union all select 'accounts.app', app from accounts
@@ -114,6 +115,7 @@ statements! {
                           union all select 'ledger_entries.log', log from ledger_entries
                           union all select 'ledger_nodes.log', log from ledger_nodes
                           union all select 'ledger_checkpoints.log', log from ledger_checkpoints
+                          union all select 'ledger_shards.log', log from ledger_shards
                           union all select 'ledger_cosignatures.log', log from ledger_cosignatures
                           union all select 'ledger_cosignatures.witness', witness from ledger_cosignatures
                           union all select 'accounts.app', app from accounts

@@ -138,9 +138,11 @@ fn tell(after: &Report, output: Output) -> Result<()> {
 
 fn words(fault: &Fault) -> Result<String> {
     Ok(match fault {
-        Fault::WrongNode { level: 0, index } => format!("entry {index} is not what was hashed"),
-        Fault::WrongNode { level, index } => {
-            format!("the hash over entries {} and on is not theirs", index << level)
+        Fault::WrongNode { before, level: 0, index } => {
+            format!("entry {} is not what was hashed", before + index)
+        }
+        Fault::WrongNode { before, level, index } => {
+            format!("the hash over entries {} and on is not theirs", before + (index << level))
         }
         Fault::WrongRoot { size } => {
             format!("the signed checkpoint over {size} entries is of another history")

@@ -1,80 +1,110 @@
-//! The log as a set of files that never change: C2SP `tlog-tiles` under `/log`.
+//! The years of the log as sets of files that never change: C2SP `tlog-tiles`, each under
+//! `/v1/ledger/<year>`.
 //!
 //! Checkpoint and hashes are for everyone: they say nothing but how many entries there are. The
 //! entries say what was decided in which minute, and are for officers.
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LINK};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::IntoResponse;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use volens_privacy::ledger::{Cut, Tile};
 
+use super::BRIEFLY;
 use crate::app::App;
-use crate::ledger::{self, LedgerError};
+use crate::ledger;
 use crate::web::callers::Officer;
 use crate::web::extract::Path;
 use crate::web::problem::{ApiResult, Problem};
 
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// A tile of some name is the same for ever.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// The same, for its reader alone.
 const FOR_ONE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
-const BRIEFLY: HeaderValue = HeaderValue::from_static("public, max-age=1");
+
+/// Where the checkpoint and the tiles of a year are.
+pub(super) fn prefix(year: u16) -> String {
+    format!("/v1/ledger/{year:04}")
+}
 
 /// Operations of the API.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(head)).routes(routes!(bundle)).routes(routes!(tile))
+    OpenApiRouter::new()
+        .routes(routes!(checkpoint_of))
+        .routes(routes!(bundle))
+        .routes(routes!(tile))
 }
 
-/// The latest checkpoint for readers of tiles.
+/// Reads the year in a path: four digits.
+fn year(text: &str) -> Result<u16, Problem> {
+    let digits = text.len() == 4 && text.bytes().all(|digit| digit.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).ok_or_else(Problem::not_found)
+}
+
+/// The latest checkpoint of a year.
 ///
-/// C2SP `tlog-tiles`: a signed note, with the cosignatures of witnesses where some are asked.
-#[utoipa::path(get, path = "/log/checkpoint", tag = "ledger", security(()),
-    responses((status = 200, body = String, content_type = "text/plain")))]
-async fn head(State(app): State<App>) -> ApiResult<impl IntoResponse> {
+/// C2SP `tlog-tiles`: a signed note, with the cosignatures of witnesses where some are asked. When the
+/// year has ended it is the last one, and a `Link` header with `rel="next"` says where the log goes on;
+/// `rel="prev"` is the year before.
+#[utoipa::path(get, path = "/v1/ledger/{year}/checkpoint", tag = "ledger", security(()),
+    params(("year" = String, Path, description = "year of the shard, four digits")),
+    responses((status = 200, body = String, content_type = "text/plain",
+        headers(("link" = String, description = "the years after and before this one, if there are")))))]
+async fn checkpoint_of(
+    State(app): State<App>,
+    Path(shard): Path<String>,
+) -> ApiResult<impl IntoResponse> {
     let mut tx = app.db.read().await?;
-    let checkpoint = ledger::checkpoint(&mut tx).await?.ok_or(LedgerError::OutOfRange)?;
-    let headers = [(CONTENT_TYPE, TEXT), (CACHE_CONTROL, BRIEFLY)];
-    Ok((headers, checkpoint.as_str().to_owned()))
+    let found = ledger::shard_checkpoint(&mut tx, year(&shard)?).await?;
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, super::TEXT);
+    headers.insert(CACHE_CONTROL, BRIEFLY);
+    for (year, relation) in [(found.next, "next"), (found.previous, "prev")] {
+        let Some(year) = year else { continue };
+        let link = format!("<{}/checkpoint>; rel=\"{relation}\"", prefix(year));
+        headers.append(LINK, HeaderValue::try_from(link).map_err(|e| Problem::internal(&e))?);
+    }
+    Ok((headers, found.note.as_str().to_owned()))
 }
 
-/// A tile of up to 256 hashes.
+/// A tile of up to 256 hashes of a year.
 ///
 /// C2SP `tlog-tiles`: the level of the tile, then its number as `x001/x234/067`, with `.p/<width>`
 /// for a partial one. 32 bytes per hash. It never changes and may be kept for ever.
-#[utoipa::path(get, path = "/log/tile/{level}/{*tile}", tag = "ledger", security(()),
-    params(("level" = String, Path, description = "level of the tile, 0 for hashes of entries"),
+#[utoipa::path(get, path = "/v1/ledger/{year}/tile/{level}/{*tile}", tag = "ledger", security(()),
+    params(("year" = String, Path, description = "year of the shard, four digits"),
+        ("level" = String, Path, description = "level of the tile, 0 for hashes of entries"),
         ("tile" = String, Path, description = "number of the tile in groups of three digits")),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream")))]
 async fn tile(
     State(app): State<App>,
-    Path((level, path)): Path<(String, String)>,
+    Path((shard, level, path)): Path<(String, String, String)>,
 ) -> ApiResult<impl IntoResponse> {
     let tile = Tile::parse(&level, &path).ok_or_else(Problem::not_found)?;
     let mut tx = app.db.read().await?;
-    let hashes = ledger::tile(&mut tx, tile).await?;
+    let hashes = ledger::tile(&mut tx, year(&shard)?, tile).await?;
     Ok(([(CONTENT_TYPE, BYTES), (CACHE_CONTROL, FOR_EVER)], Bytes::from(hashes)))
 }
 
-/// A bundle of up to 256 entries.
+/// A bundle of up to 256 entries of a year.
 ///
 /// C2SP `tlog-tiles`: each entry after its length as two bytes, big-endian.
-#[utoipa::path(get, path = "/log/tile/entries/{*tile}", tag = "ledger",
+#[utoipa::path(get, path = "/v1/ledger/{year}/tile/entries/{*tile}", tag = "ledger",
     security(("key" = []), ("session" = [])),
-    params(("tile" = String, Path, description = "number of the bundle in groups of three digits")),
+    params(("year" = String, Path, description = "year of the shard, four digits"),
+        ("tile" = String, Path, description = "number of the bundle in groups of three digits")),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream")))]
 async fn bundle(
     Officer: Officer,
     State(app): State<App>,
-    Path(path): Path<String>,
+    Path((shard, path)): Path<(String, String)>,
 ) -> ApiResult<impl IntoResponse> {
     let cut = Cut::parse(&path).ok_or_else(Problem::not_found)?;
     let mut tx = app.db.read().await?;
-    let entries = ledger::bundle(&mut tx, cut).await?;
+    let entries = ledger::bundle(&mut tx, year(&shard)?, cut).await?;
     Ok(([(CONTENT_TYPE, BYTES), (CACHE_CONTROL, FOR_ONE)], Bytes::from(entries)))
 }

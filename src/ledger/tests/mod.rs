@@ -1,6 +1,7 @@
 //! The persisted log: proofs hold, history cannot be changed, and changes are found.
 
 mod interrupted;
+mod shards;
 mod tamper;
 mod witnesses;
 

@@ -35,8 +35,8 @@ async fn write(db: &Db, signer: &LogSigner, batches: Range<u64>, word: &str) {
 }
 
 /// Takes the database's own defence away, as whoever owns it can.
-async fn disarm(db: &Db) {
-    let tables = ["heads", "entries", "nodes", "checkpoints", "cosignatures"];
+pub(super) async fn disarm(db: &Db) {
+    let tables = ["heads", "entries", "nodes", "checkpoints", "cosignatures", "shards"];
     let texts: Vec<String> = match db.engine() {
         Engine::Sqlite => {
             let mut texts: Vec<String> = tables[1..]
@@ -45,7 +45,7 @@ async fn disarm(db: &Db) {
                     ["update", "delete"].map(|on| format!("drop trigger ledger_{t}_no_{on}"))
                 })
                 .collect();
-            texts.push("drop trigger ledger_heads_grow".to_owned());
+            texts.extend(["grow", "turn"].map(|on| format!("drop trigger ledger_heads_{on}")));
             texts
         }
         Engine::Postgres => {
@@ -58,7 +58,7 @@ async fn disarm(db: &Db) {
 }
 
 /// One statement behind the service's back.
-async fn run(db: &Db, sqlite: &str, postgres: &str) {
+pub(super) async fn run(db: &Db, sqlite: &str, postgres: &str) {
     let leak = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
     let statement = Statement::new("test", "TAMPER", leak(sqlite), leak(postgres));
     let mut tx = db.begin().await.unwrap();
@@ -66,7 +66,7 @@ async fn run(db: &Db, sqlite: &str, postgres: &str) {
     tx.commit().await.unwrap();
 }
 
-async fn both(db: &Db, text: &str) {
+pub(super) async fn both(db: &Db, text: &str) {
     run(db, text, text).await;
 }
 
@@ -78,17 +78,17 @@ async fn wipe(db: &Db) {
     both(db, "update ledger_heads set size = 0").await;
 }
 
-async fn faults(db: &Db, trust: &Trust) -> Vec<Fault> {
+pub(super) async fn faults(db: &Db, trust: &Trust) -> Vec<Fault> {
     let mut tx = db.read().await.unwrap();
     verify(&mut tx, trust, |_, _| ()).await.unwrap().faults
 }
 
-async fn head(db: &Db) -> SignedCheckpoint {
+pub(super) async fn head(db: &Db) -> SignedCheckpoint {
     checkpoint(&mut db.read().await.unwrap()).await.unwrap().unwrap()
 }
 
 /// What is held against the log: its key alone, and with a checkpoint from outside.
-fn trusts(keys: &KeyRing, kept: &SignedCheckpoint) -> (Trust, Trust) {
+pub(super) fn trusts(keys: &KeyRing, kept: &SignedCheckpoint) -> (Trust, Trust) {
     let alone = Trust::key_only(keys.log_verifier());
     let kept = Trust { kept: Some(kept.as_str().to_owned()), ..alone.clone() };
     (alone, kept)
@@ -206,7 +206,8 @@ async fn t_l4_back_dated_entries_and_checkpoints() {
         let nodes: Vec<_> = bytes.iter().flat_map(|leaf| tree.append(leaf_hash(leaf))).collect();
         let mut tx = db.begin().await.unwrap();
         store::add_entries(&mut tx, 0, &bytes).await.unwrap();
-        store::add_nodes(&mut tx, &nodes).await.unwrap();
+        let shard = Shard { before: 0, year: now().year(), end: None };
+        store::add_nodes(&mut tx, &shard, &nodes).await.unwrap();
         tx.commit().await.unwrap();
         let found = faults(&db, &alone).await;
         assert!(found.contains(&Fault::WrongRoot { size: 9 }), "{found:?}");

@@ -2,9 +2,10 @@
 
 use volens_privacy::ledger::{Cosigner, Quorum};
 
+use super::tamper::both;
 use super::*;
 use crate::db::testing::on_both;
-use crate::ledger::{Kept, KeptError, store, witnesses};
+use crate::ledger::{Kept, KeptError, Trust, store, witnesses};
 
 #[tokio::test]
 async fn a_kept_checkpoint_grows_with_the_log_and_is_never_given_up() {
@@ -68,6 +69,59 @@ async fn asking_witnesses_begins_with_what_is_acknowledged_already() {
         witnesses::ask_no_longer(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(adopted(&Quorum::default()).await, u64::MAX);
+    })
+    .await;
+}
+
+fn december(year: u16) -> Timestamp {
+    Timestamp::parse(&format!("{year}-12-01T12:00:00Z")).unwrap()
+}
+
+/// The witness's word on the log where it had `size` entries, and that they are confirmed.
+async fn cosigned(db: &Db, witness: &Cosigner, size: u64, at: Timestamp) {
+    let mut tx = db.begin().await.unwrap();
+    let note = checkpoint_at(&mut tx, size).await.unwrap().unwrap();
+    let line = witness.cosign(&note, at);
+    let cosignature = witness.verifier().line_in(&note, &line).unwrap().1;
+    store::add_cosignature(&mut tx, size, &line, &cosignature, at).await.unwrap();
+    store::confirm(&mut tx, size).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn asked_from_now_on(db: &Db) {
+    let mut tx = db.begin().await.unwrap();
+    store::begin_confirming(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// A witness's word on a year says nothing about the one before.
+#[tokio::test]
+async fn a_year_is_confirmed_when_the_end_of_the_one_before_was() {
+    on_both(|db| async move {
+        let (signer, keys) = signer();
+        let witness = Cosigner::new("w.example", &[7; 32]).unwrap();
+        let quorum = Quorum::new(vec![witness.verifier()], 1).unwrap();
+        let trust = Trust { quorum, ..Trust::key_only(keys.log_verifier()) };
+        let faults = async || {
+            let mut tx = db.read().await.unwrap();
+            verify(&mut tx, &trust, |_, _| ()).await.unwrap().faults
+        };
+        grow_at(&db, &signer, 0..4, december(2025)).await;
+        asked_from_now_on(&db).await;
+        grow_at(&db, &signer, 4..6, december(2025)).await;
+        grow_at(&db, &signer, 6..9, december(2026)).await;
+        assert_eq!(faults().await, []);
+        cosigned(&db, &witness, 10, december(2026)).await;
+        assert_eq!(faults().await, [Fault::Unconfirmed { size: 10 }]);
+        cosigned(&db, &witness, 6, december(2025)).await;
+        assert_eq!(faults().await, []);
+
+        // What was acknowledged before anybody was asked counts as confirmed, whatever year it is of.
+        both(&db, "update ledger_heads set confirmed = null, confirmed_from = null").await;
+        asked_from_now_on(&db).await;
+        grow_at(&db, &signer, 9..11, december(2026)).await;
+        cosigned(&db, &witness, 12, december(2026)).await;
+        assert_eq!(faults().await, []);
     })
     .await;
 }

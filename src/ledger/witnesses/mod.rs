@@ -16,8 +16,12 @@ use client::Said;
 pub use client::Silence;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use volens_privacy::ledger::{AddCheckpoint, Cosignature, Quorum, SignedCheckpoint, Witness};
+use volens_privacy::ledger::{
+    AddCheckpoint, Checkpoint, Cosignature, Quorum, SignedCheckpoint, Witness,
+};
 
+use super::proofs::extension;
+use super::shards::shard_of;
 use super::{LedgerError, store};
 use crate::clock::Clock;
 use crate::db::{self, Db, Tx};
@@ -154,20 +158,46 @@ struct Rounds<'a> {
 }
 
 impl Rounds<'_> {
-    /// Offers the present head to every witness that is not busy, and goes on as soon as enough of
-    /// them confirmed it; the others answer into a later round.
+    /// Offers the present head; before it the last checkpoint of every shard that ended since, for a
+    /// witness's word on a shard says nothing about the one before.
     async fn round(&mut self, db: &Db, clock: &dyn Clock) -> Result<(), LedgerError> {
-        let parts = &*self.of.0;
-        let mut tx = db.read().await?;
-        let upto = store::confirmed(&mut tx).await?.unwrap_or_default();
-        let head = super::checkpoint(&mut tx).await?;
-        drop(tx);
-        parts.confirmed.send_replace(upto);
-        let Some(head) = head else { return Ok(()) };
-        let size = head.unverified().size;
-        if size <= upto && self.of.are_reachable() {
-            return Ok(());
+        let (parts, mut offered) = (&*self.of.0, 0);
+        loop {
+            let mut tx = db.read().await?;
+            let upto = store::confirmed(&mut tx).await?.unwrap_or_default();
+            let size = super::size(&mut tx).await?;
+            let ends = super::shards(&mut tx).await?.into_iter().filter_map(|shard| shard.end);
+            let next = ends.filter(|end| *end > upto).min().unwrap_or(size);
+            let head = super::checkpoint_at(&mut tx, next).await?;
+            drop(tx);
+            parts.confirmed.send_replace(upto);
+            let Some(head) = head else { return Ok(()) };
+            if next <= upto && self.of.are_reachable() {
+                return Ok(());
+            }
+            // Where a node that asks nobody has ended the confirming, what is met is not kept.
+            if next <= offered {
+                return Ok(());
+            }
+            let met = self.offer(db, clock, &head, next).await?;
+            parts.reachable.store(met, Ordering::Relaxed);
+            if !met || next == size {
+                return Ok(());
+            }
+            offered = next;
         }
+    }
+
+    /// Offers a checkpoint to every witness that is not busy, and goes on as soon as enough of them
+    /// confirmed it; the others answer into a later round. Answers whether enough did.
+    async fn offer(
+        &mut self,
+        db: &Db,
+        clock: &dyn Clock,
+        head: &SignedCheckpoint,
+        size: u64,
+    ) -> Result<bool, LedgerError> {
+        let parts = &*self.of.0;
         for (index, endpoint) in parts.endpoints.iter().enumerate() {
             if self.busy.insert(index) {
                 let (db, endpoint, head) = (db.clone(), endpoint.clone(), head.clone());
@@ -185,8 +215,7 @@ impl Rounds<'_> {
             self.busy.remove(&answer.endpoint);
             met = self.take(db, clock, &answer).await? && answer.size >= size;
         }
-        parts.reachable.store(met, Ordering::Relaxed);
-        Ok(())
+        Ok(met)
     }
 
     /// Keeps an answer; answers whether its checkpoint is confirmed now.
@@ -234,18 +263,23 @@ async fn ask(
     head: &SignedCheckpoint,
     patience: Duration,
 ) -> Result<(String, Cosignature), Trouble> {
-    let size = head.unverified().size;
+    let Checkpoint { size, before, .. } = head.unverified();
     let mut tx = db.read().await?;
-    let mut old = store::last_cosigned(&mut tx, endpoint.witness.name()).await?;
+    let shard = shard_of(&mut tx, before + size).await?;
+    let known = store::last_cosigned(&mut tx, endpoint.witness.name(), before).await?;
+    let mut old = known.saturating_sub(before).min(shard.end.map_or(u64::MAX, |end| end - before));
     drop(tx);
     for _ in 0..ATTEMPTS {
         let mut tx = db.read().await?;
         if old > size {
-            let known = store::size(&mut tx).await?;
-            let newer = Trouble::OtherHistory { size: old };
-            return Err(if old > known { newer } else { Trouble::Overtaken });
+            let known = match shard.end {
+                Some(end) => end,
+                None => store::size(&mut tx).await?,
+            };
+            let newer = Trouble::OtherHistory { size: before + old };
+            return Err(if before + old > known { newer } else { Trouble::Overtaken });
         }
-        let proof = super::consistency(&mut tx, old, size).await?;
+        let proof = extension(&mut tx, &shard, old, size).await?;
         drop(tx);
         let body = AddCheckpoint { old, proof, checkpoint: head.clone() }.to_body();
         match client::add_checkpoint(&endpoint.url, body, patience).await? {
@@ -255,7 +289,7 @@ async fn ask(
             }
             Said::Conflict(latest) if latest != old => old = latest,
             Said::Conflict(_) | Said::Inconsistent => {
-                return Err(Trouble::OtherHistory { size: old });
+                return Err(Trouble::OtherHistory { size: before + old });
             }
         }
     }

@@ -8,14 +8,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use volens_privacy::Timestamp;
-use volens_privacy::ledger::{Leaf, LeafKind, leaf_hash, parse_tlog_proof, tlog_proof};
+use volens_privacy::ledger::{Checkpoint, Leaf, LeafKind, leaf_hash, parse_tlog_proof};
 
 use super::super::guard::AsOfficer;
 use super::super::shell::{Page, Shell};
 use super::super::text;
 use crate::app::App;
 use crate::ids::hex;
-use crate::ledger;
+use crate::ledger::{self, LedgerError};
 use crate::web::extract::{Path, Query};
 use crate::web::problem::{ApiResult, Problem};
 
@@ -145,7 +145,10 @@ fn tone(kind: LeafKind) -> &'static str {
         | LeafKind::AccessDecided
         | LeafKind::LossSettled
         | LeafKind::ProcessingRestricted => "warn",
-        LeafKind::ListSealed | LeafKind::ModelTrained | LeafKind::ModelCleared => "accent",
+        LeafKind::ListSealed
+        | LeafKind::ModelTrained
+        | LeafKind::ModelCleared
+        | LeafKind::LogOpened => "accent",
         LeafKind::NoticePublished
         | LeafKind::KeyRotated
         | LeafKind::AuditRun
@@ -192,7 +195,7 @@ fn about(leaf: &Leaf) -> String {
         parts.push(format!("{} read by {role}", read(&what)));
     }
     parts.extend(
-        ["language", "list", "model", "view", "opening", "assessment"]
+        ["language", "list", "model", "view", "opening", "assessment", "origin"]
             .into_iter()
             .filter_map(detail),
     );
@@ -209,7 +212,8 @@ struct Entry {
     canonical: String,
     hash: String,
     proof: Option<String>,
-    proven: bool,
+    /// The signed head that the proof leads to.
+    proven: Option<Checkpoint>,
 }
 
 async fn entry(
@@ -222,13 +226,15 @@ async fn entry(
     let mut found = ledger::leaves(&mut tx, &[index]).await?;
     let bytes = found.remove(&index).ok_or_else(Problem::not_found)?;
     let leaf = Leaf::parse(&bytes).map_err(|error| Problem::internal(&error))?;
-    let hashes = ledger::proofs(&mut tx, &[index], size).await?.pop().unwrap_or_default();
-    let checkpoint = ledger::checkpoint_at(&mut tx, size).await?;
-    let proof = checkpoint.map(|checkpoint| tlog_proof(index, &hashes, &checkpoint));
+    let proof = match ledger::evidence(&mut tx, &[index], size).await {
+        Err(LedgerError::OutOfRange) => None,
+        found => found?.get(&index).map(|evidence| evidence.text(index)),
+    };
     // Checked the way a stranger would: from the text alone, with the public key.
     let verifier = app.keys.log_verifier();
-    let proven = proof.as_deref().and_then(|text| parse_tlog_proof(text).ok());
-    let proven = proven.is_some_and(|proof| proof.verify(&bytes, &verifier).is_ok());
+    let read = proof.as_deref().and_then(|text| parse_tlog_proof(text).ok());
+    let read = read.filter(|proof| proof.entry() == index);
+    let proven = read.and_then(|proof| proof.verify(&bytes, &verifier).ok());
     Ok(Page(Entry {
         shell: Shell::of(&session, "/officer/entries"),
         line: Line::new(index, &leaf),

@@ -101,11 +101,18 @@ fn in_words(fault: &Fault) -> String {
     match fault {
         Fault::MissingEntry { entry } => format!("Entry {entry} is missing."),
         Fault::UnreadableEntry { entry } => format!("Entry {entry} cannot be read."),
-        Fault::WrongNode { level, index } => {
-            let first = index << level;
+        Fault::WrongNode { before, level, index } => {
+            let first = before + (index << level);
             let last = first + (1 << level) - 1;
             format!("The stored hash over entries {first} to {last} is not theirs.")
         }
+        Fault::WrongShards => {
+            "The years of the ledger are not one after the other, up to its head.".to_owned()
+        }
+        Fault::WrongOpening { entry } => format!(
+            "Entry {entry} does not join one year of the ledger to the one before: a year was cut, \
+             replaced or moved after it ended."
+        ),
         Fault::Beyond => "There are entries or hashes behind the head.".to_owned(),
         Fault::BadCheckpoint { size } => {
             format!("The checkpoint over {size} entries is not signed by the key.")
