@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -32,13 +33,22 @@ pub(super) enum Pools {
         writer: SqlitePool,
         readers: SqlitePool,
     },
-    Postgres(PgPool),
+    Postgres(Arc<Server>),
+}
+
+/// The groups have connections of their own: whoever takes a consent back does not wait until somebody
+/// who reads has one to spare.
+pub(super) struct Server {
+    pub(super) pool: PgPool,
+    groups: PgPool,
 }
 
 /// Concurrent snapshot readers of an SQLite file.
-const SQLITE_READERS: u32 = 4;
+pub(super) const SQLITE_READERS: u32 = 4;
 /// Connections to PostgreSQL per process.
-const POSTGRES_CONNECTIONS: u32 = 16;
+pub(super) const POSTGRES_CONNECTIONS: u32 = 16;
+/// Further ones for the writers of groups, of which each uses one at a time.
+const POSTGRES_GROUPS: u32 = 3;
 /// Prepared statements kept per connection: every statement in its few shapes.
 const STATEMENTS_CACHED: usize = 1024;
 /// Rows that the driver's thread may be ahead of who reads them: all of what a batch asks for, so
@@ -99,13 +109,13 @@ impl Db {
     async fn open_postgres(address: &str) -> Result<Self> {
         let options =
             PgConnectOptions::from_str(address)?.statement_cache_capacity(STATEMENTS_CACHED);
-        let pool = PgPoolOptions::new()
-            .max_connections(POSTGRES_CONNECTIONS)
-            .acquire_timeout(PATIENCE)
-            .connect_with(options)
-            .await?;
+        let of = |connections| {
+            PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE)
+        };
+        let pool = of(POSTGRES_CONNECTIONS).connect_with(options.clone()).await?;
         migrations::postgres().run(&pool).await?;
-        Ok(Self(Pools::Postgres(pool)))
+        let groups = of(POSTGRES_GROUPS).connect_lazy_with(options);
+        Ok(Self(Pools::Postgres(Arc::new(Server { pool, groups }))))
     }
 
     /// Begins a transaction that may write. On SQLite it waits its turn for the one writer and
@@ -115,8 +125,18 @@ impl Db {
             Pools::Sqlite { writer, .. } => {
                 Tx::begin(Conn::Sqlite(writer.acquire().await?), "begin immediate").await
             }
-            Pools::Postgres(pool) => {
-                Tx::begin(Conn::Postgres(pool.acquire().await?), "begin").await
+            Pools::Postgres(server) => {
+                Tx::begin(Conn::Postgres(server.pool.acquire().await?), "begin").await
+            }
+        }
+    }
+
+    /// [`Db::begin`] for the writer of a group.
+    pub(super) async fn begin_group(&self) -> Result<Tx> {
+        match &self.0 {
+            Pools::Sqlite { .. } => self.begin().await,
+            Pools::Postgres(server) => {
+                Tx::begin(Conn::Postgres(server.groups.acquire().await?), "begin").await
             }
         }
     }
@@ -127,9 +147,9 @@ impl Db {
             Pools::Sqlite { readers, .. } => {
                 Tx::begin(Conn::Sqlite(readers.acquire().await?), "begin").await
             }
-            Pools::Postgres(pool) => {
+            Pools::Postgres(server) => {
                 let begin = "begin isolation level repeatable read read only";
-                Tx::begin(Conn::Postgres(pool.acquire().await?), begin).await
+                Tx::begin(Conn::Postgres(server.pool.acquire().await?), begin).await
             }
         }
     }
@@ -141,8 +161,8 @@ impl Db {
             Pools::Sqlite { writer, .. } => {
                 sqlx::raw_sql("pragma optimize = 0x10002").execute(writer).await?;
             }
-            Pools::Postgres(pool) => {
-                sqlx::raw_sql("analyze").execute(pool).await?;
+            Pools::Postgres(server) => {
+                sqlx::raw_sql("analyze").execute(&server.pool).await?;
             }
         }
         Ok(())
@@ -162,7 +182,7 @@ impl Db {
         let sql = AssertSqlSafe(sql).into_sql_str();
         match &self.0 {
             Pools::Sqlite { writer, .. } => writer.prepare(sql).await.map(drop)?,
-            Pools::Postgres(pool) => pool.prepare(sql).await.map(drop)?,
+            Pools::Postgres(server) => server.pool.prepare(sql).await.map(drop)?,
         }
         Ok(())
     }
@@ -174,7 +194,10 @@ impl Db {
                 readers.close().await;
                 writer.close().await;
             }
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres(server) => {
+                server.pool.close().await;
+                server.groups.close().await;
+            }
         }
     }
 }

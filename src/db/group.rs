@@ -194,7 +194,7 @@ async fn guarded<T>(work: impl Future<Output = T>) -> Result<T, GroupError> {
 }
 
 async fn once<G: Grouped>(db: &Db, grouped: &G, items: &[G::Item]) -> Result<Vec<G::Reply>, Error> {
-    let mut tx = db.begin().await?;
+    let mut tx = db.begin_group().await?;
     let replies = match grouped.apply(&mut tx, items).await {
         Ok(replies) => replies,
         Err(error) => {

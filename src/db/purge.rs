@@ -60,7 +60,8 @@ impl Db {
                 let busy: i64 = row.try_get(0)?;
                 Ok(if busy == 0 { Purged::Complete } else { Purged::LogInUse })
             }
-            Pools::Postgres(pool) => {
+            Pools::Postgres(server) => {
+                let pool = &server.pool;
                 let seen = is_still_seen(pool).await?;
                 let sql = format!("vacuum (full, analyze) {}", tables.join(", "));
                 sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await?;
@@ -119,7 +120,8 @@ impl Db {
                     look(bytes);
                 }
             }
-            Pools::Postgres(pool) => {
+            Pools::Postgres(server) => {
+                let pool = &server.pool;
                 let value = if text {
                     format!("convert_to(\"{column}\", 'UTF8')")
                 } else {
@@ -150,7 +152,7 @@ impl Db {
                 };
                 Ok(files.map(|path| (path.clone(), name(&path))).collect())
             }
-            Pools::Postgres(pool) => server_files(pool).await,
+            Pools::Postgres(server) => server_files(&server.pool).await,
         }
     }
 
@@ -167,7 +169,7 @@ impl Db {
               and c.data_type in ('text', 'bytea') order by 1, 2";
         Ok(match &self.0 {
             Pools::Sqlite { readers, .. } => sqlx::query_as(SQLITE).fetch_all(readers).await?,
-            Pools::Postgres(pool) => sqlx::query_as(POSTGRES).fetch_all(pool).await?,
+            Pools::Postgres(server) => sqlx::query_as(POSTGRES).fetch_all(&server.pool).await?,
         })
     }
 
@@ -181,7 +183,8 @@ impl Db {
                 );
                 sqlx::query_scalar(AssertSqlSafe(sql)).bind(bytes).fetch_one(readers).await?
             }
-            Pools::Postgres(pool) => {
+            Pools::Postgres(server) => {
+                let pool = &server.pool;
                 let value = if text {
                     format!("convert_to(\"{column}\", 'UTF8')")
                 } else {

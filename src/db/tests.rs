@@ -327,6 +327,26 @@ async fn group_commit_answers_each_caller_and_one_bad_row_harms_only_its_sender(
     .await;
 }
 
+/// However many read: what has to be recorded is recorded meanwhile.
+#[tokio::test]
+async fn a_group_writes_while_readers_hold_every_connection() {
+    on_both(|db| async move {
+        let mut readers = Vec::new();
+        let most = match db.engine() {
+            Engine::Sqlite => connect::SQLITE_READERS,
+            Engine::Postgres => connect::POSTGRES_CONNECTIONS,
+        };
+        for _ in 0..most {
+            readers.push(db.read().await.unwrap());
+        }
+        let limits = group::Limits { waiting: 10, batch: 10 };
+        let group = group::Group::spawn(db.clone(), Arc::new(Adder), limits);
+        assert!(matches!(group.submit(("meanwhile".to_owned(), 1)).await, Ok(Ok(()))));
+        drop(readers);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn work_that_panics_harms_only_its_sender_and_the_writer_goes_on() {
     on_both(|db| async move {

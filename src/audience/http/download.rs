@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::audience::export::{ExportError, Exporter, Format};
 use crate::audience::shelf::Shelf;
 use crate::audience::{AudienceError, recalls};
+use crate::db::{self, Db, Tx};
 use crate::ids::ListId;
 use crate::readings::{self, Subject};
 use crate::web::callers::{Business, Known};
@@ -27,6 +28,8 @@ use crate::web::problem::ApiResult;
 const BATCH: u32 = 500;
 /// Batches that may wait for a slow reader.
 const WAITING: usize = 2;
+/// Times that a batch waits for a connection.
+const ATTEMPTS: usize = 5;
 
 /// The list as a file, with a manifest at its end.
 ///
@@ -67,7 +70,7 @@ enum Cut {
     #[error("rows could not be read")]
     Rows(#[from] AudienceError),
     #[error("the database failed")]
-    Db(#[from] crate::db::Error),
+    Db(#[from] db::Error),
     #[error("rows could not be written")]
     Write(#[from] ExportError),
 }
@@ -86,7 +89,7 @@ async fn produce(
     let mut after = Some(0);
     while let Some(rank) = after {
         // A snapshot of its own for each batch: whoever withdrew meanwhile is not in it.
-        let mut tx = app.db.read().await?;
+        let mut tx = snapshot(&app.db).await?;
         let page = shelf.page(&mut tx, &app.keys, rank, BATCH, app.now()).await?;
         drop(tx);
         exporter.write(&page.rows)?;
@@ -95,13 +98,24 @@ async fn produce(
             return Ok(());
         }
     }
-    let mut tx = app.db.read().await?;
+    let mut tx = snapshot(&app.db).await?;
     // The list may have expired on the way.
     Shelf::open(&mut tx, business, shelf.list.id, app.now()).await?;
     let manifest = shelf.manifest(&mut tx, app.now()).await?;
     exporter.finish(manifest, &app.keys.log_signer())?;
     drop(to.send(Ok(buffer.take())).await);
     Ok(())
+}
+
+/// Whoever was promised a file waits longer than somebody who can be told to ask again.
+async fn snapshot(db: &Db) -> db::Result<Tx> {
+    for _ in 1..ATTEMPTS {
+        match db.read().await {
+            Err(db::Error::Conflict(_)) => {}
+            begun => return begun,
+        }
+    }
+    db.read().await
 }
 
 /// Bytes written and not yet sent.
