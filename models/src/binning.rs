@@ -165,8 +165,9 @@ impl Bins {
                     (Some(low), Some(high)) => format!("{low} – {high}"),
                 }
             }
-            Self::Words { levels } => levels
-                .get(code as usize - OTHER_CODE as usize - 1)
+            Self::Words { levels } => (code as usize)
+                .checked_sub(OTHER_CODE as usize + 1)
+                .and_then(|at| levels.get(at))
                 .map_or_else(|| "other".to_owned(), Clone::clone),
         }
     }
