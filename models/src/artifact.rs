@@ -2,6 +2,9 @@
 //!
 //! Numbers keep every bit (`serde_json` with `float_roundtrip`), so the same training gives the same bytes
 //! and a loaded model the same scores. A file that is not exactly what was written is refused.
+//!
+//! Format 2 has weights in whole units of 2⁻²⁰ and directions of columns; format 1 had log odds with all
+//! their digits, and is read and scored as before.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -12,8 +15,10 @@ use crate::model::{Model, ModelError};
 
 /// First bytes of every model file.
 const MAGIC: &[u8; 8] = b"VOLMODEL";
-/// The format this program writes and reads.
-pub const VERSION: u32 = 1;
+/// The format this program writes.
+pub const VERSION: u32 = 2;
+/// The oldest format it reads.
+pub const OLDEST: u32 = 1;
 const LENGTH_AT: usize = 12;
 const HASH_AT: usize = 20;
 const BODY_AT: usize = 52;
@@ -35,7 +40,9 @@ pub enum ArtifactError {
     #[error("this is not a model file")]
     NotAModel,
     /// Another format.
-    #[error("the model file has format {0}; this program reads format {VERSION}")]
+    #[error(
+        "the model file has format {0}; this program reads formats {OLDEST} to {VERSION}: train the model again"
+    )]
     Version(u32),
     /// The content is not what the hash in the file says.
     #[error("the model file is damaged")]
@@ -68,7 +75,7 @@ impl Artifact {
             return Err(ArtifactError::NotAModel);
         }
         let version = u32::from_le_bytes(array(&bytes[MAGIC.len()..LENGTH_AT]));
-        if version != VERSION {
+        if !(OLDEST..=VERSION).contains(&version) {
             return Err(ArtifactError::Version(version));
         }
         let length = u64::from_le_bytes(array(&bytes[LENGTH_AT..HASH_AT]));

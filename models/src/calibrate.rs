@@ -67,6 +67,20 @@ impl Calibration {
         }
     }
 
+    /// Slope and intercept of the line: what weights and bias are to be put through. With a curve, and
+    /// without anything, that is the identity.
+    pub fn line(&self) -> (f64, f64) {
+        match self {
+            Self::Platt { slope, intercept } => (*slope, *intercept),
+            Self::None | Self::Isotonic(_) => (1.0, 0.0),
+        }
+    }
+
+    /// The curve, when it is one.
+    pub fn into_curve(self) -> Option<Curve> {
+        if let Self::Isotonic(curve) = self { Some(curve) } else { None }
+    }
+
     /// The calibrated logit.
     pub fn apply(&self, logit: f64) -> f64 {
         match self {
@@ -102,7 +116,8 @@ impl Curve {
         }
         let after = self.knots.partition_point(|knot| knot.0 <= logit);
         let (low, high) = (self.knots[after - 1], self.knots[after]);
-        low.1 + (high.1 - low.1) * ((logit - low.0) / (high.0 - low.0))
+        // Rounding must not carry a point beyond its segment.
+        (low.1 + (high.1 - low.1) * ((logit - low.0) / (high.0 - low.0))).min(high.1)
     }
 }
 

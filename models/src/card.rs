@@ -50,7 +50,7 @@ impl ModelCard {
         name: &str,
         trained: &Trained,
         labels: &[bool],
-        options: Options,
+        options: &Options,
         created: Timestamp,
     ) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl ModelCard {
             effects: trained.effects.iter().take(EFFECTS).cloned().collect(),
             choice: trained.choice.clone(),
             calibration: trained.calibration,
-            options,
+            options: options.clone(),
         }
     }
 

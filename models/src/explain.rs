@@ -18,7 +18,8 @@ pub struct Contribution {
     pub amount: f64,
 }
 
-/// A score taken apart. `bias + Σ amounts = score.logit` to within 1e-9.
+/// A score taken apart. `bias + Σ amounts = score.logit`, exactly; to within 1e-9 for a model of a file of
+/// format 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
     /// The score.

@@ -47,6 +47,40 @@ pub const LANGUAGE_MATCH: &str = "language.match";
 /// What a denied interest counts as at every half-life: as much disinterest as few show by their acts.
 pub const DENIED: f64 = -8.0;
 
+/// Which way a score may move as a number grows and all else stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Down, or it stays.
+    Falls,
+    /// Up, or it stays.
+    Rises,
+}
+
+impl Direction {
+    /// Whether a score may be `low` at a number and `high` at a larger one.
+    #[inline]
+    pub fn allows(self, low: f64, high: f64) -> bool {
+        match self {
+            Self::Falls => low >= high,
+            Self::Rises => low <= high,
+        }
+    }
+}
+
+/// Which way a feature of [`pair`] may move a score, whatever the rows say: who received or rejected more is
+/// never thought more willing for it, and interest in a message's topics never counts against it. A denied
+/// interest ([`DENIED`]) therefore never counts for it.
+pub fn direction(name: &str) -> Option<Direction> {
+    match name.strip_prefix(LENT).unwrap_or(name) {
+        FATIGUE_RECEIVED | FATIGUE_REJECTED => Some(Direction::Falls),
+        TOPIC_SHORT | TOPIC_MEDIUM | TOPIC_LONG | TOPIC_RELATED | TOPIC_SHARE => {
+            Some(Direction::Rises)
+        }
+        _ => None,
+    }
+}
+
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -149,6 +183,12 @@ impl Schema {
     /// The columns, in order.
     pub fn fields(&self) -> &[Field] {
         &self.fields
+    }
+
+    /// The numbers that have a [`direction`], by name.
+    pub fn directions(&self) -> BTreeMap<String, Direction> {
+        let numbers = self.fields.iter().filter(|field| field.kind == Kind::Number);
+        numbers.filter_map(|field| Some((field.name.clone(), direction(&field.name)?))).collect()
     }
 }
 

@@ -7,7 +7,7 @@
 //! # The life of a model
 //!
 //! [`features`] (person and message as named values) → [`table`] → [`binning`] → [`learner`] (additive terms
-//! by FTRL, chosen by cross-validation) → [`calibrate`] → [`model`] → [`score`] and [`explain`] → [`words`]
+//! by FTRL or boosted trees of two columns, chosen by cross-validation) → [`calibrate`] → [`model`] → [`score`] and [`explain`] → [`words`]
 //! (reasons a person can read). [`evaluate`] and [`uplift`] say how good it is, [`association`] what a
 //! column could stand for, [`card`] what it is, and [`artifact`] is the file it is kept in.
 
@@ -26,6 +26,7 @@ pub mod model;
 pub mod score;
 pub mod table;
 pub mod topk;
+mod units;
 pub mod uplift;
 pub mod words;
 

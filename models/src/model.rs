@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::binning::Bins;
-use crate::calibrate::{Calibration, Curve};
+use crate::calibrate::Curve;
 use crate::explain::{CALIBRATION, Contribution, Explanation};
-use crate::features::Features;
-use crate::learner::design::{Axis, Shape};
+use crate::features::{Direction, Features, Kind};
+use crate::learner::design::{Axis, CROSS_CELLS, Shape};
 use crate::math::sigmoid;
 use crate::table::Table;
+use crate::units::{FINE, log_odds, rounded, whole};
 
 /// A column the model reads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,16 +20,77 @@ pub struct ModelColumn {
     pub name: String,
     /// How its values become codes.
     pub bins: Bins,
+    /// Which way a score may move as its numbers grow, whatever the other columns say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
 }
 
 /// One table of weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Written", into = "Written")]
 pub struct Term {
     /// What it is indexed by.
     pub shape: Shape,
-    /// Amounts added to the logit, in log odds.
+    /// Amounts added to the logit, in log odds: whole multiples of 2⁻²⁰, so that they add up without
+    /// rounding, unless the model is of a file of format 1.
     pub weights: Vec<f64>,
+}
+
+/// A term in a file: its weights as whole units, or in log odds as files of format 1 have them.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    shape: Shape,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    units: Option<Vec<i64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weights: Option<Vec<f64>>,
+}
+
+impl From<Term> for Written {
+    fn from(term: Term) -> Self {
+        let units = whole(&term.weights);
+        let weights = units.is_none().then_some(term.weights);
+        Self { shape: term.shape, units, weights }
+    }
+}
+
+impl TryFrom<Written> for Term {
+    type Error = ModelError;
+
+    fn try_from(written: Written) -> Result<Self, ModelError> {
+        let weights = match (written.units, written.weights) {
+            (Some(units), None) => units.into_iter().map(log_odds).collect(),
+            (None, Some(weights)) => weights,
+            _ => return Err(ModelError::Term),
+        };
+        Ok(Self { shape: written.shape, weights })
+    }
+}
+
+impl Term {
+    /// What it adds at most against a direction when a column goes from one code to another, or as little as
+    /// possible in favour.
+    fn worst_step(&self, column: usize, direction: Direction, low: u16, high: u16) -> f64 {
+        let Shape { first, second } = &self.shape;
+        let is_first = first.column == column;
+        let width = self.shape.width();
+        let (own, others) = match second {
+            None => (first, 1),
+            Some(second) if is_first => (first, second.size()),
+            Some(second) => (second, first.size()),
+        };
+        let (low, high) = (own.group(low), own.group(high));
+        let at = |own: usize, other: usize| {
+            let slot = if is_first { own * width + other } else { other * width + own };
+            self.weights[slot]
+        };
+        let steps = (0..others).map(|other| at(high, other) - at(low, other));
+        match direction {
+            Direction::Falls => steps.fold(f64::NEG_INFINITY, f64::max),
+            Direction::Rises => steps.fold(f64::INFINITY, f64::min),
+        }
+    }
 }
 
 /// `logit = curve(bias + Σ terms)`. The curve is the identity unless isotonic calibration was chosen; Platt
@@ -57,6 +119,9 @@ pub enum ModelError {
     /// The calibration curve does not rise.
     #[error("the calibration curve does not rise")]
     Curve,
+    /// Scores go against the direction of a column.
+    #[error("scores go against the direction of a column")]
+    Direction,
 }
 
 /// A calibrated score.
@@ -77,22 +142,10 @@ impl Score {
 impl Model {
     pub(crate) fn new(
         columns: Vec<ModelColumn>,
-        mut bias: f64,
-        mut terms: Vec<Term>,
-        calibration: Calibration,
+        bias: f64,
+        terms: Vec<Term>,
+        curve: Option<Curve>,
     ) -> Self {
-        let mut curve = None;
-        match calibration {
-            Calibration::None => {}
-            Calibration::Platt { slope, intercept } => {
-                bias = slope * bias + intercept;
-                terms
-                    .iter_mut()
-                    .flat_map(|term| &mut term.weights)
-                    .for_each(|weight| *weight *= slope);
-            }
-            Calibration::Isotonic(learnt) => curve = Some(learnt),
-        }
         Self { columns, bias, terms, curve }
     }
 
@@ -107,11 +160,10 @@ impl Model {
         };
         let shape_fits =
             |shape: &Shape| axis_fits(&shape.first) && shape.second.as_ref().is_none_or(axis_fits);
-        if !self
-            .terms
-            .iter()
-            .all(|term| shape_fits(&term.shape) && term.weights.len() == term.shape.size())
-        {
+        if !self.terms.iter().all(|term| {
+            let cells = term.shape.size();
+            shape_fits(&term.shape) && cells <= CROSS_CELLS && term.weights.len() == cells
+        }) {
             return Err(ModelError::Term);
         }
         if !(self.bias.is_finite()
@@ -122,7 +174,30 @@ impl Model {
         if !self.curve.as_ref().is_none_or(Curve::is_rising) {
             return Err(ModelError::Curve);
         }
-        Ok(())
+        let keeps = |(index, column): (usize, &ModelColumn)| {
+            column.direction.is_none_or(|direction| self.keeps(index, direction))
+        };
+        if self.columns.iter().enumerate().all(keeps) { Ok(()) } else { Err(ModelError::Direction) }
+    }
+
+    /// Whether no score moves against `direction` as the numbers of a column grow, for any values of the other
+    /// columns. Exact for weights in whole units: the worst cell of each pair is looked at, one code after the
+    /// other, and there is a row with all of them.
+    fn keeps(&self, index: usize, direction: Direction) -> bool {
+        let bins = &self.columns[index].bins;
+        if bins.kind() != Kind::Number {
+            return false;
+        }
+        let reading: Vec<&Term> = self
+            .terms
+            .iter()
+            .filter(|term| term.shape.columns().any(|column| column == index))
+            .collect();
+        (1..bins.size() as u16).zip(2..).take(bins.size() - 2).all(|(low, high)| {
+            let worst: f64 =
+                reading.iter().map(|term| term.worst_step(index, direction, low, high)).sum();
+            direction.allows(0.0, worst)
+        })
     }
 
     /// The columns it reads, in order.
@@ -166,7 +241,7 @@ impl Model {
     }
 
     pub(crate) fn curved(&self, sum: f64) -> f64 {
-        self.curve.as_ref().map_or(sum, |curve| curve.apply(sum))
+        self.curve.as_ref().map_or(sum, |curve| rounded(curve.apply(sum), FINE))
     }
 
     /// Scores codes made by [`Model::codes`].
@@ -186,8 +261,9 @@ impl Model {
         self.scorer().logits(&codes, 0..codes.rows()).into_iter().map(sigmoid).collect()
     }
 
-    /// What each term adds for these values. Bias and amounts sum to the logit of the score, and with an
-    /// isotonic curve its correction is a contribution of its own, named [`CALIBRATION`].
+    /// What each term adds for these values. Bias and amounts sum to the logit of the score, to the last bit
+    /// and in any order, and with an isotonic curve its correction is a contribution of its own, named
+    /// [`CALIBRATION`].
     pub fn explain(&self, features: &Features) -> Explanation {
         let codes = self.codes(features);
         let mut contributions: Vec<Contribution> = Vec::with_capacity(self.terms.len() + 1);

@@ -137,7 +137,8 @@ fn add(sums: &mut [f64], shape: &Shape, weights: &[f64], codes: &Codes, begin: u
         }
         return;
     }
+    let width = shape.width();
     for (at, sum) in sums.iter_mut().enumerate() {
-        *sum += weights[shape.slot(|column| codes.columns[column][begin + at])];
+        *sum += weights[shape.slot_at(width, |column| codes.columns[column][begin + at])];
     }
 }

@@ -11,9 +11,11 @@ use support::table;
 use volens_models::calibrate::{Calibration, isotonic, platt};
 use volens_models::dataset::{splits, stratified};
 use volens_models::evaluate::{Metrics, auc};
-use volens_models::learner::TrainError;
+use volens_models::learner::{Effect, TrainError};
 use volens_models::uplift::{Learner, UpliftMetrics, UpliftModel};
-use volens_models::{Artifact, Column, Model, ModelCard, Options, Table, Trained, train};
+use volens_models::{
+    Artifact, Column, Explanation, Features, Model, ModelCard, Options, Table, Trained, train,
+};
 use volens_privacy::Timestamp;
 
 fn trained(rows: usize) -> (Table, Vec<bool>, Trained) {
@@ -24,8 +26,17 @@ fn trained(rows: usize) -> (Table, Vec<bool>, Trained) {
 
 fn artifact(model: Model, trained: &Trained, labels: &[bool]) -> Artifact {
     let card =
-        ModelCard::of("test", trained, labels, Options::default(), Timestamp::from_micros(0));
+        ModelCard::of("test", trained, labels, &Options::default(), Timestamp::from_micros(0));
     Artifact { model, card }
+}
+
+/// Bias and contributions are the logit, to the last bit, in whatever order they are added.
+fn assert_sums(explanation: &Explanation) {
+    let amounts = || explanation.contributions.iter().map(|part| part.amount);
+    let forth = amounts().fold(explanation.bias, |sum, amount| sum + amount);
+    let back = amounts().rev().fold(0.0, |sum, amount| sum + amount) + explanation.bias;
+    assert_eq!(forth.to_bits(), explanation.score.logit.to_bits());
+    assert_eq!(back.to_bits(), explanation.score.logit.to_bits());
 }
 
 /// The numbers of a table as linfa takes them; gaps are 0, words are left out.
@@ -60,7 +71,29 @@ fn interactions_are_found_and_linfas_logistic_regression_is_beaten() {
     let measured = Metrics::of(&probabilities, &test, 1).expect("both classes");
     assert!(measured.auc > theirs + 0.15, "{} against {theirs}", measured.auc);
     assert!(measured.ece < 2.5 * measured.ece_floor, "{measured:?}");
-    assert_eq!(ours.choice.pairs.first(), Some(&("a".to_owned(), "b".to_owned())));
+}
+
+#[test]
+fn what_two_columns_say_only_together_is_found_and_explained() {
+    let (_, _, trained) = trained(6000);
+    let crossed = |effect: &&Effect| effect.feature.contains(" × ");
+    let strongest = trained.effects.iter().find(crossed).expect("there are pairs");
+    assert_eq!(strongest.feature, "a × b");
+    assert!(trained.choice.pairs.contains(&("a".to_owned(), "b".to_owned())));
+    for (a, b, speaks_for) in
+        [(1.7, 1.7, true), (-1.7, -1.7, true), (1.7, -1.7, false), (-1.7, 1.7, false)]
+    {
+        let mut features = Features::default();
+        features.number("a", a).number("b", b).number("c", 0.1).number("noise", 0.0);
+        features.category("word", "red");
+        let explanation = trained.model.explain(&features);
+        let most = explanation
+            .contributions
+            .iter()
+            .max_by(|x, y| x.amount.abs().total_cmp(&y.amount.abs()))
+            .expect("there are terms");
+        assert_eq!((most.feature.as_str(), most.amount > 0.0), ("a × b", speaks_for), "{a} {b}");
+    }
 }
 
 #[test]
@@ -126,9 +159,7 @@ fn bias_and_contributions_sum_to_the_logit_and_the_scan_gives_the_same_numbers()
     for row in (0..table.rows()).step_by(7) {
         let features = table.features(row);
         let explanation = trained.model.explain(&features);
-        let sum =
-            explanation.contributions.iter().fold(explanation.bias, |sum, part| sum + part.amount);
-        assert!((sum - explanation.score.logit).abs() < 1e-9);
+        assert_sums(&explanation);
         assert_eq!(scanned[row].to_bits(), explanation.score.logit.to_bits(), "row {row}");
         assert_eq!(trained.model.score_values(&features), explanation.score);
     }
@@ -211,7 +242,8 @@ fn a_readable_file_with_an_unusable_model_is_refused() {
     };
     assert!(!broken(&|_| {}));
     assert!(broken(&|json| json["terms"][0]["shape"]["first"]["column"] = 99.into()));
-    assert!(broken(&|json| json["terms"][0]["weights"] = serde_json::json!([1.0])));
+    assert!(broken(&|json| json["terms"][0]["units"] = serde_json::json!([1])));
+    assert!(broken(&|json| json["columns"][0]["direction"] = "falls".into()));
     assert!(broken(
         &|json| json["columns"][0]["bins"]["numbers"]["edges"] = serde_json::json!([2.0, 1.0])
     ));

@@ -290,6 +290,8 @@ async fn who_withdraws_from_training_is_in_no_later_model() {
         assert_eq!((first.version.version, first.rows), (1, 120));
         assert_eq!(first.version.card["model"]["purposes"], json!(["relevance", "model_training"]));
         assert_eq!(first.version.card["model"]["training_entry"], json!(first.version.entry));
+        let directions = &first.version.card["model"]["options"]["directions"];
+        assert_eq!(*directions, json!({"topic.long": "rises"}), "interest speaks for a message");
 
         world.withdraw("messenger", "u0", PurposeKind::ModelTraining, None).await.expect("ends");
         world.withdraw("messenger", "u1", PurposeKind::Relevance, None).await.expect("ends");

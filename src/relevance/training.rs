@@ -211,13 +211,13 @@ pub struct Learned {
 /// Learns a model from the set: measured on the latest fifth of the rows, then learned from all.
 /// Slow; not for the async executor.
 pub fn learn(set: TrainingSet, now: Timestamp) -> Result<Learned> {
-    let options = Options::default();
     let schema = Schema::covering(set.rows.iter().map(|row| &row.features));
+    let options = Options { directions: schema.directions(), ..Options::default() };
     let table = Table::from_features(&schema, set.rows.iter().map(|row| &row.features));
     let labels: Vec<bool> = set.rows.iter().map(|row| row.met).collect();
     let trained = train(&table, &labels, None, &options)?;
     let name = format!("probability of {}", set.order.goal);
-    let mut card = ModelCard::of(&name, &trained, &labels, options, now);
+    let mut card = ModelCard::of(&name, &trained, &labels, &options, now);
     card.data_span = set.rows.first().zip(set.rows.last()).map(|(a, b)| (a.at, b.at));
     card.purposes = vec![PurposeKind::Relevance, PurposeKind::ModelTraining];
     if let Some(metrics) = measure(&set, &table, &labels, &options) {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A cross with more cells than this shares them by hashing.
-pub const CROSS_CELLS: usize = 1 << 14;
+/// Most cells of a cross: two columns of 256 codes.
+pub const CROSS_CELLS: usize = 1 << 16;
 
 /// One column within a term, its codes grouped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,37 +38,31 @@ pub struct Shape {
 impl Shape {
     /// The number of weights.
     pub fn size(&self) -> usize {
-        self.cells().min(CROSS_CELLS)
+        self.first.size() * self.width()
     }
 
-    fn cells(&self) -> usize {
-        self.first.size() * self.second.as_ref().map_or(1, Axis::size)
+    /// How many weights one group of the first column has: the groups of the second.
+    pub fn width(&self) -> usize {
+        self.second.as_ref().map_or(1, Axis::size)
     }
 
     /// Which weight applies to a row, given the code of each column.
     pub fn slot(&self, code_of: impl Fn(usize) -> u16) -> usize {
+        self.slot_at(self.width(), code_of)
+    }
+
+    /// [`slot`](Self::slot) for many rows, with the [`width`](Self::width) counted once.
+    #[inline]
+    pub fn slot_at(&self, width: usize, code_of: impl Fn(usize) -> u16) -> usize {
         let first = self.first.group(code_of(self.first.column));
         let Some(second) = &self.second else { return first };
-        let cell = first * second.size() + second.group(code_of(second.column));
-        if self.cells() <= CROSS_CELLS {
-            cell
-        } else {
-            hashed(cell as u64) as usize & (CROSS_CELLS - 1)
-        }
+        first * width + second.group(code_of(second.column))
     }
 
     /// The columns it reads.
     pub fn columns(&self) -> impl Iterator<Item = usize> + '_ {
         std::iter::once(self.first.column).chain(self.second.as_ref().map(|axis| axis.column))
     }
-}
-
-/// SplitMix64's finaliser (Steele, Lea, Flood 2014): spreads neighbouring cells over the table.
-fn hashed(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
 }
 
 /// The weight slots of every row under a list of shapes, ready for training.
@@ -89,8 +83,10 @@ impl Design {
         let mut offset = 0;
         for (at, shape) in shapes.iter().enumerate() {
             offsets.push(offset);
+            let groups = shape.width();
             for row in 0..rows {
-                slots[row * width + at] = (offset + shape.slot(|column| codes[column][row])) as u32;
+                let slot = shape.slot_at(groups, |column| codes[column][row]);
+                slots[row * width + at] = (offset + slot) as u32;
             }
             offset += shape.size();
         }

@@ -1,31 +1,44 @@
 //! Learning an additive model from a table.
 //!
 //! `logit = bias + Σ terms`, where a term is a table indexed by one column's bin or by two columns' bins
-//! (GA²M: Lou et al., KDD 2013). The tables are learnt by FTRL-proximal ([`ftrl`]), the pairs are screened
-//! ([`screen`]) and everything there is to choose is chosen inside the training rows ([`select`]). The same
-//! rows, options and seed give the same model, bit for bit.
+//! (GA²M: Lou et al., KDD 2013). The tables are learnt by FTRL-proximal ([`ftrl`]), which knows no pairs, or
+//! by boosting trees of two columns ([`boost`]), which become tables ([`tables`]); which of the two, and all
+//! else there is to choose, is chosen inside the training rows ([`select`]). A column may have a direction:
+//! then no score moves against it. The same rows, options and seed give the same model, bit for bit; nothing
+//! is done on more than one thread.
 
+pub mod boost;
 pub mod design;
 pub mod ftrl;
-pub mod screen;
+mod grow;
+mod mains;
+pub mod monotone;
 pub mod select;
+pub mod tables;
+pub mod tree;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::binning::{BinLimits, Bins};
-use crate::calibrate::{self, Calibration, Method};
-use crate::learner::design::{Axis, Design, Shape};
-use crate::learner::ftrl::Ftrl;
-use crate::learner::select::{Choice, Inner};
+use crate::calibrate::{self, Method};
+use crate::features::{Direction, Kind};
+use crate::learner::boost::Bytes;
+use crate::learner::design::{Axis, Shape};
+use crate::learner::mains::{Columns, Main};
+use crate::learner::select::{Boosted, Choice, Chosen, Inner};
+use crate::learner::tree::{CODES, Tree};
 use crate::model::{Model, ModelColumn, Term};
-use crate::table::Table;
+use crate::table::{Column, Table};
+use crate::units::{UNIT, log_odds, rounded, units};
 
 /// Fewest rows of either class a model can be learnt from.
 pub const FEWEST_PER_CLASS: usize = 10;
 
 /// How to train. The default is meant for every table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// Decides inner folds and shuffles.
     pub seed: u64,
@@ -35,11 +48,21 @@ pub struct Options {
     pub inner_folds: usize,
     /// Learners, each with its own order of the rows, whose average is the model.
     pub averaged: usize,
+    /// Columns of numbers along which scores may move one way only, by name. A name that is not in the table
+    /// is passed over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub directions: BTreeMap<String, Direction>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 20_261_121, bins: BinLimits::default(), inner_folds: 3, averaged: 4 }
+        Self {
+            seed: 20_261_121,
+            bins: BinLimits::default(),
+            inner_folds: 3,
+            averaged: 4,
+            directions: BTreeMap::new(),
+        }
     }
 }
 
@@ -67,6 +90,9 @@ pub enum TrainError {
     /// An importance is negative or not finite.
     #[error("the importance of row {0} is not a finite, non-negative number")]
     Importance(usize),
+    /// Words have no direction.
+    #[error("the column \"{0}\" holds words; only numbers rise or fall")]
+    Direction(String),
     /// The calibrator did not converge.
     #[error("calibration failed")]
     Calibration,
@@ -101,54 +127,91 @@ pub fn train(
     importance: Option<&[f64]>,
     options: &Options,
 ) -> Result<Trained, TrainError> {
-    check(table, labels, importance)?;
+    check(table, labels, importance, options)?;
     let bins: Vec<Bins> =
         table.columns().iter().map(|column| Bins::learn(column, options.bins)).collect();
     let codes: Vec<Vec<u16>> =
         bins.iter().zip(table.columns()).map(|(bins, column)| bins.codes(column)).collect();
     let counts: Vec<Vec<usize>> =
         bins.iter().zip(&codes).map(|(bins, codes)| histogram(codes, bins.size())).collect();
-    let columns: Vec<usize> = (0..bins.len())
-        .filter(|&column| counts[column].iter().filter(|&&count| count > 0).count() > 1)
-        .collect();
+    let directions: Vec<Option<Direction>> =
+        table.names().iter().map(|name| options.directions.get(name).copied()).collect();
+    let columns = Columns { bins: &bins, codes: &codes, counts: &counts, directions: &directions };
     let folds = select::stratified_folds(labels, options.inner_folds, options.seed);
+    let (bytes, merged) = as_bytes(columns);
     let inner = Inner {
-        bins: &bins,
-        codes: &codes,
-        counts: &counts,
-        columns: &columns,
+        columns,
+        bytes: &bytes,
+        useful: &columns.useful(),
         labels,
         importance,
         folds: &folds,
         count: options.inner_folds,
         seed: options.seed,
     };
-    let chosen = inner.choose();
-    let calibration =
-        calibrate::choose(&chosen.tried.logits, labels, importance, &folds, options.inner_folds)
-            .map_err(|_| TrainError::Calibration)?;
-    let choice = Choice {
-        settings: chosen.tried.settings,
-        resolutions: chosen.resolutions,
-        pairs: chosen
-            .shapes
-            .iter()
-            .filter_map(|shape| Some((shape.first.column, shape.second.as_ref()?.column)))
-            .map(|(a, b)| (table.names()[a].clone(), table.names()[b].clone()))
-            .collect(),
-        log_loss: chosen.tried.log_loss(),
+    let Chosen { mains, mut choice, logits, boosted } = inner.choose();
+    let calibration = calibrate::choose(&logits, labels, importance, &folds, options.inner_folds)
+        .map_err(|_| TrainError::Calibration)?;
+    let (slope, intercept) = calibration.line();
+    let (bias, terms) = if let Some(Boosted { bias, trees }) = boosted {
+        let trees: Vec<Tree> =
+            trees.into_iter().map(|tree| tree.map(|leaf| slope * leaf)).collect();
+        (bias, tables::terms(&trees, &bytes, &merged))
+    } else {
+        let (bias, tables) = mains.fit(labels, importance, choice.settings, options);
+        (bias, tables.iter().map(|table| term(table, slope)).collect())
     };
-    let fitted = fit(&chosen.shapes, &codes, labels, importance, &choice, options);
-    let columns = table
-        .names()
-        .iter()
-        .zip(bins)
-        .map(|(name, bins)| ModelColumn { name: name.clone(), bins })
-        .collect();
+    choice.pairs = pairs(&terms, table.names());
+    let (bias, terms) = centred(units(slope * bias + intercept), terms, &codes);
+    let named = table.names().iter().zip(&bins).zip(&directions);
+    let columns = named.map(|((name, bins), &direction)| ModelColumn {
+        name: name.clone(),
+        bins: bins.clone(),
+        direction,
+    });
     let method = calibration.method();
-    let model = assemble(columns, &chosen.shapes, fitted, &codes, labels.len(), calibration);
+    let model = Model::new(columns.collect(), bias, terms, calibration.into_curve());
     let effects = effects(&model, &codes);
     Ok(Trained { model, choice, calibration: method, effects })
+}
+
+/// The columns with at most [`CODES`] codes each, rare words merged, and how codes became bytes.
+fn as_bytes(columns: Columns<'_>) -> (Vec<Bytes>, Vec<Vec<u16>>) {
+    let merge = |(bins, counts): (&Bins, &Vec<usize>)| -> Vec<u16> {
+        if bins.size() <= CODES {
+            (0..bins.size() as u16).collect()
+        } else {
+            bins.coarsen(counts, CODES)
+        }
+    };
+    let merged: Vec<Vec<u16>> = columns.bins.iter().zip(columns.counts).map(merge).collect();
+    let bytes = (0..merged.len()).map(|column| Bytes {
+        codes: columns.codes[column]
+            .iter()
+            .map(|&code| merged[column][code as usize] as u8)
+            .collect(),
+        size: merged[column].iter().max().map_or(1, |&most| most as usize + 1),
+        ordered: columns.bins[column].kind() == Kind::Number,
+        direction: columns.directions[column],
+    });
+    (bytes.collect(), merged)
+}
+
+/// A column's table as a term, in whole units.
+fn term(table: &Main, slope: f64) -> Term {
+    let groups = (0..table.weights.len() as u16).collect();
+    let first = Axis { column: table.column, groups };
+    let weights = table.weights.iter().map(|weight| log_odds(units(slope * weight))).collect();
+    Term { shape: Shape { first, second: None }, weights }
+}
+
+/// The crossed columns, by name.
+fn pairs(terms: &[Term], names: &[String]) -> Vec<(String, String)> {
+    terms
+        .iter()
+        .filter_map(|term| Some((term.shape.first.column, term.shape.second.as_ref()?.column)))
+        .map(|(a, b)| (names[a].clone(), names[b].clone()))
+        .collect()
 }
 
 fn effects(model: &Model, codes: &[Vec<u16>]) -> Vec<Effect> {
@@ -157,8 +220,9 @@ fn effects(model: &Model, codes: &[Vec<u16>]) -> Vec<Effect> {
         .terms()
         .iter()
         .map(|term| {
-            let amount =
-                |row: usize| term.weights[term.shape.slot(|column| codes[column][row])].abs();
+            let width = term.shape.width();
+            let slot = |row: usize| term.shape.slot_at(width, |column| codes[column][row]);
+            let amount = |row: usize| term.weights[slot(row)].abs();
             let strength = (0..rows).map(amount).sum::<f64>() / rows as f64;
             Effect { feature: model.feature_of(term), strength }
         })
@@ -167,7 +231,12 @@ fn effects(model: &Model, codes: &[Vec<u16>]) -> Vec<Effect> {
     effects
 }
 
-fn check(table: &Table, labels: &[bool], importance: Option<&[f64]>) -> Result<(), TrainError> {
+fn check(
+    table: &Table,
+    labels: &[bool],
+    importance: Option<&[f64]>,
+    options: &Options,
+) -> Result<(), TrainError> {
     if table.rows() != labels.len() {
         return Err(TrainError::Lengths { rows: table.rows(), labels: labels.len() });
     }
@@ -181,7 +250,12 @@ fn check(table: &Table, labels: &[bool], importance: Option<&[f64]>) -> Result<(
     {
         return Err(TrainError::Importance(row));
     }
-    Ok(())
+    let is_words = |name: &&String| matches!(table.column(name), Ok(Column::Category { .. }));
+    options
+        .directions
+        .keys()
+        .find(is_words)
+        .map_or(Ok(()), |name| Err(TrainError::Direction(name.clone())))
 }
 
 fn histogram(codes: &[u16], size: usize) -> Vec<usize> {
@@ -192,77 +266,19 @@ fn histogram(codes: &[u16], size: usize) -> Vec<usize> {
     counts
 }
 
-/// The average of several learners over all rows: bias and weights.
-fn fit(
-    shapes: &[Shape],
-    codes: &[Vec<u16>],
-    labels: &[bool],
-    importance: Option<&[f64]>,
-    choice: &Choice,
-    options: &Options,
-) -> (f64, Vec<Vec<f64>>) {
-    let design = Design::new(shapes, codes);
-    let rows: Vec<u32> = (0..labels.len() as u32).collect();
-    let (mut bias, mut sums) = (0.0, vec![0.0; design.weights()]);
-    for learner_index in 0..options.averaged {
-        let mut learner = Ftrl::new(design.weights(), choice.settings);
-        for pass in 0..choice.settings.passes {
-            let seed = options.seed.wrapping_add(1_000 + (learner_index * 1_000 + pass) as u64);
-            learner.pass(&design, labels, importance, &rows, seed);
-        }
-        let (own_bias, weights) = learner.weights();
-        bias += own_bias;
-        for (sum, weight) in sums.iter_mut().zip(weights) {
-            *sum += weight;
-        }
-    }
-    let learners = options.averaged as f64;
-    let tables = shapes
-        .iter()
-        .zip(design.offsets())
-        .map(|(shape, &offset)| {
-            sums[offset..offset + shape.size()].iter().map(|sum| sum / learners).collect()
-        })
-        .collect();
-    (bias / learners, tables)
-}
-
-/// Joins the resolutions of each column into one table, centres every term on the training rows, and applies
-/// the calibration.
-fn assemble(
-    columns: Vec<ModelColumn>,
-    shapes: &[Shape],
-    (mut bias, tables): (f64, Vec<Vec<f64>>),
-    codes: &[Vec<u16>],
-    rows: usize,
-    calibration: Calibration,
-) -> Model {
-    let mut terms: Vec<Term> = Vec::new();
-    for (shape, table) in shapes.iter().zip(tables) {
-        if shape.second.is_some() {
-            terms.push(Term { shape: shape.clone(), weights: table });
-            continue;
-        }
-        let column = shape.first.column;
-        let size = columns[column].bins.size();
-        let at = terms
-            .iter()
-            .position(|term| term.shape.second.is_none() && term.shape.first.column == column);
-        let at = at.unwrap_or_else(|| {
-            let first = Axis { column, groups: (0..size as u16).collect() };
-            terms.push(Term { shape: Shape { first, second: None }, weights: vec![0.0; size] });
-            terms.len() - 1
-        });
-        for (code, weight) in terms[at].weights.iter_mut().enumerate() {
-            *weight += table[shape.first.group(code as u16)];
-        }
-    }
+/// Centres every term on the training rows; what it said about all of them goes to the bias. All of it is in
+/// whole units, so no row's score changes.
+fn centred(bias: i64, mut terms: Vec<Term>, codes: &[Vec<u16>]) -> (f64, Vec<Term>) {
+    let rows = codes.first().map_or(0, Vec::len);
+    let mut bias = log_odds(bias);
     for term in &mut terms {
-        let sum: f64 =
-            (0..rows).map(|row| term.weights[term.shape.slot(|column| codes[column][row])]).sum();
-        let mean = sum / rows as f64;
+        let width = term.shape.width();
+        let sum: f64 = (0..rows)
+            .map(|row| term.weights[term.shape.slot_at(width, |column| codes[column][row])])
+            .sum();
+        let mean = rounded(sum / rows as f64, UNIT);
         bias += mean;
         term.weights.iter_mut().for_each(|weight| *weight -= mean);
     }
-    Model::new(columns, bias, terms, calibration)
+    (bias, terms)
 }

@@ -1,22 +1,19 @@
-//! One automatic default for all tables: resolution, learning rate, penalties, passes and pairs are chosen by
-//! cross-validation inside the training rows, the simplest first.
+//! One automatic default for all tables: learner, resolution, learning rate, penalties, passes and trees are
+//! chosen by cross-validation inside the training rows, the simplest first.
 //!
 //! A richer model replaces a simpler one only when the paired difference of their out-of-fold log losses is
 //! more than [`MARGIN`] standard errors.
 
 use serde::{Deserialize, Serialize};
 
-use crate::binning::Bins;
-use crate::features::Kind;
-use crate::learner::design::{Axis, Design, Shape};
+use crate::learner::boost::{self, Booster, Bytes};
 use crate::learner::ftrl::{Ftrl, Settings, shuffle};
-use crate::learner::screen::{self, Residuals};
-use crate::math::{log_loss_of_logit, sigmoid};
+use crate::learner::mains::{Columns, Main, Mains};
+use crate::learner::tree::Tree;
+use crate::math::log_loss_of_logit;
 
 /// Standard errors by which a richer model must be better.
 const MARGIN: f64 = 1.0;
-/// The same for pairs.
-const PAIR_MARGIN: f64 = 0.3;
 /// Groups per numeric column, from simple to rich; several at once share strength between neighbours.
 const LADDER: [&[usize]; 4] = [&[8], &[16], &[64, 8], &[256, 32, 8]];
 /// Learning rates, ascending.
@@ -28,21 +25,37 @@ const PENALTIES: [(f64, f64); 5] =
     [(0.0, 0.0), (2.0, 10.0), (6.0, 60.0), (12.0, 200.0), (20.0, 600.0)];
 /// Where the search for penalties begins.
 const FIRST_PENALTY: usize = 1;
-/// Numbers of pairs tried together in each round, while rounds help.
-const ROUNDS: [&[usize]; 3] = [&[4, 12, 32], &[8, 24], &[16]];
 /// Most passes over the rows.
 const PASSES: usize = 8;
 /// A further pass must lower the log loss by this much.
 const PASS_GAIN: f64 = 3e-5;
+/// How trees are boosted; only their number is chosen.
+const BOOSTED: boost::Settings = boost::Settings {
+    rate: 0.05,
+    leaves: 32,
+    columns: 2,
+    ridge: 5.0,
+    least: 1.0,
+    rows: 0.8,
+    tried: 0.3,
+    rounds: 600,
+};
+/// Trees between two looks at the rows that were held out.
+const LOOK: usize = 10;
+/// Looks without a lower log loss after which no more trees are tried.
+const PATIENCE: usize = 4;
 
 /// What was chosen, and how good it was on rows it had not seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
-    /// Learner settings, with the number of passes.
+    /// Settings of the best learner that goes through the rows one by one, with the number of passes.
     pub settings: Settings,
-    /// Groups per numeric column.
+    /// Groups per numeric column of that learner.
     pub resolutions: Vec<usize>,
-    /// Crossed columns, by name, in the order they were chosen.
+    /// Settings of the trees, where they were clearly better; then they are the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boosted: Option<boost::Settings>,
+    /// Crossed columns, by name.
     pub pairs: Vec<(String, String)>,
     /// Out-of-fold log loss of the choice, before calibration.
     pub log_loss: f64,
@@ -50,11 +63,10 @@ pub struct Choice {
 
 /// The rows a choice is made on.
 pub(crate) struct Inner<'a> {
-    pub(crate) bins: &'a [Bins],
-    pub(crate) codes: &'a [Vec<u16>],
-    pub(crate) counts: &'a [Vec<usize>],
+    pub(super) columns: Columns<'a>,
+    pub(crate) bytes: &'a [Bytes],
     /// Columns with more than one code.
-    pub(crate) columns: &'a [usize],
+    pub(crate) useful: &'a [usize],
     pub(crate) labels: &'a [bool],
     pub(crate) importance: Option<&'a [f64]>,
     pub(crate) folds: &'a [u8],
@@ -63,21 +75,21 @@ pub(crate) struct Inner<'a> {
 }
 
 /// A candidate, cross-validated.
-pub(crate) struct Tried {
-    pub(crate) settings: Settings,
+struct Tried<S> {
+    settings: S,
     /// Out-of-fold logit per row.
-    pub(crate) logits: Vec<f64>,
+    logits: Vec<f64>,
     /// Out-of-fold log loss per row, weighted by importance.
     losses: Vec<f64>,
 }
 
-impl Tried {
-    pub(crate) fn log_loss(&self) -> f64 {
+impl<S> Tried<S> {
+    fn log_loss(&self) -> f64 {
         self.losses.iter().sum::<f64>() / self.losses.len() as f64
     }
 
     /// Mean improvement over `other` per row and its standard error.
-    fn improvement(&self, other: &Self) -> (f64, f64) {
+    fn improvement<T>(&self, other: &Tried<T>) -> (f64, f64) {
         let count = self.losses.len() as f64;
         let differences =
             || other.losses.iter().zip(&self.losses).map(|(theirs, ours)| theirs - ours);
@@ -87,63 +99,86 @@ impl Tried {
         (mean, (variance / count).sqrt())
     }
 
-    fn better_by(&self, margin: f64, other: &Self) -> bool {
+    /// Whether it is better by more than [`MARGIN`] standard errors.
+    fn is_clearly_better_than<T>(&self, other: &Tried<T>) -> bool {
         let (mean, error) = self.improvement(other);
-        mean > margin * error
+        mean > MARGIN * error
     }
 }
 
-/// The chosen shapes with their cross-validation.
-pub(crate) struct Chosen {
-    pub(crate) shapes: Vec<Shape>,
-    pub(crate) resolutions: Vec<usize>,
-    pub(crate) tried: Tried,
+/// What was chosen.
+pub(super) struct Chosen<'a> {
+    /// The best shape for FTRL; its settings are in the choice.
+    pub(super) mains: Mains<'a>,
+    /// Without the names of pairs, which are not known yet.
+    pub(super) choice: Choice,
+    /// Out-of-fold logit per row.
+    pub(super) logits: Vec<f64>,
+    /// The trees, where they are clearly better; then they are the model.
+    pub(super) boosted: Option<Boosted>,
 }
 
-impl Inner<'_> {
+/// The learners of the inner folds, which together are the model.
+pub(super) struct Boosted {
+    /// The mean of their biases.
+    pub(super) bias: f64,
+    /// All their trees, each with its learner's share.
+    pub(super) trees: Vec<Tree>,
+}
+
+impl<'a> Inner<'a> {
     /// Runs the whole choice.
-    pub(crate) fn choose(&self) -> Chosen {
+    pub(super) fn choose(&self) -> Chosen<'a> {
         let (l1, l2) = PENALTIES[FIRST_PENALTY];
         let settings = Settings { alpha: RATES[FIRST_RATE], beta: 1.0, l1, l2, passes: 0 };
         let mut resolutions = LADDER[0];
-        let mut shapes = self.mains(resolutions);
-        let mut best = self.cross_validate(&Design::new(&shapes, self.codes), settings);
+        let mut mains = Mains::new(self.columns, self.useful, resolutions);
+        let mut best = self.cross_validate(&mains, settings);
         for richer in &LADDER[1..] {
-            let candidate = self.mains(richer);
-            if candidate == shapes {
+            let candidate = Mains::new(self.columns, self.useful, richer);
+            if candidate.shapes == mains.shapes {
                 continue;
             }
-            let tried = self.cross_validate(&Design::new(&candidate, self.codes), settings);
-            if tried.better_by(MARGIN, &best) {
-                (best, shapes, resolutions) = (tried, candidate, richer);
+            let tried = self.cross_validate(&candidate, settings);
+            if tried.is_clearly_better_than(&best) {
+                (best, mains, resolutions) = (tried, candidate, richer);
             }
         }
-        let design = Design::new(&shapes, self.codes);
-        best = self.climb(&design, best, FIRST_RATE, RATES.len(), |settings, at| Settings {
-            alpha: RATES[at],
-            ..settings
-        });
-        best = self.climb(&design, best, FIRST_PENALTY, PENALTIES.len(), |settings, at| Settings {
-            l1: PENALTIES[at].0,
-            l2: PENALTIES[at].1,
-            ..settings
-        });
-        self.add_pairs(&mut shapes, &mut best);
-        Chosen { shapes, resolutions: resolutions.to_vec(), tried: best }
+        let (trees, boosted) = self.boost();
+        // Where trees are far ahead, no rate or penalty makes up for it.
+        if !trees.is_clearly_better_than(&best) {
+            best = self.climb(&mains, best, FIRST_RATE, RATES.len(), |settings, at| Settings {
+                alpha: RATES[at],
+                ..settings
+            });
+            best = self.climb(&mains, best, FIRST_PENALTY, PENALTIES.len(), |settings, at| {
+                Settings { l1: PENALTIES[at].0, l2: PENALTIES[at].1, ..settings }
+            });
+        }
+        let are_trees = trees.is_clearly_better_than(&best);
+        let choice = Choice {
+            settings: best.settings,
+            resolutions: resolutions.to_vec(),
+            boosted: are_trees.then_some(trees.settings),
+            pairs: Vec::new(),
+            log_loss: if are_trees { trees.log_loss() } else { best.log_loss() },
+        };
+        let logits = if are_trees { trees.logits } else { best.logits };
+        Chosen { mains, choice, logits, boosted: are_trees.then_some(boosted) }
     }
 
     /// Walks along equally simple settings, up first, then down, while the log loss falls.
     fn climb(
         &self,
-        design: &Design,
-        mut best: Tried,
+        mains: &Mains<'_>,
+        mut best: Tried<Settings>,
         first: usize,
         count: usize,
         change: impl Fn(Settings, usize) -> Settings,
-    ) -> Tried {
+    ) -> Tried<Settings> {
         let start = best.settings;
         let mut better = |at: usize| {
-            let tried = self.cross_validate(design, change(start, at));
+            let tried = self.cross_validate(mains, change(start, at));
             let falls = tried.log_loss() < best.log_loss();
             if falls {
                 best = tried;
@@ -158,93 +193,77 @@ impl Inner<'_> {
         best
     }
 
-    fn mains(&self, resolutions: &[usize]) -> Vec<Shape> {
-        let mut shapes: Vec<Shape> = Vec::new();
-        for &column in self.columns {
-            let mut last = 0;
-            for &resolution in resolutions {
-                let groups = match self.bins[column].kind() {
-                    Kind::Number => self.bins[column].coarsen(&self.counts[column], resolution + 1),
-                    Kind::Category => (0..self.bins[column].size() as u16).collect(),
-                };
-                let axis = Axis { column, groups };
-                if axis.size() != last {
-                    last = axis.size();
-                    shapes.push(Shape { first: axis, second: None });
-                }
+    /// Boosts trees on each inner fold's other rows, side by side, until more of them do not help.
+    fn boost(&self) -> (Tried<boost::Settings>, Boosted) {
+        let mut boosters: Vec<Booster<'_>> = self
+            .parts()
+            .into_iter()
+            .map(|part| Booster::new(self.bytes, self.labels, self.importance, part, BOOSTED))
+            .collect();
+        let mut best: Option<Tried<boost::Settings>> = None;
+        let mut waited = 0;
+        for round in 1..=BOOSTED.rounds {
+            for (fold, booster) in boosters.iter_mut().enumerate() {
+                booster.round(self.seed.wrapping_add((round * self.count + fold) as u64));
             }
-        }
-        shapes
-    }
-
-    /// Adds pairs in rounds. Each round screens on what is left to explain and tries several numbers of
-    /// pairs, best pairs first.
-    fn add_pairs(&self, shapes: &mut Vec<Shape>, best: &mut Tried) {
-        for sizes in ROUNDS {
-            let crossed: Vec<Vec<usize>> = shapes
-                .iter()
-                .filter(|shape| shape.second.is_some())
-                .map(|shape| shape.columns().collect())
+            if round % LOOK != 0 {
+                continue;
+            }
+            let logits: Vec<f64> = (0..self.labels.len())
+                .map(|row| boosters[self.folds[row] as usize].logits()[row])
                 .collect();
-            let mut new: Vec<Shape> =
-                self.screen(best).into_iter().map(|candidate| candidate.shape).collect();
-            new.retain(|shape| !crossed.contains(&shape.columns().collect()));
-            let mut chosen: Option<(Vec<Shape>, Tried)> = None;
-            let mut before = 0;
-            for &size in sizes {
-                let size = size.min(new.len());
-                if size == before {
+            let losses = self.losses(&logits);
+            let settings = boost::Settings { rounds: round, ..BOOSTED };
+            let tried = Tried { settings, logits, losses };
+            if best.as_ref().is_none_or(|best| tried.log_loss() < best.log_loss()) {
+                (best, waited) = (Some(tried), 0);
+            } else {
+                waited += 1;
+                if waited == PATIENCE {
                     break;
                 }
-                before = size;
-                let richer: Vec<Shape> = shapes.iter().chain(&new[..size]).cloned().collect();
-                let tried = self.cross_validate(&Design::new(&richer, self.codes), best.settings);
-                let simpler = chosen.as_ref().map_or(&*best, |(_, tried)| tried);
-                if !tried.better_by(PAIR_MARGIN, simpler) {
-                    break;
-                }
-                chosen = Some((richer, tried));
             }
-            let Some((richer, tried)) = chosen else { return };
-            (*shapes, *best) = (richer, tried);
         }
+        let tried = best.expect("there is at least one look");
+        let share = 1.0 / boosters.len() as f64;
+        let (mut bias, mut trees) = (0.0, Vec::new());
+        for booster in boosters {
+            // Several learners together bear more trees than one alone.
+            let (own, learnt) = booster.into_trees(tried.settings.rounds * 6 / 5);
+            bias += share * own;
+            trees.extend(learnt.into_iter().map(|tree| tree.map(|leaf| share * leaf)));
+        }
+        (tried, Boosted { bias, trees })
     }
 
-    fn screen(&self, tried: &Tried) -> Vec<screen::Candidate> {
-        let weight = |row: usize| self.importance.map_or(1.0, |importance| importance[row]);
-        let (first, second): (Vec<f64>, Vec<f64>) = tried
-            .logits
-            .iter()
-            .enumerate()
-            .map(|(row, &logit)| {
-                let p = sigmoid(logit);
-                let label = f64::from(u8::from(self.labels[row]));
-                (weight(row) * (p - label), weight(row) * p * (1.0 - p))
-            })
-            .unzip();
-        let residuals =
-            Residuals { first: &first, second: &second, folds: self.folds, count: self.count };
-        screen::pairs(self.bins, self.counts, self.codes, self.columns, &residuals)
+    /// The rows outside each inner fold.
+    fn parts(&self) -> Vec<Vec<u32>> {
+        let rows = 0..self.labels.len() as u32;
+        let outside = |fold: usize| {
+            rows.clone().filter(|&row| self.folds[row as usize] as usize != fold).collect()
+        };
+        (0..self.count).map(outside).collect()
     }
 
     /// Trains one learner per inner fold, side by side, until a further pass does not help.
-    fn cross_validate(&self, design: &Design, settings: Settings) -> Tried {
+    fn cross_validate(&self, mains: &Mains<'_>, settings: Settings) -> Tried<Settings> {
         let rows = self.labels.len();
-        let parts: Vec<Vec<u32>> = (0..self.count)
-            .map(|fold| {
-                (0..rows as u32).filter(|&row| self.folds[row as usize] as usize != fold).collect()
-            })
-            .collect();
+        let parts = self.parts();
         let mut learners: Vec<Ftrl> =
-            parts.iter().map(|_| Ftrl::new(design.weights(), settings)).collect();
-        let mut best: Option<Tried> = None;
+            parts.iter().map(|_| Ftrl::new(mains.design.weights(), settings)).collect();
+        let mut best: Option<Tried<Settings>> = None;
         for pass in 1..=PASSES {
             for (fold, (learner, part)) in learners.iter_mut().zip(&parts).enumerate() {
                 let seed = self.seed.wrapping_add((pass * self.count + fold) as u64);
-                learner.pass(design, self.labels, self.importance, part, seed);
+                learner.pass(&mains.design, self.labels, self.importance, part, seed);
             }
+            let corrections: Vec<Vec<Main>> =
+                learners.iter().map(|learner| mains.corrections(learner)).collect();
             let logits: Vec<f64> = (0..rows)
-                .map(|row| learners[self.folds[row] as usize].logit(design.row(row)))
+                .map(|row| {
+                    let fold = self.folds[row] as usize;
+                    mains.logit(&learners[fold], &corrections[fold], row)
+                })
                 .collect();
             let losses = self.losses(&logits);
             let tried = Tried { settings: Settings { passes: pass, ..settings }, logits, losses };
