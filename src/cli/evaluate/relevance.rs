@@ -7,12 +7,13 @@ use serde::Serialize;
 use volens_models::calibrate::Method;
 use volens_models::dataset::{Split, Suspicion, suspicions};
 use volens_models::evaluate::Metrics;
+use volens_models::features::Direction;
 use volens_models::learner::select::Choice;
 use volens_models::{Options, Table, train};
 
 use super::cpu::Stopwatch;
 use super::input::{SEED, Source, column_error, read, splits};
-use crate::cli::output::{Exit, Output};
+use crate::cli::output::{Exit, Output, Stop};
 
 /// Predictions are repeated until they took this long, in CPU seconds.
 const PREDICT_AT_LEAST: f64 = 0.1;
@@ -25,6 +26,30 @@ pub(super) struct Args {
     /// The column that holds 0 or 1
     #[arg(long, value_name = "COL")]
     pub(super) label: String,
+    /// A column of numbers along which scores may only rise; may be repeated
+    #[arg(long, value_name = "COL")]
+    pub(super) rises: Vec<String>,
+    /// A column of numbers along which scores may only fall; may be repeated
+    #[arg(long, value_name = "COL")]
+    pub(super) falls: Vec<String>,
+}
+
+impl Args {
+    /// How to train on these features.
+    fn options(&self, features: &Table) -> Result<Options> {
+        let rises = self.rises.iter().map(|name| (name, Direction::Rises));
+        let falls = self.falls.iter().map(|name| (name, Direction::Falls));
+        let mut options = Options { seed: SEED, ..Options::default() };
+        for (name, direction) in rises.chain(falls) {
+            features.column(name).map_err(column_error)?;
+            if options.directions.insert(name.clone(), direction).is_some_and(|it| it != direction)
+            {
+                let both = format!("column \"{name}\" cannot both rise and fall");
+                return Err(Stop::new(Exit::Usage, both).into());
+            }
+        }
+        Ok(options)
+    }
 }
 
 /// What one fold gave.
@@ -61,6 +86,7 @@ pub(super) fn evaluate(args: &Args, output: Output) -> Result<Report> {
     let table = read(&args.source.data)?;
     let labels = table.label(&args.label).map_err(column_error)?;
     let features = args.source.features(&table, &[&args.label])?;
+    let options = args.options(&features)?;
     let splits = splits(&args.source.folds(&labels)?)?;
     let suspicions = suspicions(&features, &labels);
     for (column, suspicion) in &suspicions {
@@ -69,7 +95,7 @@ pub(super) fn evaluate(args: &Args, output: Output) -> Result<Report> {
     let progress = output.progress(splits.len() as u64, "folds");
     let mut folds = Vec::new();
     for (index, split) in splits.iter().enumerate() {
-        let fold = fold(&features, &labels, split)
+        let fold = fold(&features, &labels, split, &options)
             .with_context(|| format!("fold {} of {}", index + 1, splits.len()))?;
         progress.inc(1);
         output.note(format_args!(
@@ -95,12 +121,11 @@ pub(super) fn evaluate(args: &Args, output: Output) -> Result<Report> {
     })
 }
 
-fn fold(features: &Table, labels: &[bool], split: &Split) -> Result<Fold> {
+fn fold(features: &Table, labels: &[bool], split: &Split, options: &Options) -> Result<Fold> {
     let pick = |rows: &[usize]| rows.iter().map(|&row| labels[row]).collect::<Vec<bool>>();
     let (train_table, test_table) = (features.take(&split.train), features.take(&split.test));
     let watch = Stopwatch::start();
-    let options = Options { seed: SEED, ..Options::default() };
-    let trained = train(&train_table, &pick(&split.train), None, &options)?;
+    let trained = train(&train_table, &pick(&split.train), None, options)?;
     let train_cpu_s = watch.seconds();
     let watch = Stopwatch::start();
     let mut repeats = 1_u32;

@@ -85,6 +85,29 @@ fn relevance_reports_every_promised_number() {
 }
 
 #[test]
+fn a_column_with_a_direction_keeps_it() {
+    let folder = Folder::new();
+    let data = folder.table();
+    let with = |words: &[&str]| {
+        let all = ["relevance", "--label", "y", "--drop", "visit", "--drop", "arm"];
+        run(&[&all, words].concat(), &data)
+    };
+    let rises = with(&["--rises", "x"]).expect("it learns");
+    assert!(number(&rises, "auc") > 0.8, "as x does: {rises}");
+    let falls = with(&["--falls", "x"]).expect("it learns");
+    assert!(number(&falls, "auc") < 0.7, "x must not speak for what it goes with: {falls}");
+    for (words, exit, part) in [
+        (["--falls", "x", "--rises", "x"], Exit::Usage, "cannot both"),
+        (["--falls", "x", "--rises", "coluor"], Exit::Usage, "did you mean \"colour\"?"),
+        (["--falls", "x", "--rises", "colour"], Exit::Failure, "only numbers rise or fall"),
+    ] {
+        let error = with(&words).expect_err(part);
+        assert_eq!(Exit::of(&error), exit, "{error:#}");
+        assert!(format!("{error:#}").contains(part), "{error:#}");
+    }
+}
+
+#[test]
 fn given_folds_are_used_as_given() {
     let folder = Folder::new();
     let data = folder.table();
