@@ -2,7 +2,7 @@
 //! chosen by cross-validation inside the training rows, the simplest first.
 //!
 //! A richer model replaces a simpler one only when the paired difference of their out-of-fold log losses is
-//! more than [`MARGIN`] standard errors.
+//! more than one standard error.
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 //!
 //! A pair's table is then purified: what it says about one column alone moves to that column's own table, so
 //! that each effect stands in one place (functional ANOVA; Lengerich et al., "Purifying interaction effects
-//! with the functional ANOVA", AISTATS 2020). All of it happens in whole units ([`crate::units`]): not a bit
+//! with the functional ANOVA", AISTATS 2020). All of it happens in whole units of 2⁻²⁰: not a bit
 //! of any row's score changes on the way, and a direction that every tree keeps is kept by their sum.
 
 use std::collections::BTreeMap;
