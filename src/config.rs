@@ -30,6 +30,8 @@ const STRETCH_MINIMUM: (u32, u32) = (19_456, 2);
 
 /// Under this a count says something about a person.
 const K_MINIMUM: u32 = 10;
+/// Beyond it an answer is as good as exact.
+const REACH_EPSILON_LIMIT: u32 = 10_000;
 
 /// What was configured.
 #[derive(Clone, Deserialize)]
@@ -210,6 +212,8 @@ impl Stretch {
 #[expect(missing_docs, reason = "config.toml documents every setting once")]
 pub struct Lists {
     pub k_floor: u32,
+    pub reach_epsilon_thousandths: u32,
+    pub reach_questions: u32,
     pub size_limit: u32,
     pub lasts_days: u32,
 }
@@ -443,6 +447,9 @@ impl Settings {
         }
         if self.lists.k_floor < K_MINIMUM {
             return refuse("lists.k_floor", "never below 10");
+        }
+        if !(1..=REACH_EPSILON_LIMIT).contains(&self.lists.reach_epsilon_thousandths) {
+            return refuse("lists.reach_epsilon_thousandths", "between 1 and 10000");
         }
         if self.web.idempotency_hours < 24 {
             return refuse("web.idempotency_hours", "never below 24");

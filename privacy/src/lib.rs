@@ -46,6 +46,7 @@ pub mod jurisdiction;
 pub mod keys;
 mod language;
 pub mod ledger;
+pub mod noise;
 pub mod notice;
 pub mod parties;
 pub mod phone;

@@ -123,27 +123,6 @@ impl AudienceError {
     }
 }
 
-/// How many a request could reach, and where the others went. Nobody is scored, nothing is kept.
-pub async fn dry_run(workshop: &Workshop<'_>, request: &request::Request) -> Result<Waterfall> {
-    workshop.columns.refresh(workshop.db, workshop.keys).await?;
-    let mut tx = workshop.db.read().await?;
-    let stops = Stops::read(&mut tx, request.campaign.business).await?;
-    drop(tx);
-    let narrowing = Narrowing {
-        campaign: request.campaign.id,
-        app: request.campaign.delivery_app.clone(),
-        filter: request.filter.clone(),
-        stops,
-        holdout: request.holdout,
-    };
-    let (columns, keys) = (workshop.columns.clone(), Arc::clone(workshop.keys));
-    let narrowed = aside(move || narrowing.apply(&columns.read(), &keys)).await?;
-    if narrowed.waterfall.listed < workshop.rules.k {
-        return Err(AudienceError::TooSmall(workshop.rules.k));
-    }
-    Ok(narrowed.waterfall)
-}
-
 async fn build_begun(
     workshop: &Workshop<'_>,
     (list, run): (&List, Run),
@@ -222,7 +201,9 @@ fn best(
 }
 
 /// Runs what takes a processor for a while beside the async threads.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|_| AudienceError::Interrupted)
 }
 

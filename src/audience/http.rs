@@ -14,9 +14,10 @@ use utoipa_axum::routes;
 
 use self::wire::{OutcomesIn, OutcomesOut, ReadSince, RecipientsOut, TakenOut};
 use super::AudienceError;
-use super::build::{Workshop, dry_run};
+use super::build::Workshop;
 use super::campaigns::{self, Campaign, CampaignIn};
 use super::outcomes;
+use super::reach;
 use super::recalls::note_served;
 use super::request::{self, RequestIn, Rules};
 use super::shelf::{ListProof, Shelf};
@@ -69,6 +70,9 @@ impl From<AudienceError> for Problem {
             AudienceError::NoCampaign | AudienceError::NoList => Self::not_found(),
             AudienceError::NotSealed(_) | AudienceError::NoModel | AudienceError::StaleModel => {
                 Self::conflict(code, said)
+            }
+            AudienceError::ReachSpent { seconds, .. } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, code, said).after(seconds)
             }
             AudienceError::Expired => Self::new(StatusCode::GONE, code, said),
             AudienceError::Overtaken => Self::unavailable(code, said),
@@ -133,8 +137,9 @@ async fn show_campaign(
 /// Ask for a ranked list of recipients.
 ///
 /// The list is made by a job: poll `GET /v1/lists/{id}` until its state is `sealed` or `refused`.
-/// With `dry_run` nothing is kept; the answer says at once how many could be reached and where the
-/// others went.
+/// With `dry_run` no list is made; the answer says at once how many could be reached and where the
+/// others went, with noise. The same question gets the same answer all day; different ones are counted
+/// against a budget, and refused with `reach.spent` when it is spent.
 #[utoipa::path(post, path = "/v1/lists", tag = "audience", security(("key" = []), ("session" = [])),
     request_body = RequestIn,
     responses((status = 202, body = ListSummary), (status = 200, body = DryRun)))]
@@ -150,8 +155,8 @@ async fn make_list(
         let mut tx = app.db.read().await?;
         let checked = request::check(&mut tx, id, body, &rules, app.now()).await?;
         drop(tx);
-        let counts = dry_run(&workshop(&app), &checked).await?;
-        return Ok(Json(DryRun::of(&counts, &rules)).into_response());
+        let answer = reach::ask(&workshop(&app), &checked, &mut app.rng()).await?;
+        return Ok(Json(DryRun::of(answer, checked.holdout, &rules)?).into_response());
     }
     let mut tx = app.db.begin().await?;
     let checked = request::check(&mut tx, id, body, &rules, app.now()).await?;

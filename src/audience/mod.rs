@@ -17,6 +17,7 @@ mod languages;
 pub mod outcomes;
 mod paths;
 pub mod ranking;
+pub mod reach;
 pub mod recalls;
 pub mod replay;
 pub mod request;
@@ -96,6 +97,16 @@ pub enum AudienceError {
     /// More recipients were asked for than one list holds.
     #[error("ask for {0} people or fewer: no list is larger")]
     SizeAbove(u32),
+    /// Every question about reach was asked, for a while.
+    #[error(
+        "all {of} questions about reach in thirty days are asked; what was answered today is told again"
+    )]
+    ReachSpent {
+        /// How many there are.
+        of: u32,
+        /// Seconds until the next.
+        seconds: u32,
+    },
     /// No model has been trained yet.
     #[error("no model has been trained yet")]
     NoModel,
@@ -168,6 +179,7 @@ impl AudienceError {
             Self::NotSealed(_) => "list.not_ready",
             Self::Expired => "list.expired",
             Self::TooSmall(_) | Self::SizeBelow(_) => "audience.too_small",
+            Self::ReachSpent { .. } => "reach.spent",
             Self::NoModel => "model.absent",
             Self::StaleModel => "model.stale",
             Self::Overtaken => "list.overtaken",

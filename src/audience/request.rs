@@ -10,7 +10,7 @@ use volens_privacy::{BusinessId, Timestamp};
 use super::campaigns::{self, Campaign};
 use super::filter::{Filter, FilterIn};
 use super::waterfall::Waterfall;
-use super::{AudienceError, Result, build, holdout, store};
+use super::{AudienceError, Result, build, holdout, reach, store};
 use crate::config;
 use crate::db::Tx;
 use crate::ids::{CampaignId, ListId};
@@ -40,6 +40,8 @@ pub struct Rules {
     pub size_max: u32,
     /// How long rows are kept and served.
     pub lasts: Duration,
+    /// What questions about reach may cost.
+    pub reach: reach::Rules,
 }
 
 impl From<&config::Lists> for Rules {
@@ -48,6 +50,7 @@ impl From<&config::Lists> for Rules {
             k: lists.k_floor.into(),
             size_max: lists.size_limit,
             lasts: Duration::from_hours(24 * u64::from(lists.lasts_days)),
+            reach: reach::Rules::from(lists),
         }
     }
 }

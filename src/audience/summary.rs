@@ -5,9 +5,10 @@ use utoipa::ToSchema;
 use volens_privacy::Timestamp;
 use volens_privacy::ledger::Hash;
 
+use super::reach::{Answer, Budget};
 use super::request::{List, ListState, Rules};
 use super::store;
-use super::waterfall::{PublishedWaterfall, Reach, Waterfall};
+use super::waterfall::{PublishedWaterfall, Reach};
 use super::{AudienceError, FilterIn};
 use crate::db::{self, Tx};
 use crate::ids::{CampaignId, ListId};
@@ -37,8 +38,8 @@ pub struct ListSummary {
     /// The fewest people a list is made of, when there were fewer. How many there were is not told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floor: Option<u64>,
-    /// Where everybody went, of a sealed list: small counts are withheld, and all of them rounded
-    /// when the request narrowed.
+    /// Where everybody went, of a sealed list: small counts are withheld, and all but the rows when the
+    /// request narrowed. A dry run tells more, with noise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waterfall: Option<PublishedWaterfall>,
     /// What it is sealed with.
@@ -117,15 +118,13 @@ impl ListSummary {
 }
 
 /// What a business may see of a list's counts: nothing unless it is sealed, for a refused group is
-/// told by its counts; and nothing exact where it narrowed, for two lists that narrow differently
-/// are told apart by theirs.
+/// told by its counts; and its rows alone where it narrowed.
 pub fn published_counts(list: &List, rules: &Rules) -> Option<PublishedWaterfall> {
     let counts = list.waterfall.as_ref().filter(|_| list.state == ListState::Sealed)?;
     if list.filter == FilterIn::default() {
         return Some(counts.published(rules.k));
     }
-    // The rows are there to be counted.
-    Some(PublishedWaterfall { listed: counts.listed, ..counts.roughly(rules.k) })
+    Some(counts.rows_alone(rules.k))
 }
 
 /// How far it is. A list that ends refused was never as long as the floor, which is not told.
@@ -139,19 +138,34 @@ pub fn published_done(list: &List, rules: &Rules) -> u64 {
 pub struct DryRun {
     /// Always true.
     pub dry_run: bool,
-    /// A range: exact counts of dry runs could be compared to find out about single people.
+    /// A range that holds the true number in 19 of 20 answers: exact counts could be compared to find
+    /// out about single people.
     pub reach: Reach,
-    /// Where the others went, rounded.
+    /// Where the others went.
     pub waterfall: PublishedWaterfall,
+    /// When it was counted: the same question gets the same answer all day.
+    #[schema(value_type = String, format = "date-time")]
+    pub counted_at: Timestamp,
+    /// What the business may still ask.
+    pub budget: Budget,
 }
 
 impl DryRun {
-    /// What may be said about a request that costs nothing.
-    pub fn of(counts: &Waterfall, rules: &Rules) -> Self {
-        Self {
-            dry_run: true,
-            reach: Reach::around(counts.listed, rules.k),
-            waterfall: counts.roughly(rules.k),
+    /// What is said about a request.
+    ///
+    /// # Errors
+    /// [`AudienceError::TooSmall`] where the count with noise is below the floor.
+    pub fn of(answer: Answer, holdout: f64, rules: &Rules) -> Result<Self, AudienceError> {
+        let Answer { told, at, budget } = answer;
+        if told.reached < rules.k.cast_signed() {
+            return Err(AudienceError::TooSmall(rules.k));
         }
+        Ok(Self {
+            dry_run: true,
+            reach: Reach::around(told.reached, told.margin, 1.0 - holdout),
+            waterfall: PublishedWaterfall::of_answer(&told, holdout, rules.k),
+            counted_at: at,
+            budget,
+        })
     }
 }

@@ -5,6 +5,7 @@ mod chance;
 mod export;
 mod lists;
 mod pages;
+mod reach;
 mod recalls;
 mod runs;
 mod small;

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::reach::Told;
+
 /// Why an account of the delivery app is not on a list, in the order the reasons are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Exclusion {
@@ -51,6 +53,17 @@ impl Exclusion {
         Self::HeldOut,
         Self::BelowCut,
         Self::Unverified,
+    ];
+
+    /// Reasons that exclude before anything is drawn or ranked: what a question about reach counts.
+    pub const OF_A_QUESTION: [Self; 7] = [
+        Self::Objected,
+        Self::NoMessagesConsent,
+        Self::NoRelevanceConsent,
+        Self::Underage,
+        Self::Frozen,
+        Self::Filtered,
+        Self::Stopped,
     ];
 
     /// The reason in words.
@@ -130,21 +143,18 @@ impl Waterfall {
             steps: steps.collect(),
             listed: self.listed,
             withheld_below: k,
-            rounded: false,
+            noisy: false,
         }
     }
 
-    /// The same with every count rounded to tens, or to two significant digits: a dry run costs
-    /// nothing, and a filter can be moved by one value, so exact differences must not be for sale
-    /// (DV360 shows sizes the same way). What is withheld is told by the exact counts.
-    pub fn roughly(&self, k: u64) -> PublishedWaterfall {
+    /// The same of a list that narrows: its rows are there to be counted, and no other count is told,
+    /// for the counts of two lists that narrow differently tell about the few between them.
+    pub fn rows_alone(&self, k: u64) -> PublishedWaterfall {
         let mut seen = self.published(k);
-        seen.accounts = round(seen.accounts);
-        seen.listed = round(seen.listed);
         for step in &mut seen.steps {
-            step.excluded = step.excluded.map(round);
+            step.excluded = None;
         }
-        PublishedWaterfall { rounded: true, ..seen }
+        seen
     }
 }
 
@@ -158,15 +168,45 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// The numbers that share their two leading digits with `count` (below 1000: their tens); below
-    /// `k`, the range from nobody to `k`.
-    pub fn around(count: u64, k: u64) -> Self {
-        if count < k {
-            return Self { low: 0, high: k };
+    /// Whole tens around a count with noise that is `margin` away from the true one at most, of which a
+    /// `share` is kept.
+    pub(super) fn around(count: i64, margin: u64, share: f64) -> Self {
+        let of = |count: i64| share * count.max(0) as f64 / 10.0;
+        let margin = margin.cast_signed();
+        Self {
+            low: of(count.saturating_sub(margin)).floor() as u64 * 10,
+            high: of(count.saturating_add(margin)).ceil() as u64 * 10,
         }
-        let step = step_of(count);
-        let low = count / step * step;
-        Self { low: low.max(k), high: low + step - 1 }
+    }
+}
+
+impl PublishedWaterfall {
+    /// An answer about reach: counts with noise, of which a `holdout` share of those reached is kept
+    /// aside. Counts that may be below `k` are withheld, for they are mostly noise.
+    pub(super) fn of_answer(told: &Told, holdout: f64, k: u64) -> Self {
+        let shown = |count: i64| u64::try_from(count).ok().filter(|count| *count >= k).map(round);
+        let kept_aside = (told.reached.max(0) as f64 * holdout).round() as i64;
+        let count = |reason| match reason {
+            Exclusion::HeldOut if kept_aside == 0 => Some(0),
+            Exclusion::HeldOut => shown(kept_aside),
+            reason => match told.excluded.iter().find(|(other, _)| *other == reason) {
+                Some((_, count)) => shown(*count),
+                None => Some(0),
+            },
+        };
+        let step = |reason: Exclusion| Step {
+            code: reason,
+            text: reason.text().to_owned(),
+            excluded: count(reason),
+        };
+        let all: i64 = told.excluded.iter().map(|(_, count)| count).sum::<i64>() + told.reached;
+        Self {
+            accounts: round(all.max(0).unsigned_abs()),
+            steps: Exclusion::ALL.into_iter().map(step).collect(),
+            listed: round((told.reached - kept_aside).max(0).unsigned_abs()),
+            withheld_below: k,
+            noisy: true,
+        }
     }
 }
 
@@ -181,8 +221,8 @@ pub struct PublishedWaterfall {
     pub listed: u64,
     /// Counts below this number are withheld, and larger ones beside them that would give them away.
     pub withheld_below: u64,
-    /// Whether counts are rounded to tens, or to two significant digits.
-    pub rounded: bool,
+    /// Whether counts have noise added, and are rounded to tens or two significant digits.
+    pub noisy: bool,
 }
 
 /// One line of a waterfall.
@@ -251,13 +291,22 @@ mod tests {
     }
 
     #[test]
-    fn dry_runs_are_coarse() {
+    fn answers_are_coarse_and_tell_nothing_that_noise_does_not() {
         assert_eq!(round(12_345), 12_000);
         assert_eq!(round(996), 1000);
         assert_eq!(round(3), 0);
-        assert_eq!(Reach::around(12_345, 50), Reach { low: 12_000, high: 12_999 });
-        assert_eq!(Reach::around(49, 50), Reach { low: 0, high: 50 });
-        assert_eq!(Reach::around(73, 50), Reach { low: 70, high: 79 });
+        assert_eq!(Reach::around(12_345, 30, 1.0), Reach { low: 12_310, high: 12_380 });
+        assert_eq!(Reach::around(1000, 0, 0.9), Reach { low: 900, high: 900 });
+        assert_eq!(Reach::around(-3, 30, 1.0), Reach { low: 0, high: 30 });
+        let excluded = vec![(Exclusion::Objected, -4), (Exclusion::NoMessagesConsent, 404)];
+        let told = Told { excluded, reached: 996, margin: 30 };
+        let seen = PublishedWaterfall::of_answer(&told, 0.1, 50);
+        assert_eq!((seen.accounts, seen.listed), (1400, 900));
+        let shown = |code| seen.steps.iter().find(|step| step.code == code).unwrap().excluded;
+        assert_eq!(shown(Exclusion::Objected), None, "less than nobody is few");
+        assert_eq!(shown(Exclusion::NoMessagesConsent), Some(400));
+        assert_eq!(shown(Exclusion::HeldOut), Some(100));
+        assert_eq!(shown(Exclusion::Filtered), Some(0), "nothing was narrowed");
     }
 
     proptest! {

@@ -11,9 +11,10 @@ use volens_privacy::BusinessId;
 use super::output::Stop;
 use super::{Context, Exit};
 use crate::app::App;
-use crate::audience::build::{build, dry_run};
+use crate::audience::build::build;
 use crate::audience::export::{Exporter, Format, Manifest};
 use crate::audience::http::workshop;
+use crate::audience::reach::{self, Budget};
 use crate::audience::recalls::{self, ALL_RANKS};
 use crate::audience::request::{self, List, ListState, Order, RequestIn, Rules};
 use crate::audience::shelf::Shelf;
@@ -93,6 +94,7 @@ fn with_exit(error: anyhow::Error) -> anyhow::Error {
             | AudienceError::Topic { .. }
             | AudienceError::Underage
             | AudienceError::CampaignOver
+            | AudienceError::ReachSpent { .. }
             | AudienceError::NoModel
             | AudienceError::StaleModel
             | AudienceError::Expired,
@@ -112,10 +114,14 @@ async fn make(args: &Args, app: &App, context: &Context) -> Result<Exit> {
     let checked = request::check(&mut tx, business, args.request(), &rules, now).await?;
     if args.dry_run {
         drop(tx);
-        let found = DryRun::of(&dry_run(&workshop(app), &checked).await?, &rules);
+        let answer = reach::ask(&workshop(app), &checked, &mut app.rng()).await?;
+        let found = DryRun::of(answer, checked.holdout, &rules)?;
         let mut lines = waterfall(&found.waterfall);
         let Reach { low, high } = found.reach;
         lines.push(format!("between {low} and {high} people could be reached"));
+        let Budget { asked, of, .. } = found.budget;
+        lines
+            .push(format!("question {asked} of {of} in thirty days; again today it costs nothing"));
         context.output.result(&found, lines.join("\n"))?;
         return Ok(Exit::Ok);
     }

@@ -54,6 +54,7 @@ const MIGRATIONS: &[Texts] = migrations![
     32 "0032_said_with_requests",
     33 "0033_answers_to_requests",
     34 "0034_ledger_shards",
+    35 "0035_reach_answers",
 ];
 
 /// The newest migration this program knows.

@@ -8,7 +8,7 @@ use volens::db::testing::FreshSqlite;
 use super::driver::{Browser, Scripts};
 use super::{Site, check, sign_in};
 use crate::support::TestApp;
-use crate::support::town::{SMALL, Town};
+use crate::support::town::{CLEAR, SMALL, Town};
 
 #[tokio::test]
 async fn a_business_makes_a_campaign() {
@@ -56,12 +56,16 @@ async fn a_business_makes_a_campaign() {
 async fn a_business_sees_who_is_on_its_list_why_and_by_which_proof() {
     let Some(browser) = Browser::start(Scripts::On).await else { return };
     let database = FreshSqlite::create();
-    let town = Town::new(TestApp::open(&database.address(), &[SMALL]).await, 60).await;
+    let town = Town::new(TestApp::open(&database.address(), &[SMALL, CLEAR]).await, 60).await;
     town.campaign().await;
     let site = Site::around(town.test, database).await;
     sign_in(&browser, &site, "shop@volens.test", Caller::Business(town.business)).await;
     browser.press("Autumn").await;
     browser.sees("How many recipients at most").await;
+    browser.press("How many could be reached?").await;
+    browser.sees("Question 1 of 50 in thirty days").await;
+    assert!(browser.text().await.contains("people\nSo many could be on a list now"));
+    check(&browser, "reach").await;
     browser.fill("How many recipients at most", "20").await;
     browser.press("Make the list").await;
     browser.sees("20 asked for").await;

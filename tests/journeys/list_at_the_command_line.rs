@@ -10,7 +10,7 @@ use volens::clock::{Clock as _, SystemClock};
 use volens::db::Statement;
 
 use crate::support::on_both_with;
-use crate::support::town::{SMALL, Town};
+use crate::support::town::{CLEAR, SMALL, Town};
 
 const UNLOCK: Statement = Statement::new(
     "journeys",
@@ -37,6 +37,7 @@ fn volens(town: &Town, args: &[&str]) -> Output {
     let settings = &town.test.app.settings;
     let mut command = Command::new(env!("CARGO_BIN_EXE_volens"));
     command.env_remove("VOLENS_CONFIG").env("VOLENS_LISTS_K_FLOOR", SMALL.1);
+    command.env("VOLENS_LISTS_REACH_EPSILON_THOUSANDTHS", CLEAR.1);
     command.arg("--data").arg(town.test.directory());
     command.arg("--database").arg(settings.database_url().expose());
     command.args(args).arg("--json").output().expect("it runs")

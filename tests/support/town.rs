@@ -21,6 +21,9 @@ use super::{Answer, Client, TestApp};
 /// The smallest list that the tests may ask for.
 pub(crate) const SMALL: (&str, &str) = ("lists.k_floor", "10");
 
+/// Hardly any noise in answers about reach: the towns are so small that it could hide them.
+pub(crate) const CLEAR: (&str, &str) = ("lists.reach_epsilon_thousandths", "10000");
+
 /// The messenger's people and the shop that writes to them.
 pub(crate) struct Town {
     pub(crate) test: TestApp,

@@ -3,6 +3,7 @@
 mod campaigns;
 mod lists;
 mod nodes;
+pub(super) mod reach;
 pub(super) mod recalls;
 mod rows;
 mod stops;
@@ -27,6 +28,7 @@ pub(super) use stops::{
 pub(crate) fn statements() -> Vec<Statement> {
     [
         campaigns::STATEMENTS,
+        reach::STATEMENTS,
         lists::STATEMENTS,
         nodes::STATEMENTS,
         recalls::STATEMENTS,

@@ -8,12 +8,14 @@ use rand::rngs::StdRng;
 use serde_json::json;
 use volens_models::features::Features;
 use volens_privacy::consent::Decision;
+use volens_privacy::noise::Epsilon;
 use volens_privacy::purpose::Relevance;
 use volens_privacy::{BusinessId, PhoneEncoding, PurposeKind, SubjectId};
 
 use crate::access::directory;
 use crate::audience::build::{Workshop, build};
 use crate::audience::campaigns::{self, Campaign, CampaignIn, Message};
+use crate::audience::reach;
 use crate::audience::replay::{Replay, replay};
 use crate::audience::request::{self, List, Order, RequestIn, Rules};
 use crate::audience::shelf::{Page, Shelf};
@@ -96,7 +98,9 @@ impl Town {
     }
 
     pub(super) fn rules() -> Rules {
-        Rules { k: u64::from(K), size_max: 1000, lasts: Duration::from_hours(7 * 24) }
+        let epsilon = Epsilon::from_thousandths(1000).expect("not zero");
+        let reach = reach::Rules { epsilon, questions: 3 };
+        Rules { k: u64::from(K), size_max: 1000, lasts: Duration::from_hours(7 * 24), reach }
     }
 
     pub(super) fn workshop(&self) -> Workshop<'_> {

@@ -19,8 +19,10 @@ use super::forms::{Errors, Sent};
 use crate::access::{Caller, directory};
 use crate::app::App;
 use crate::audience::campaigns::{self, CampaignIn};
+use crate::audience::http::workshop;
 use crate::audience::request::{self, RequestIn, Rules};
-use crate::audience::{AudienceError, Campaign, FilterIn, List, Message, Window, holdout};
+use crate::audience::summary::DryRun;
+use crate::audience::{AudienceError, Campaign, FilterIn, List, Message, Window, holdout, reach};
 use crate::db::Tx;
 use crate::ids::CampaignId;
 use crate::relevance::Goal;
@@ -28,6 +30,8 @@ use crate::web::callers::Session;
 use crate::web::extract::{Form, Path};
 use crate::web::problem::{ApiResult, Problem};
 
+/// What is offered as the size of a list.
+const FIRST_SIZE: &str = "1000";
 /// Campaigns and lists shown at most.
 const SHOWN: u32 = 500;
 
@@ -38,6 +42,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/console/campaigns/new", get(new))
         .route("/console/campaigns/{campaign}", get(campaign))
         .route("/console/campaigns/{campaign}/lists", post(order))
+        .route("/console/campaigns/{campaign}/reach", post(reach_of))
 }
 
 #[derive(Template)]
@@ -227,6 +232,8 @@ struct CampaignPage {
     smallest: u64,
     largest: u32,
     errors: Errors,
+    /// How many could be reached, once asked.
+    reach: Option<DryRun>,
 }
 
 async fn campaign_page(
@@ -256,6 +263,7 @@ async fn campaign_page(
         smallest: rules.k,
         largest: rules.size_max,
         errors,
+        reach: None,
     })
 }
 
@@ -266,8 +274,68 @@ async fn campaign(
 ) -> ApiResult<impl IntoResponse> {
     let mut tx = app.db.read().await?;
     let campaign = campaigns::find(&mut tx, business.id, id).await?;
-    let first = ("1000".to_owned(), Errors::default());
+    let first = (FIRST_SIZE.to_owned(), Errors::default());
     Ok(Page(campaign_page(&app, &mut tx, &business, campaign, first).await?))
+}
+
+/// Says how many the campaign could reach.
+async fn reach_of(
+    business: AsBusiness,
+    State(app): State<App>,
+    Path(id): Path<CampaignId>,
+    Form(_token): Form<Vec<(String, String)>>,
+) -> ApiResult<Response> {
+    let rules = Rules::from(&app.settings.lists);
+    let told = ask(&app, &business, id, &rules).await;
+    let mut tx = app.db.read().await?;
+    let campaign = campaigns::find(&mut tx, business.id, id).await?;
+    let size = FIRST_SIZE.to_owned();
+    Ok(match told {
+        Ok(told) => {
+            let page = campaign_page(&app, &mut tx, &business, campaign, (size, Errors::default()));
+            Page(CampaignPage { reach: Some(told), ..page.await? }).into_response()
+        }
+        Err(error) => {
+            let errors = Errors::at("reach", refusal(error)?);
+            let page = campaign_page(&app, &mut tx, &business, campaign, (size, errors)).await?;
+            (StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response()
+        }
+    })
+}
+
+async fn ask(
+    app: &App,
+    business: &AsBusiness,
+    campaign: CampaignId,
+    rules: &Rules,
+) -> Result<DryRun, AudienceError> {
+    let size = u32::try_from(rules.k).unwrap_or(rules.size_max);
+    let wanted = RequestIn { dry_run: true, ..everybody(campaign, size) };
+    let mut tx = app.db.read().await?;
+    let checked = request::check(&mut tx, business.id, wanted, rules, app.now()).await?;
+    drop(tx);
+    let answer = reach::ask(&workshop(app), &checked, &mut app.rng()).await?;
+    DryRun::of(answer, checked.holdout, rules)
+}
+
+/// A refusal in words; what is no refusal stays an error.
+fn refusal(error: AudienceError) -> Result<String, Problem> {
+    match &error {
+        AudienceError::TooSmall(_)
+        | AudienceError::CampaignOver
+        | AudienceError::ReachSpent { .. } => Ok(text::sentence(&error.to_string())),
+        _ => Err(error.into()),
+    }
+}
+
+fn everybody(campaign: CampaignId, size: u32) -> RequestIn {
+    RequestIn {
+        campaign,
+        size,
+        filter: FilterIn::default(),
+        holdout: holdout::SHARE_DEFAULT,
+        dry_run: false,
+    }
 }
 
 /// Orders a list for the campaign.
@@ -287,14 +355,7 @@ async fn order(
             Err(Errors::at("size", format!("A whole number from {k} to {size_max}, please.")))
         }
         Ok(size) => {
-            let wanted = RequestIn {
-                campaign: id,
-                size,
-                filter: FilterIn::default(),
-                holdout: holdout::SHARE_DEFAULT,
-                dry_run: false,
-            };
-            match request::check(&mut tx, business.id, wanted, &rules, now).await {
+            match request::check(&mut tx, business.id, everybody(id, size), &rules, now).await {
                 Ok(checked) => {
                     Ok(request::order(&mut tx, &checked, &rules, &mut app.rng(), now).await?)
                 }

@@ -16,7 +16,9 @@ use crate::audience::recalls;
 use crate::audience::request::{self, ListState, Rules};
 use crate::audience::shelf::{self, Shelf};
 use crate::audience::summary;
-use crate::audience::{AudienceError, Campaign, Ground, List, PublishedWaterfall, Row, campaigns};
+use crate::audience::{
+    AudienceError, Campaign, FilterIn, Ground, List, PublishedWaterfall, Row, campaigns,
+};
 use crate::ids::ListId;
 use crate::readings::{self, Subject};
 use crate::web::callers::Known;
