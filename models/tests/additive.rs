@@ -167,9 +167,16 @@ fn a_file_whose_scores_go_against_its_directions_is_refused() {
 
 #[test]
 fn reasons_sum_exactly_for_missing_unseen_and_rare_values_and_after_a_file() {
-    let rows = rising(2500, 7, 0.3, 1.5);
-    for options in [Options::default(), falling(&["x"])] {
-        let trained = learnt(&rows, &options);
+    let (crossed, alone) = (rising(2500, 7, 0.3, 1.5), rising(1200, 3, -1.0, 0.0));
+    let (free, held) = (Options::default(), falling(&["x"]));
+    for (rows, options, trees) in [
+        (&crossed, &free, true),
+        (&crossed, &held, true),
+        (&alone, &free, false),
+        (&alone, &held, false),
+    ] {
+        let trained = learnt(rows, options);
+        assert_eq!(trained.choice.boosted.is_some(), trees);
         let json = serde_json::to_string(&trained.model).expect("a model is JSON");
         let read: Model = serde_json::from_str(&json).expect("just written");
         assert_eq!(read, trained.model);
