@@ -82,8 +82,8 @@ impl Told {
     ) -> Self {
         let noise = rules.noise();
         let mut noisy = |count: u64| count.cast_signed().saturating_add(noise.draw(rng));
-        let reasons = Exclusion::OF_A_QUESTION.into_iter();
-        let asked = reasons.filter(|reason| narrows || *reason != Exclusion::Filtered);
+        let asked =
+            Exclusion::of_a_question().filter(|reason| narrows || *reason != Exclusion::Filtered);
         let excluded = asked.map(|reason| (reason, noisy(exact.count(reason)))).collect();
         Self { excluded, reached: noisy(exact.listed), margin: noise.margin(OUTSIDE) }
     }

@@ -56,15 +56,9 @@ impl Exclusion {
     ];
 
     /// Reasons that exclude before anything is drawn or ranked: what a question about reach counts.
-    pub const OF_A_QUESTION: [Self; 7] = [
-        Self::Objected,
-        Self::NoMessagesConsent,
-        Self::NoRelevanceConsent,
-        Self::Underage,
-        Self::Frozen,
-        Self::Filtered,
-        Self::Stopped,
-    ];
+    pub fn of_a_question() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().take_while(|reason| *reason < Self::HeldOut)
+    }
 
     /// The reason in words.
     pub const fn text(self) -> &'static str {

@@ -141,18 +141,22 @@ async fn an_officer_looks_back_in_time() {
     site.stop().await;
 }
 
+/// The evidence file about the account of a receipt.
+async fn evidence(site: &Site, receipt: &serde_json::Value) -> String {
+    let subject = receipt["schema:recipient"].as_str().expect("an account");
+    let subject = subject.rsplit(':').next().expect("its id");
+    let officer = site.test.officer().await;
+    let ask = format!("/v1/audit/accounts/{subject}/openings");
+    officer.post(&ask, json!({"reason": "asked by the person"})).await.expect(201);
+    officer.get(&format!("/v1/audit/accounts/{subject}/evidence")).await.text()
+}
+
 #[tokio::test]
 async fn an_evidence_file_checks_itself_without_a_network() {
     let Some(browser) = Browser::start(Scripts::On).await else { return };
     let test = Site::with(&[ALONE]).await;
     let receipts = consents(&test.test.new_app("messenger").await, "user-1", "en").await;
-    let subject = receipts[0]["schema:recipient"].as_str().expect("an account");
-    let subject = subject.rsplit(':').next().expect("its id").to_owned();
-    let officer = test.test.officer().await;
-    let ask = format!("/v1/audit/accounts/{subject}/openings");
-    officer.post(&ask, json!({"reason": "asked by the person"})).await.expect(201);
-    let path = format!("/v1/audit/accounts/{subject}/evidence");
-    let html = officer.get(&path).await.text();
+    let html = evidence(&test, &receipts[0]).await;
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("evidence.html");
     let show = async |html: &str| {
@@ -195,12 +199,7 @@ async fn an_evidence_file_of_two_years_checks_itself() {
     let back = app.post("/v1/consents/withdraw", back).await.expect(200);
     let stated = &back["receipt"]["dpv:hasRecordOfActivity"][0]["volens:ledger"];
     let entry = stated["index"].as_u64().expect("its number in the whole ledger");
-    let subject = receipts[0]["schema:recipient"].as_str().expect("an account");
-    let subject = subject.rsplit(':').next().expect("its id");
-    let officer = site.test.officer().await;
-    let ask = format!("/v1/audit/accounts/{subject}/openings");
-    officer.post(&ask, json!({"reason": "asked by the person"})).await.expect(201);
-    let html = officer.get(&format!("/v1/audit/accounts/{subject}/evidence")).await.text();
+    let html = evidence(&site, &receipts[0]).await;
     let log = site.test.app.keys.log_verifier();
     assert_eq!(verify_evidence(&html, &log).expect("it verifies").len(), 3);
     let directory = tempfile::tempdir().expect("a directory");

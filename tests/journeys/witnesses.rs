@@ -476,20 +476,7 @@ async fn new_years(database: &str) {
     second.kill().await;
 }
 
-#[tokio::test]
-async fn witnesses_confirm_the_end_of_a_year_before_the_next() {
-    new_years(&FreshSqlite::create().address()).await;
-    match FreshPostgres::create().await {
-        Some(fresh) => {
-            new_years(&fresh.address()).await;
-            fresh.drop_database().await;
-        }
-        None => assert!(!required("postgres"), "PostgreSQL is required"),
-    }
-}
-
-#[tokio::test]
-async fn grants_wait_for_witnesses_and_withdrawals_do_not() {
+async fn on_both(story: impl AsyncFn(&str)) {
     story(&FreshSqlite::create().address()).await;
     match FreshPostgres::create().await {
         Some(fresh) => {
@@ -498,4 +485,14 @@ async fn grants_wait_for_witnesses_and_withdrawals_do_not() {
         }
         None => assert!(!required("postgres"), "PostgreSQL is required"),
     }
+}
+
+#[tokio::test]
+async fn witnesses_confirm_the_end_of_a_year_before_the_next() {
+    on_both(new_years).await;
+}
+
+#[tokio::test]
+async fn grants_wait_for_witnesses_and_withdrawals_do_not() {
+    on_both(story).await;
 }

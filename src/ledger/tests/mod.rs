@@ -34,6 +34,13 @@ fn signer() -> (LogSigner, KeyRing) {
     (keys.log_signer(), keys)
 }
 
+/// A directory, and the checkpoint that is kept there.
+fn kept() -> (tempfile::TempDir, Kept) {
+    let directory = tempfile::tempdir().unwrap();
+    let kept = Kept::beside(&directory.path().join("keyring.json"));
+    (directory, kept)
+}
+
 fn leaf(n: u64) -> Leaf {
     Leaf::new(LeafKind::AuditRun, now()).with_detail(serde_json::json!({ "run": n }))
 }

@@ -13,7 +13,7 @@ use super::tamper::{both, disarm, faults, head, run, trusts};
 use super::*;
 use crate::db::Engine;
 use crate::db::testing::{FreshPostgres, FreshSqlite, on_both};
-use crate::ledger::{Chain, Kept, KeptError, Trust, evidence, store};
+use crate::ledger::{Chain, KeptError, Trust, evidence, store};
 
 const LAST: &str = "2025-12-31T23:59:59.999999Z";
 const FIRST: &str = "2026-01-01T00:00:00.000000Z";
@@ -197,8 +197,7 @@ async fn the_kept_checkpoint_follows_from_year_to_year() {
     on_both(|db| async move {
         let (signer, keys) = signer();
         let log = keys.log_verifier();
-        let directory = tempfile::tempdir().unwrap();
-        let kept = Kept::beside(&directory.path().join("keyring.json"));
+        let (directory, kept) = kept();
         let keep = async || kept.keep(&mut db.read().await.unwrap(), &log).await;
         grow_at(&db, &signer, 0..5, december(2025)).await;
         assert_eq!(keep().await.unwrap(), 5);

@@ -5,15 +5,14 @@ use volens_privacy::ledger::{Cosigner, Quorum};
 use super::tamper::both;
 use super::*;
 use crate::db::testing::on_both;
-use crate::ledger::{Kept, KeptError, Trust, store, witnesses};
+use crate::ledger::{KeptError, Trust, store, witnesses};
 
 #[tokio::test]
 async fn a_kept_checkpoint_grows_with_the_log_and_is_never_given_up() {
     on_both(|db| async move {
         let (signer, keys) = signer();
         let log = keys.log_verifier();
-        let directory = tempfile::tempdir().unwrap();
-        let kept = Kept::beside(&directory.path().join("keyring.json"));
+        let (directory, kept) = kept();
         let keep = async || kept.keep(&mut db.read().await.unwrap(), &log).await;
         assert_eq!(keep().await.unwrap(), 0);
         assert!(kept.read().unwrap().is_none());
