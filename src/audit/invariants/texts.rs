@@ -24,6 +24,7 @@ pub(super) const EXEMPT: &[(&str, &str)] = &[
     ("bot_passages.title", "a business's own words"),
     ("bot_passages.body", "a business's own words, which may name its own number"),
     ("bot_passages.url", "a business's own address"),
+    ("reach_answers.counts", "counts with noise, which may be of many people"),
     ("models.card", "figures of a training, whose seed has eight digits"),
     ("assessments.name", "the operator's name for a document, which may hold a date"),
     ("notice_parties.text", "companies' own words, which may name their numbers"),
