@@ -107,6 +107,8 @@ const OPERATIONS: &[(&str, Who)] = &[
     ("GET /v1/ledger/proofs/inclusion", Only(&[Officer])),
     ("GET /v1/ledger/shards", Public),
     ("GET /v1/ledger/{year}/checkpoint", Public),
+    ("GET /v1/ledger/tile/entries/{tile}", Only(&[Officer])),
+    ("GET /v1/ledger/tile/{level}/{tile}", Public),
     ("GET /v1/ledger/{year}/tile/entries/{tile}", Only(&[Officer])),
     ("GET /v1/ledger/{year}/tile/{level}/{tile}", Public),
     ("GET /v1/lists", Only(&[Business])),

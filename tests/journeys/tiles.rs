@@ -87,6 +87,17 @@ async fn the_log_is_rebuilt_from_its_tiles_alone() {
             }
         }
         assert_eq!(above.len(), 2);
+        // Beside the newest checkpoint are the newest year's tiles.
+        for path in ["0/000", "0/002.p/188", "1/000.p/2"] {
+            let [newest, own] = ["/v1/ledger", YEAR].map(|log| format!("{log}/tile/{path}"));
+            let (newest, own) = (anyone.get(&newest).await, anyone.get(&own).await);
+            assert_eq!((newest.status, &newest.body), (own.status, &own.body), "{path}");
+            assert_eq!(newest.headers[CACHE_CONTROL], "public, max-age=1", "another next year");
+        }
+        anyone.get("/v1/ledger/tile/entries/000").await.expect(401);
+        let [newest, own] = ["/v1/ledger", YEAR].map(|log| format!("{log}/tile/entries/000"));
+        assert_eq!(officer.get(&newest).await.body, officer.get(&own).await.body);
+        anyone.get("/v1/ledger/tile/0/003").await.expect(404);
         assert_eq!((tree.size(), tree.root()), (head.size, head.root));
     })
     .await;

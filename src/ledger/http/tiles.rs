@@ -15,6 +15,7 @@ use volens_privacy::ledger::{Cut, Tile};
 
 use super::BRIEFLY;
 use crate::app::App;
+use crate::db::Tx;
 use crate::ledger;
 use crate::web::callers::Officer;
 use crate::web::extract::Path;
@@ -25,6 +26,8 @@ const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// The same, for its reader alone.
 const FOR_ONE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+
+const NOT_KEPT: HeaderValue = HeaderValue::from_static("private, no-store");
 
 /// Where the checkpoint and the tiles of a year are.
 pub(super) fn prefix(year: u16) -> String {
@@ -37,6 +40,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(checkpoint_of))
         .routes(routes!(bundle))
         .routes(routes!(tile))
+        .routes(routes!(newest_bundle))
+        .routes(routes!(newest_tile))
 }
 
 /// Reads the year in a path: four digits.
@@ -84,10 +89,36 @@ async fn tile(
     State(app): State<App>,
     Path((shard, level, path)): Path<(String, String, String)>,
 ) -> ApiResult<impl IntoResponse> {
-    let tile = Tile::parse(&level, &path).ok_or_else(Problem::not_found)?;
+    let hashes = hashes(&mut app.db.read().await?, year(&shard)?, (&level, &path)).await?;
+    Ok(([(CONTENT_TYPE, BYTES), (CACHE_CONTROL, FOR_EVER)], hashes))
+}
+
+/// A tile of the year that the log is in.
+///
+/// With `/v1/ledger/checkpoint` what C2SP `tlog-tiles` calls one log, until the year ends; then the same
+/// name is another tile. Under the year's own place it never is.
+#[utoipa::path(get, path = "/v1/ledger/tile/{level}/{*tile}", tag = "ledger", security(()),
+    params(("level" = String, Path, description = "level of the tile, 0 for hashes of entries"),
+        ("tile" = String, Path, description = "number of the tile in groups of three digits")),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream")))]
+async fn newest_tile(
+    State(app): State<App>,
+    Path((level, path)): Path<(String, String)>,
+) -> ApiResult<impl IntoResponse> {
     let mut tx = app.db.read().await?;
-    let hashes = ledger::tile(&mut tx, year(&shard)?, tile).await?;
-    Ok(([(CONTENT_TYPE, BYTES), (CACHE_CONTROL, FOR_EVER)], Bytes::from(hashes)))
+    let year = newest(&mut tx).await?;
+    let hashes = hashes(&mut tx, year, (&level, &path)).await?;
+    Ok(([(CONTENT_TYPE, BYTES), (CACHE_CONTROL, BRIEFLY)], hashes))
+}
+
+async fn hashes(tx: &mut Tx, year: u16, (level, path): (&str, &str)) -> ApiResult<Bytes> {
+    let tile = Tile::parse(level, path).ok_or_else(Problem::not_found)?;
+    Ok(Bytes::from(ledger::tile(tx, year, tile).await?))
+}
+
+async fn newest(tx: &mut Tx) -> ApiResult<u16> {
+    let size = ledger::size(tx).await?;
+    Ok(ledger::shard_of(tx, size).await?.year)
 }
 
 /// A bundle of up to 256 entries of a year.
@@ -103,8 +134,29 @@ async fn bundle(
     State(app): State<App>,
     Path((shard, path)): Path<(String, String)>,
 ) -> ApiResult<impl IntoResponse> {
-    let cut = Cut::parse(&path).ok_or_else(Problem::not_found)?;
+    let entries = entries(&mut app.db.read().await?, year(&shard)?, &path).await?;
+    Ok(([(CONTENT_TYPE, BYTES), (CACHE_CONTROL, FOR_ONE)], entries))
+}
+
+/// A bundle of the year that the log is in.
+///
+/// C2SP `tlog-tiles`, as under the year's own place.
+#[utoipa::path(get, path = "/v1/ledger/tile/entries/{*tile}", tag = "ledger",
+    security(("key" = []), ("session" = [])),
+    params(("tile" = String, Path, description = "number of the bundle in groups of three digits")),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream")))]
+async fn newest_bundle(
+    Officer: Officer,
+    State(app): State<App>,
+    Path(path): Path<String>,
+) -> ApiResult<impl IntoResponse> {
     let mut tx = app.db.read().await?;
-    let entries = ledger::bundle(&mut tx, year(&shard)?, cut).await?;
-    Ok(([(CONTENT_TYPE, BYTES), (CACHE_CONTROL, FOR_ONE)], Bytes::from(entries)))
+    let year = newest(&mut tx).await?;
+    let entries = entries(&mut tx, year, &path).await?;
+    Ok(([(CONTENT_TYPE, BYTES), (CACHE_CONTROL, NOT_KEPT)], entries))
+}
+
+async fn entries(tx: &mut Tx, year: u16, path: &str) -> ApiResult<Bytes> {
+    let cut = Cut::parse(path).ok_or_else(Problem::not_found)?;
+    Ok(Bytes::from(ledger::bundle(tx, year, cut).await?))
 }
