@@ -14,6 +14,9 @@ use crate::math::log_loss_of_logit;
 
 /// Standard errors by which a richer model must be better.
 const MARGIN: f64 = 1.0;
+/// Standard errors by which trees must lead before the other learner is tuned for that to be left out: no
+/// rate or penalty makes up for them.
+const FAR: f64 = 4.0;
 /// Groups per numeric column, from simple to rich; several at once share strength between neighbours.
 const LADDER: [&[usize]; 4] = [&[8], &[16], &[64, 8], &[256, 32, 8]];
 /// Learning rates, ascending.
@@ -101,8 +104,12 @@ impl<S> Tried<S> {
 
     /// Whether it is better by more than [`MARGIN`] standard errors.
     fn is_clearly_better_than<T>(&self, other: &Tried<T>) -> bool {
+        self.leads_by(MARGIN, other)
+    }
+
+    fn leads_by<T>(&self, errors: f64, other: &Tried<T>) -> bool {
         let (mean, error) = self.improvement(other);
-        mean > MARGIN * error
+        mean > errors * error
     }
 }
 
@@ -145,8 +152,8 @@ impl<'a> Inner<'a> {
             }
         }
         let (trees, boosted) = self.boost();
-        // Where trees are far ahead, no rate or penalty makes up for it.
-        if !trees.is_clearly_better_than(&best) {
+        // Trees that lead by little may only be ahead of settings that do not fit.
+        if !trees.leads_by(FAR, &best) {
             best = self.climb(&mains, best, FIRST_RATE, RATES.len(), |settings, at| Settings {
                 alpha: RATES[at],
                 ..settings
