@@ -1,5 +1,7 @@
 //! A privacy officer looks at the ledger, checks receipts, and looks somebody up.
 
+use std::path::Path;
+
 use serde_json::json;
 use volens::access::Caller;
 use volens::clock::Clock as _;
@@ -141,6 +143,13 @@ async fn an_officer_looks_back_in_time() {
     site.stop().await;
 }
 
+/// Opens an evidence file from the disk.
+async fn show(browser: &Browser, directory: &Path, html: &str) {
+    let file = directory.join("evidence.html");
+    std::fs::write(&file, html).expect("written");
+    browser.open(&format!("file://{}", file.display())).await;
+}
+
 /// The evidence file about the account of a receipt.
 async fn evidence(site: &Site, receipt: &serde_json::Value) -> String {
     let subject = receipt["schema:recipient"].as_str().expect("an account");
@@ -158,11 +167,7 @@ async fn an_evidence_file_checks_itself_without_a_network() {
     let receipts = consents(&test.test.new_app("messenger").await, "user-1", "en").await;
     let html = evidence(&test, &receipts[0]).await;
     let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("evidence.html");
-    let show = async |html: &str| {
-        std::fs::write(&file, html).expect("written");
-        browser.open(&format!("file://{}", file.display())).await;
-    };
+    let show = async |html: &str| show(&browser, directory.path(), html).await;
     show(&html).await;
     browser.sees("Valid: 2 decisions").await;
     browser.sees("business_messages: given").await;
@@ -203,11 +208,7 @@ async fn an_evidence_file_of_two_years_checks_itself() {
     let log = site.test.app.keys.log_verifier();
     assert_eq!(verify_evidence(&html, &log).expect("it verifies").len(), 3);
     let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("evidence.html");
-    let show = async |html: &str| {
-        std::fs::write(&file, html).expect("written");
-        browser.open(&format!("file://{}", file.display())).await;
-    };
+    let show = async |html: &str| show(&browser, directory.path(), html).await;
     show(&html).await;
     browser.sees("Valid: 3 decisions").await;
     browser.sees("business_messages: withdrawn").await;

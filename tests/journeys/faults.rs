@@ -6,7 +6,7 @@
 //! there, the ledger verifies, and every invariant holds.
 //!
 //! The places are counted in a run without faults and sampled evenly; `VOLENS_TEST_FAULTS=all` takes
-//! every one of them, a number takes that many.
+//! every one of them, a number takes that many, and `3/20` every place of the third of twenty parts.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -287,15 +287,39 @@ async fn faults(base: &Base) -> Vec<Fault> {
             }
         }
     }
-    let wanted = match variable("VOLENS_TEST_FAULTS").as_deref() {
-        Some("all") => all.len(),
-        Some(number) => number.parse().expect("`all` or a number"),
+    chosen(&all, variable("VOLENS_TEST_FAULTS").as_deref())
+}
+
+fn chosen(all: &[Fault], wanted: Option<&str>) -> Vec<Fault> {
+    let number = |text: &str| text.parse::<usize>().expect("`all`, a number, or a part like 3/20");
+    let count = all.len();
+    let wanted = match wanted {
+        Some("all") => count,
+        Some(wanted) => match wanted.split_once('/') {
+            Some((part, parts)) => {
+                let (part, parts) = (number(part), number(parts));
+                assert!((1..=parts).contains(&part), "there are parts 1 to {parts}");
+                return all[(part - 1) * count / parts..part * count / parts].to_vec();
+            }
+            None => number(wanted),
+        },
         None => SAMPLE,
     };
-    let count = all.len();
     // The middle of each of so many equal parts: the same places in every run.
     let take = wanted.min(count);
     (0..take).map(|nth| all[(2 * nth + 1) * count / (2 * take)].clone()).collect()
+}
+
+#[test]
+fn the_parts_are_the_whole() {
+    let fault = |nth| Fault { scene: Scene::Serve, call: "write", kind: FAULTS[0], nth };
+    let all: Vec<_> = (0..101).map(fault).collect();
+    let parts = (1..=7).flat_map(|part| chosen(&all, Some(&format!("{part}/7"))));
+    let nths = |faults: Vec<Fault>| faults.iter().map(|fault| fault.nth).collect::<Vec<_>>();
+    assert_eq!(nths(parts.collect()), (0..101).collect::<Vec<_>>());
+    assert_eq!(nths(chosen(&all, Some("all"))), (0..101).collect::<Vec<_>>());
+    assert_eq!(nths(chosen(&all, Some("2"))), [25, 75]);
+    assert_eq!(chosen(&all, None).len(), SAMPLE);
 }
 
 /// What became of a fault that was asked for.
@@ -377,7 +401,7 @@ fn is_there(program: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stderr, reason = "a skipped tier must be seen")]
+#[expect(clippy::print_stderr, reason = "a skipped tier must be seen, and how far a long run is")]
 async fn what_was_promised_survives_an_error_or_a_death_at_any_system_call() {
     if !is_there("strace") {
         assert!(!required("strace"), "strace is required and not installed");
@@ -388,6 +412,7 @@ async fn what_was_promised_survives_an_error_or_a_death_at_any_system_call() {
     let faults = faults(&base).await;
     assert!(faults.len() >= 8, "there are places to fail at");
     assert!(faults.iter().any(|fault| fault.scene == Scene::Serve));
+    let count = faults.len();
     let (running, mut all) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
     for fault in faults {
         let (base, running) = (Arc::clone(&base), Arc::clone(&running));
@@ -400,7 +425,13 @@ async fn what_was_promised_survives_an_error_or_a_death_at_any_system_call() {
     while let Some(told) = all.join_next().await {
         let (one, told) = told.expect("a fault is survived or told");
         (felt, played) = (felt + usize::from(one), played + 1);
+        for told in &told {
+            eprintln!("{told}");
+        }
         wrong.extend(told);
+        if played % 25 == 0 {
+            eprintln!("{played} of {count} faults, {felt} felt, {} wrong", wrong.len());
+        }
     }
     assert_eq!(wrong, Vec::<String>::new());
     // An error may be met by trying again.

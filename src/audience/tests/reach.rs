@@ -6,9 +6,10 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::town::{SHOP, Town};
+use super::town::{K, SHOP, Town};
 use crate::audience::reach::{Answer, Rules, Told, ask};
 use crate::audience::request::{self, RequestIn};
+use crate::audience::summary::DryRun;
 use crate::audience::{AudienceError, Exclusion, FilterIn, Waterfall};
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
@@ -54,6 +55,27 @@ async fn a_question_has_one_answer_a_day_and_costs_once() {
         town.world.clock.advance(Duration::from_hours(29 * 24));
         let later = town.ask(&["FR"]).await.expect("the first two no longer count");
         assert_eq!(later.budget.asked, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_group_that_looks_too_small_is_refused_and_nobody_is_none() {
+    on_both(|db| async move {
+        let town = Town::new(db, 24, 0).await;
+        let nobody = town.ask(&["FR"]).await.expect("told");
+        let told = |reached| {
+            let told = Told { reached, ..nobody.told.clone() };
+            DryRun::of(Answer { told, ..nobody.clone() }, 0.1, &Town::rules())
+        };
+        for few in [-5, 0, i64::from(K) - 1] {
+            assert!(matches!(told(few), Err(AudienceError::TooSmall(10))), "{few}");
+        }
+        let enough = told(K.into()).expect("told");
+        assert!(enough.waterfall.steps.iter().all(|step| step.excluded != Some(10)));
+        // Nobody is of that country, and the answer has noise all the same.
+        let margin = nobody.told.margin.cast_signed();
+        assert!(margin > 0 && nobody.told.reached.abs() <= 10 * margin, "{:?}", nobody.told);
     })
     .await;
 }
