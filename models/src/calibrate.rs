@@ -256,6 +256,33 @@ pub fn choose(
     }
 }
 
+/// The calibrated logit of each row by a calibration of this method that was learnt on the other folds: what
+/// it gives on rows that it has not seen.
+pub fn out_of_fold(
+    method: Method,
+    logits: &[f64],
+    labels: &[bool],
+    importance: Option<&[f64]>,
+    (folds, count): (&[u8], usize),
+) -> Result<Vec<f64>, CalibrateError> {
+    let mut calibrated = logits.to_vec();
+    for fold in 0..count {
+        let rows = || (0..logits.len()).filter(move |&row| folds[row] as usize != fold);
+        let seen: Vec<f64> = rows().map(|row| logits[row]).collect();
+        let known: Vec<bool> = rows().map(|row| labels[row]).collect();
+        let weights: Option<Vec<f64>> = importance.map(|all| rows().map(|row| all[row]).collect());
+        let calibration = match method {
+            Method::None => Calibration::None,
+            Method::Platt => platt(&seen, &known)?,
+            Method::Isotonic => isotonic(&seen, &known, weights.as_deref()),
+        };
+        for row in (0..logits.len()).filter(|&row| folds[row] as usize == fold) {
+            calibrated[row] = calibration.apply(logits[row]);
+        }
+    }
+    Ok(calibrated)
+}
+
 fn clearly_lower(tried: &[f64], best: &[f64]) -> bool {
     let count = tried.len() as f64;
     let gain = || best.iter().zip(tried).map(|(best, tried)| best - tried);

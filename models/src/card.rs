@@ -4,9 +4,15 @@ use serde::{Deserialize, Serialize};
 use volens_privacy::{PurposeKind, Timestamp};
 
 use crate::calibrate::Method;
-use crate::evaluate::Metrics;
+use crate::evaluate::{EvaluateError, Interval, Metrics, auc_interval, log_loss_interval};
 use crate::learner::select::Choice;
 use crate::learner::{Effect, Options, Trained};
+use crate::reliability::Reliability;
+use crate::segments::Segment;
+
+mod page;
+
+pub use page::page;
 
 /// The model card.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,8 +44,38 @@ pub struct ModelCard {
     pub calibration: Method,
     /// How it was trained, with the seed.
     pub options: Options,
+    /// What was promised and what came, on rows not learnt from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reliability: Option<Reliability>,
+    /// How sure its ranking and its log loss are, on rows not learnt from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<Intervals>,
+    /// The same as `reliability`, by groups of people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<Segment>,
 }
 
+/// What holds with 95 % confidence, by bootstrap over the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intervals {
+    /// Area under the ROC curve.
+    pub auc: Interval,
+    /// Mean negative log likelihood.
+    pub log_loss: Interval,
+}
+
+impl Intervals {
+    fn of(probabilities: &[f64], labels: &[bool], seed: u64) -> Result<Self, EvaluateError> {
+        Ok(Self {
+            auc: auc_interval(probabilities, labels, DRAWS, seed)?,
+            log_loss: log_loss_interval(probabilities, labels, DRAWS, seed)?,
+        })
+    }
+}
+
+/// Resamples behind an interval.
+const DRAWS: usize = 100;
 /// Terms named on a card.
 const EFFECTS: usize = 20;
 
@@ -67,6 +103,9 @@ impl ModelCard {
             choice: trained.choice.clone(),
             calibration: trained.calibration,
             options: options.clone(),
+            reliability: Reliability::of(&trained.out_of_fold, labels, options.seed).ok(),
+            intervals: Intervals::of(&trained.out_of_fold, labels, options.seed).ok(),
+            segments: Vec::new(),
         }
     }
 

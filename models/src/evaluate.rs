@@ -14,6 +14,11 @@ pub const ECE_BINS: usize = 15;
 /// Draws behind [`ece_floor`].
 const FLOOR_DRAWS: usize = 20;
 
+/// Most draws behind [`CalibrationError::limit`], and fewest.
+const LIMIT_DRAWS: (usize, usize) = (400, 40);
+/// Rows drawn in all, where that leaves enough draws.
+const ROWS_DRAWN: usize = 4_000_000;
+
 /// Why there is nothing to measure.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum EvaluateError {
@@ -131,6 +136,25 @@ pub fn auc_interval(
     Ok(Interval::of(values.collect()))
 }
 
+/// The bootstrap interval of [`log_loss`] over `draws` resamples of the rows.
+pub fn log_loss_interval(
+    probabilities: &[f64],
+    labels: &[bool],
+    draws: usize,
+    seed: u64,
+) -> Result<Interval, EvaluateError> {
+    check(probabilities, labels)?;
+    let one = |row: usize| log_loss(&probabilities[row..=row], &labels[row..=row]);
+    let losses: Vec<f64> = (0..labels.len()).map(one).collect();
+    let mut rng = StdRng::seed_from_u64(seed);
+    let values = (0..draws).map(|_| {
+        let counts = resample(losses.len(), &mut rng);
+        let sum: f64 = losses.iter().zip(&counts).map(|(loss, &n)| loss * f64::from(n)).sum();
+        sum / losses.len() as f64
+    });
+    Ok(Interval::of(values.collect()))
+}
+
 /// Mean negative log likelihood; probabilities are held one rounding step away from 0 and 1, as scikit-learn
 /// does.
 pub fn log_loss(probabilities: &[f64], labels: &[bool]) -> f64 {
@@ -164,6 +188,45 @@ pub fn ece_floor(probabilities: &[f64], seed: u64) -> f64 {
         ranked.ece(&labels)
     });
     draws.sum::<f64>() / FLOOR_DRAWS as f64
+}
+
+/// How far probabilities are off, and how far exactly right ones would seem to be on as many rows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationError {
+    /// Expected calibration error over [`ECE_BINS`] bins of equal count.
+    pub ece: f64,
+    /// What it would be on average if the probabilities were exactly right.
+    pub floor: f64,
+    /// What it would exceed in one of a hundred cases then.
+    pub limit: f64,
+}
+
+impl CalibrationError {
+    /// Measures probabilities; `seed` is for the draws behind `floor` and `limit`.
+    pub fn of(probabilities: &[f64], labels: &[bool], seed: u64) -> Result<Self, EvaluateError> {
+        check(probabilities, labels)?;
+        let ranked = Ranked::new(probabilities);
+        let mut rng = StdRng::seed_from_u64(seed);
+        let draws = (ROWS_DRAWN / labels.len()).clamp(LIMIT_DRAWS.1, LIMIT_DRAWS.0);
+        let mut drawn: Vec<f64> = (0..draws)
+            .map(|_| {
+                let labels: Vec<bool> =
+                    probabilities.iter().map(|&p| rng.random::<f64>() < p).collect();
+                ranked.ece(&labels)
+            })
+            .collect();
+        drawn.sort_by(f64::total_cmp);
+        Ok(Self {
+            ece: ranked.ece(labels),
+            floor: drawn.iter().sum::<f64>() / draws as f64,
+            limit: drawn[draws - draws / 100 - 1],
+        })
+    }
+
+    /// Whether the error is more than noise.
+    pub fn is_off(&self) -> bool {
+        self.ece > self.limit
+    }
 }
 
 /// How often each of `rows` rows is drawn when as many are drawn with replacement.

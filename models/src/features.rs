@@ -81,6 +81,41 @@ pub fn direction(name: &str) -> Option<Direction> {
     }
 }
 
+/// Something about a person that acts and time change, whichever columns measure it. What an app told, what
+/// linked accounts lend, the language and who was addressed are none: nobody becomes another person to
+/// get or to lose a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lever {
+    /// Interest in the message's topics.
+    Topic,
+    /// Interest in topics of the same families.
+    Related,
+    /// Dealings with the business.
+    Business,
+    /// All activity.
+    Engagement,
+    /// Days since the last activity.
+    Recency,
+    /// Messages received.
+    Received,
+    /// Messages turned away.
+    Rejected,
+}
+
+/// The lever that moves a column of [`pair`]; none for a column that nobody's acts move.
+pub fn lever(name: &str) -> Option<Lever> {
+    match name {
+        TOPIC_SHORT | TOPIC_MEDIUM | TOPIC_LONG | TOPIC_SHARE => Some(Lever::Topic),
+        TOPIC_RELATED => Some(Lever::Related),
+        BUSINESS_SHORT | BUSINESS_MEDIUM | BUSINESS_LONG => Some(Lever::Business),
+        ENGAGEMENT_SHORT | ENGAGEMENT_LONG => Some(Lever::Engagement),
+        RECENCY_DAYS => Some(Lever::Recency),
+        FATIGUE_RECEIVED => Some(Lever::Received),
+        FATIGUE_REJECTED => Some(Lever::Rejected),
+        _ => None,
+    }
+}
+
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -8,8 +8,9 @@
 //!
 //! [`features`] (person and message as named values) → [`table`] → [`binning`] → [`learner`] (additive terms
 //! by FTRL or boosted trees of two columns, chosen by cross-validation) → [`calibrate`] → [`model`] → [`score`] and [`explain`] → [`words`]
-//! (reasons a person can read). [`evaluate`] and [`uplift`] say how good it is, [`association`] what a
-//! column could stand for, [`card`] what it is, and [`artifact`] is the file it is kept in.
+//! (reasons a person can read, and how two differ). [`flip`] finds the smallest change that would have
+//! turned a decision. [`evaluate`] and [`uplift`] say how good it is, [`association`] what a
+//! column could stand for, [`reliability`] and [`segments`] whether its probabilities can be believed, [`card`] what it is, and [`artifact`] is the file it is kept in.
 
 pub mod artifact;
 pub mod association;
@@ -17,13 +18,17 @@ pub mod binning;
 pub mod calibrate;
 pub mod card;
 pub mod dataset;
+pub mod drift;
 pub mod evaluate;
 pub mod explain;
 pub mod features;
+pub mod flip;
 pub mod learner;
 mod math;
 pub mod model;
+pub mod reliability;
 pub mod score;
+pub mod segments;
 pub mod table;
 pub mod topk;
 mod units;

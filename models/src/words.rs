@@ -12,8 +12,12 @@ use volens_privacy::{TopicId, Topics, base_language};
 use crate::explain::{CALIBRATION, Contribution};
 use crate::features::{LENT, TRAIT, TREATMENT};
 
+mod changes;
+mod compared;
 mod phrases;
 
+pub use changes::{in_words, sentence_of};
+pub use compared::{Compared, Comparison, compare};
 use phrases::{Phrase, phrase};
 
 /// Amounts below this, in log odds, are not worth a sentence.
@@ -40,19 +44,7 @@ pub fn reasons(
     language: &str,
     most: usize,
 ) -> Vec<Reason> {
-    let mut subjects: BTreeMap<Subject, (f64, BTreeMap<&str, f64>)> = BTreeMap::new();
-    for contribution in contributions {
-        let features: Vec<&str> = contribution.feature.split(" × ").collect();
-        let amount = contribution.amount / features.len() as f64;
-        for feature in features {
-            if let Some(subject) = subject_of(feature) {
-                let entry = subjects.entry(subject).or_default();
-                entry.0 += amount;
-                *entry.1.entry(feature).or_default() += amount;
-            }
-        }
-    }
-    let mut found: Vec<(Subject, f64, String)> = subjects
+    let mut found: Vec<(Subject, f64, String)> = grouped(contributions)
         .into_iter()
         .filter(|(_, (amount, _))| amount.abs() >= SMALLEST)
         .map(|(subject, (amount, features))| {
@@ -75,6 +67,27 @@ pub fn reasons(
             contribution: amount,
         })
         .collect()
+}
+
+/// What all features of a subject add, and each of them.
+type Amounts<'c> = (f64, BTreeMap<&'c str, f64>);
+
+/// Contributions by what they are about. Those that nothing may be said about are left out.
+fn grouped(contributions: &[Contribution]) -> BTreeMap<Subject, Amounts<'_>> {
+    let mut subjects: BTreeMap<Subject, Amounts<'_>> = BTreeMap::new();
+    for contribution in contributions {
+        let features: Vec<&str> = contribution.feature.split(" × ").collect();
+        // Two at most, so half of a whole number of units is exact.
+        let amount = contribution.amount / features.len() as f64;
+        for feature in features {
+            if let Some(subject) = subject_of(feature) {
+                let entry = subjects.entry(subject).or_default();
+                entry.0 += amount;
+                *entry.1.entry(feature).or_default() += amount;
+            }
+        }
+    }
+    subjects
 }
 
 /// What a sentence is about.

@@ -30,6 +30,7 @@ use crate::learner::design::{Axis, Shape};
 use crate::learner::mains::{Columns, Main};
 use crate::learner::select::{Boosted, Choice, Chosen, Inner};
 use crate::learner::tree::{CODES, Tree};
+use crate::math::sigmoid;
 use crate::model::{Model, ModelColumn, Term};
 use crate::table::{Column, Table};
 use crate::units::{UNIT, log_odds, rounded, units};
@@ -118,6 +119,8 @@ pub struct Trained {
     pub calibration: Method,
     /// How much each term matters, strongest first.
     pub effects: Vec<Effect>,
+    /// The probability of each training row by learners and calibration that have not seen it.
+    pub out_of_fold: Vec<f64>,
 }
 
 /// Learns a model of the probability that the label is true. `importance` weighs rows (all 1 when absent).
@@ -170,9 +173,13 @@ pub fn train(
         direction,
     });
     let method = calibration.method();
+    let inner = (folds.as_slice(), options.inner_folds);
+    let unseen = calibrate::out_of_fold(method, &logits, labels, importance, inner)
+        .map_err(|_| TrainError::Calibration)?;
+    let out_of_fold = unseen.into_iter().map(sigmoid).collect();
     let model = Model::new(columns.collect(), bias, terms, calibration.into_curve());
     let effects = effects(&model, &codes);
-    Ok(Trained { model, choice, calibration: method, effects })
+    Ok(Trained { model, choice, calibration: method, effects, out_of_fold })
 }
 
 /// The columns with at most [`CODES`] codes each, rare words merged, and how codes became bytes.
