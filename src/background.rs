@@ -112,6 +112,25 @@ async fn check_invariants(app: &App, job: &Job) -> Result<(), Failure> {
         let (id, violations) = (&checked.id, checked.violations);
         tracing::error!(id, violations, "an invariant is violated");
     }
+    watch_models(app).await.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "models were not watched");
+        Failure::Retry("models.unwatched")
+    })
+}
+
+/// Looks whether the models in use still fit; one that does not is counted and said aloud.
+async fn watch_models(app: &App) -> relevance::Result<()> {
+    let mut tx = app.db.read().await?;
+    let all = relevance::all(&mut tx).await?;
+    for version in all.into_iter().filter(|version| version.active) {
+        let seen = relevance::watch(&mut tx, &app.keys, &version, app.now()).await?;
+        let verdict = if seen.drift.is_some() { "drift" } else { "fits" };
+        let labels = [("goal", version.goal.as_str()), ("verdict", verdict)];
+        app.metrics.count("volens_models_watched_total", &labels, 1);
+        if seen.drift.is_some() {
+            tracing::warn!(model = %version.id, verdict = seen.in_words(), "a model stopped fitting");
+        }
+    }
     Ok(())
 }
 

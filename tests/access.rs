@@ -117,6 +117,7 @@ const OPERATIONS: &[(&str, Who)] = &[
     ("GET /v1/lists/{id}/export", Only(&[Business])),
     ("GET /v1/lists/{id}/proof", Only(&[Business])),
     ("GET /v1/lists/{id}/recipients", Only(&[Business])),
+    ("GET /v1/lists/{id}/recipients/{rank}/why", Only(&[Business])),
     ("GET /v1/me", Only(&[App, Business, Officer, Agent, Operator])),
     ("POST /v1/merge", Only(&[App])),
     ("GET /v1/notices", Public),

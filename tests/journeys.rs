@@ -19,6 +19,7 @@ mod rotation;
 mod signals;
 mod support_chat;
 mod tiles;
+mod why;
 mod withdrawal;
 mod withdrawal_under_load;
 mod witnesses;

@@ -2,6 +2,7 @@
 
 mod download;
 mod recalls;
+mod why;
 mod wire;
 
 use axum::extract::State;
@@ -41,6 +42,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(make_list, list_lists))
         .routes(routes!(show_list))
         .routes(routes!(recipients))
+        .routes(routes!(why::why))
         .routes(routes!(proof))
         .routes(routes!(download::export))
         .routes(routes!(recalls::list_recalls))
@@ -67,7 +69,9 @@ impl From<AudienceError> for Problem {
             AudienceError::UnknownApp => {
                 Self::refused(code, said).field("/delivery_app", code, "an app that takes part")
             }
-            AudienceError::NoCampaign | AudienceError::NoList => Self::not_found(),
+            AudienceError::NoCampaign | AudienceError::NoList | AudienceError::NoRow => {
+                Self::not_found()
+            }
             AudienceError::NotSealed(_) | AudienceError::NoModel | AudienceError::StaleModel => {
                 Self::conflict(code, said)
             }

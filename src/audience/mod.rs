@@ -30,6 +30,7 @@ pub mod summary;
 pub(crate) mod tests;
 pub mod verify;
 pub mod waterfall;
+pub mod why;
 mod write;
 
 pub(crate) use store::statements;
@@ -85,6 +86,9 @@ pub enum AudienceError {
     /// The list is not sealed yet, or never will be.
     #[error("the list is {}", .0.name())]
     NotSealed(ListState),
+    /// No row of that rank, or not one that is permitted now.
+    #[error("no such row on the list, or nobody may see it any more")]
+    NoRow,
     /// The list has expired: its rows are gone.
     #[error("the list has expired")]
     Expired,
@@ -176,6 +180,7 @@ impl AudienceError {
             Self::NoCampaign => "campaign.not_found",
             Self::CampaignOver => "campaign.over",
             Self::NoList => "list.not_found",
+            Self::NoRow => "row.not_found",
             Self::NotSealed(_) => "list.not_ready",
             Self::Expired => "list.expired",
             Self::TooSmall(_) | Self::SizeBelow(_) => "audience.too_small",

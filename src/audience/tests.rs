@@ -10,3 +10,4 @@ mod recalls;
 mod runs;
 mod small;
 pub(crate) mod town;
+mod why;

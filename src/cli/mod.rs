@@ -28,6 +28,7 @@ mod ledger;
 mod list;
 mod logging;
 mod migrate;
+mod models;
 mod notices;
 mod openapi;
 pub mod output;
@@ -77,6 +78,8 @@ commands! {
     Import => import;
     /// Learn from outcomes, and put the model in use.
     Train => train;
+    /// Write a model's card as a page of its own.
+    Models => models;
     /// Serve the API and the pages.
     Serve => serve;
     /// Make a ranked list of the people willing to receive a campaign's message.

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use anyhow::{Result, bail};
+use volens_models::segments::Segment;
 use volens_privacy::BusinessId;
 
 use super::output::Stop;
 use super::{Context, Exit};
 use crate::app::App;
-use crate::relevance::{self, Goal, Order, RelevanceError, Report};
+use crate::relevance::{self, Challenge, Goal, Order, RelevanceError, Report};
 
 /// What `train` takes.
 #[derive(clap::Args)]
@@ -94,10 +95,26 @@ impl fmt::Display for Readable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { version, rows, excluded } = self.0;
         let card = &version.card["model"];
-        let state = if version.held { "waits for an officer" } else { "is in use" };
+        let state = match (version.held, version.active) {
+            (true, _) => "waits for an officer",
+            (false, true) => "is in use",
+            (false, false) => "is kept; the one in use is better",
+        };
         write!(f, "{} version {} ({}) {state}", version.goal, version.version, version.id)?;
         for suspicion in version.proxies().into_iter().flat_map(|found| found.suspicions) {
             write!(f, "\nWARNING {suspicion}")?;
+        }
+        if let Some(met) = version.challenge() {
+            let Challenge { version, rows, log_loss, champion_log_loss, .. } = met;
+            write!(f, "\non {rows} rows new to both: log loss {log_loss:.4}, ")?;
+            write!(f, "of version {version} {champion_log_loss:.4}")?;
+        }
+        let segments = version.model_card().into_iter().flat_map(|card| card.segments);
+        for segment in segments.filter(Segment::is_off) {
+            let Segment { by, name, .. } = &segment;
+            let error = segment.reliability.error;
+            write!(f, "\nWARNING in {by} {name} probabilities are off by {:.3}", error.ece)?;
+            write!(f, "; noise alone stays below {:.3}", error.limit)?;
         }
         write!(f, "\nlearned from {rows} exposures, {} with the outcome", card["positives"])?;
         for (code, count) in excluded {

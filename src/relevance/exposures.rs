@@ -6,7 +6,9 @@ use std::fmt;
 
 use rand::Rng;
 use volens_models::features::Features;
-use volens_privacy::{AppId, BusinessId, KeyRing, Permit, SubjectId, Timestamp, purpose};
+use volens_privacy::{
+    AppId, BusinessId, Consented, KeyRing, Permit, SubjectId, Timestamp, purpose,
+};
 
 use super::{RelevanceError, Result, store};
 use crate::accounts;
@@ -282,6 +284,20 @@ pub fn opened_features(
     sealed: &[u8],
 ) -> Result<Features> {
     store::decode(&key.open(&context(&subject, &id), sealed)?)
+}
+
+/// What a model saw of the holder of a permit when a list was made; nothing when the account is not in it.
+pub async fn seen<'p>(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    permit: &'p Permit<'p, purpose::Relevance>,
+    list: ListId,
+) -> Result<Option<Consented<'p, purpose::Relevance, Features>>> {
+    let subject = permit.subject();
+    let Some((id, sealed)) = store::seen(tx, list, subject).await? else { return Ok(None) };
+    let data_keys = accounts::data_keys(tx, keys, &[subject]).await?;
+    let key = data_keys.get(&subject).ok_or(RelevanceError::NoKey)?;
+    Ok(Some(permit.attach(opened_features(key, subject, id, &sealed)?)))
 }
 
 /// What binds sealed features to their exposure.

@@ -12,6 +12,9 @@
 //! consent at that time, so that whoever withdrew is not in it; the training is an entry of the
 //! ledger that commits to the set it was trained on.
 
+mod challenge;
+#[cfg(test)]
+mod challenge_tests;
 pub mod columns;
 mod exposures;
 pub mod features;
@@ -26,17 +29,20 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub mod training;
+mod watch;
 
+pub use challenge::Challenge;
 pub use columns::{Columns, forget_order, forget_removed, known};
 pub use exposures::{
     Exposure, Goal, Noted, Occasion, Outcome, OutcomeKind, forget_list, opened_features,
-    record_exposures, record_met, record_outcomes,
+    record_exposures, record_met, record_outcomes, seen,
 };
-pub use registry::{Active, Version, activate, active, all, find, roll_back, versions};
+pub use registry::{Active, Version, activate, active, all, find, roll_back, to_explain, versions};
 pub use standing::Standing;
 pub(crate) use store::STATEMENTS;
 pub use table::{Known, Table};
 pub use training::{Order, Progress, Report, TrainingSet, gather, keep, learn};
+pub use watch::{Watch, watch};
 
 use crate::{accounts, consent, db, ledger, signals};
 

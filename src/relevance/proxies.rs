@@ -14,13 +14,14 @@ use serde_json::json;
 use volens_models::association::associations;
 use volens_models::features::TREATMENT;
 use volens_models::model::Model;
+use volens_models::segments::{self, Segment};
 use volens_models::table::Table;
 use volens_privacy::proxies::{Attribute, Measured, Proxies};
-use volens_privacy::{AgeBand, KeyRing, Leaf, LeafKind, PurposeKind, Timestamp};
+use volens_privacy::{AgeBand, KeyRing, Leaf, LeafKind, PurposeKind, Timestamp, base_language};
 
 use super::registry::Version;
 use super::{RelevanceError, Result, store};
-use crate::accounts::Details;
+use crate::accounts::Account;
 use crate::db::Tx;
 use crate::ids::{ModelId, hex};
 use crate::ledger;
@@ -162,20 +163,45 @@ fn used(model: &Model) -> BTreeSet<&str> {
 /// What is on record about the person of a row, read for this alone and kept nowhere.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
+    app: String,
     age: Option<AgeBand>,
     language: String,
     country: String,
 }
 
-impl From<&Details> for Told {
-    fn from(details: &Details) -> Self {
+impl From<&Account> for Told {
+    fn from(account: &Account) -> Self {
+        let details = &account.details;
         let known = details.age_band != AgeBand::Unknown;
         Self {
+            app: account.app.to_string(),
             age: known.then_some(details.age_band),
             language: details.language.clone(),
             country: details.country.clone(),
         }
     }
+}
+
+/// How well probabilities of rows not learnt from hold in every app, language and band of age that is large
+/// enough.
+pub(super) fn segments(
+    told: &[Told],
+    out_of_fold: &[f64],
+    labels: &[bool],
+    seed: u64,
+) -> Vec<Segment> {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let by: [(&str, fn(&Told) -> Option<String>); 3] = [
+        ("app", |told| Some(told.app.clone())),
+        ("language", |told| Some(base_language(&told.language).to_owned())),
+        ("age", |told| told.age.map(|band| band.to_string())),
+    ];
+    let measured = by.into_iter().flat_map(|(by, of)| {
+        let groups: Vec<Option<String>> =
+            told.iter().map(|told| of(told).and_then(|name| some(&name))).collect();
+        segments::measure(by, &groups, out_of_fold, labels, seed)
+    });
+    measured.collect()
 }
 
 /// The group of each row, as a number; none where nothing is on record.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use volens_models::ModelCard;
 use volens_models::artifact::Artifact;
 use volens_privacy::{BusinessId, Timestamp};
 
+use super::challenge::Challenge;
 use super::exposures::Goal;
 use super::proxies::Findings;
 use super::{RelevanceError, Result, members, store};
@@ -39,6 +41,17 @@ pub struct Version {
 }
 
 impl Version {
+    /// The card that training wrote; nothing when it does not read as one.
+    pub fn model_card(&self) -> Option<ModelCard> {
+        serde_json::from_value(self.card.get("model")?.clone()).ok()
+    }
+
+    /// How it did beside the model that was in use when it was trained; nothing when there was none, or too
+    /// little to tell.
+    pub fn challenge(&self) -> Option<Challenge> {
+        serde_json::from_value(self.card.get("challenge")?.clone()).ok()
+    }
+
     /// What its columns could stand for; nothing for a model of before this was looked at.
     pub fn proxies(&self) -> Option<Findings> {
         serde_json::from_value(self.card.get("proxies")?.clone()).ok()
@@ -104,6 +117,16 @@ pub async fn active(
         return Ok(Some(Active { id, version, artifact }));
     }
     if stale { Err(RelevanceError::Stale) } else { Ok(None) }
+}
+
+/// The model that a list was ranked by, to explain what it did: also when it is not in use any more, or must
+/// not be.
+///
+/// # Errors
+/// [`RelevanceError::NoVersion`] when there is none with this id.
+pub async fn to_explain(tx: &mut Tx, model: ModelId) -> Result<Active> {
+    let (id, version, artifact) = store::kept(tx, model).await?.ok_or(RelevanceError::NoVersion)?;
+    Ok(Active { id, version, artifact: Arc::new(Artifact::from_bytes(&artifact)?) })
 }
 
 /// Puts a version in use.

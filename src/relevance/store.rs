@@ -25,12 +25,18 @@ statements! {
     ADD_EXPOSURES = "insert into exposures (subject, id, app, business, campaign, list, arm,
         treated, at, closes_at, propensity, features) values {rows} on conflict do nothing";
     OF_LIST = "select subject, id, closes_at from exposures where list = $1 and subject in ({list})";
+    SEEN = "select id, features from exposures where list = $1 and subject = $2";
+    KEPT = "select id, version, artifact from models where id = $1";
     ADD_OUTCOMES = "insert into outcomes (subject, exposure, kind, at, value) values {rows}
         on conflict do nothing";
     CLOSED = "select subject, id, treated, at, features from exposures
         where business = $1 and closes_at <= $2 order by subject, id";
     CLOSED_OF_ALL = "select subject, id, treated, at, features from exposures
         where closes_at <= $1 order by subject, id";
+    WATCHED = "select subject, id, treated, features from exposures
+        where business = $1 and at >= $2 and closes_at <= $3 order by closes_at, id limit 20000";
+    WATCHED_OF_ALL = "select subject, id, treated, features from exposures
+        where at >= $1 and closes_at <= $2 order by closes_at, id limit 20000";
     MET = "select subject, exposure from outcomes where kind = $1 and subject in ({list})";
     ADD_MODEL = "insert into models (business, goal, version, id, created_at, entry, artifact, card,
         held_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -164,6 +170,16 @@ pub(super) async fn of_list(
     rows.iter().map(found).collect()
 }
 
+/// What was seen of an account for a list, sealed.
+pub(super) async fn seen(
+    tx: &mut Tx,
+    list: ListId,
+    subject: SubjectId,
+) -> Result<Option<(ExposureId, Vec<u8>)>> {
+    let row = tx.fetch_optional(SEEN, values![list, subject]).await?;
+    row.map(|row| Ok((row.get("id")?, row.get("features")?))).transpose()
+}
+
 /// An outcome of a known exposure.
 pub(super) struct Met {
     pub(super) subject: SubjectId,
@@ -207,6 +223,36 @@ pub(super) async fn closed(
         })
     };
     rows.iter().map(closed).collect()
+}
+
+/// An exposure of after a model was trained.
+pub(super) struct Watched {
+    pub(super) subject: SubjectId,
+    pub(super) id: ExposureId,
+    pub(super) treated: bool,
+    pub(super) features: Vec<u8>,
+}
+
+/// The first exposures from `since` on whose window is over, in the order in which it ended.
+pub(super) async fn watched(
+    tx: &mut Tx,
+    business: Option<BusinessId>,
+    (since, now): (Timestamp, Timestamp),
+) -> Result<Vec<Watched>> {
+    let rows = match business {
+        Some(business) => tx.fetch(WATCHED, values![business, since, now]).await?,
+        None => tx.fetch(WATCHED_OF_ALL, values![since, now]).await?,
+    };
+    let watched = |row: &Row| {
+        let treated: i64 = row.get("treated")?;
+        Ok(Watched {
+            subject: row.get("subject")?,
+            id: row.get("id")?,
+            treated: treated == 1,
+            features: row.get("features")?,
+        })
+    };
+    rows.iter().map(watched).collect()
 }
 
 pub(super) async fn met(
@@ -320,10 +366,18 @@ pub(super) async fn active(
     goal: Goal,
 ) -> Result<Option<(ModelId, u32, Vec<u8>)>> {
     let row = tx.fetch_optional(ACTIVE, values![owner(business), goal.as_str()]).await?;
-    let Some(row) = row else { return Ok(None) };
+    row.as_ref().map(file).transpose()
+}
+
+/// A model, in use or not: id, version and artifact.
+pub(super) async fn kept(tx: &mut Tx, id: ModelId) -> Result<Option<(ModelId, u32, Vec<u8>)>> {
+    tx.fetch_optional(KEPT, values![id]).await?.as_ref().map(file).transpose()
+}
+
+fn file(row: &Row) -> Result<(ModelId, u32, Vec<u8>)> {
     let version: i64 = row.get("version")?;
     let version = u32::try_from(version).map_err(|_| RelevanceError::Unreadable("version"))?;
-    Ok(Some((row.get("id")?, version, row.get("artifact")?)))
+    Ok((row.get("id")?, version, row.get("artifact")?))
 }
 
 fn owner(business: Option<BusinessId>) -> Vec<u8> {

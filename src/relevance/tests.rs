@@ -29,7 +29,7 @@ const ERASE: Statement = same("ERASE", "delete from accounts where subject = $1"
 
 static SEED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(6);
 
-const MAKER: BusinessId = BusinessId::from_bytes([7; 16]);
+pub(super) const MAKER: BusinessId = BusinessId::from_bytes([7; 16]);
 
 /// One step that changes what the columns are made of.
 #[derive(Clone, Debug)]
@@ -217,8 +217,8 @@ async fn a_refresh_reads_only_what_changed() {
 }
 
 /// Makes `count` accounts that consented and saw a message; who likes running clicked more often.
-async fn campaign(world: &World, count: u32, list: ListId) -> Vec<SubjectId> {
-    let mut rng = world.rng(5);
+pub(super) async fn campaign(world: &World, count: u32, list: ListId) -> Vec<SubjectId> {
+    let mut rng = world.rng(u64::from(list.as_bytes()[0]));
     let at = world.clock.now();
     let mut subjects = Vec::new();
     for n in 0..count {
@@ -258,7 +258,7 @@ async fn campaign(world: &World, count: u32, list: ListId) -> Vec<SubjectId> {
     subjects
 }
 
-async fn set(world: &World, now: Timestamp) -> TrainingSet {
+pub(super) async fn set(world: &World, now: Timestamp) -> TrainingSet {
     let order = Order { business: Some(MAKER), goal: Goal::Click };
     let mut tx = world.db.read().await.expect("begins");
     gather(&mut tx, &world.keys, order, now, &|_, _| {}).await.expect("gathers")

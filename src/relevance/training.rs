@@ -22,8 +22,9 @@ use volens_privacy::{
     BusinessId, Consents, KeyRing, Leaf, LeafKind, LogSigner, PurposeKind, SubjectId, Timestamp,
 };
 
+use super::challenge::{Challenge, Champion};
 use super::exposures::{Goal, context};
-use super::proxies::{Findings, Told};
+use super::proxies::{self, Findings, Told};
 use super::registry::Version;
 use super::store::{self, Closed};
 use super::{Result, members};
@@ -59,6 +60,8 @@ pub struct TrainingSet {
     ledger_size: u64,
     /// Root of the Merkle tree over (account, exposure, entries that permit it).
     manifest: [u8; 32],
+    /// The model in use.
+    champion: Option<Champion>,
 }
 
 struct Row {
@@ -95,6 +98,7 @@ pub async fn gather(
     progress: Progress<'_>,
 ) -> Result<TrainingSet> {
     let ledger_size = ledger::size(tx).await?;
+    let champion = Champion::read(tx, order).await?;
     let closed = store::closed(tx, order.business, now).await?;
     let total = closed.len() as u64;
     let mut gathering =
@@ -113,13 +117,13 @@ pub async fn gather(
                 gathering.exclude("consent.absent", exposures.len());
                 continue;
             };
-            let told = known.get(&subject).map(|account| Told::from(&account.details));
+            let told = known.get(&subject).map(Told::from);
             let of = (consents, key, told.unwrap_or_default());
             gathering.account(of, exposures, |id| met.contains(&(subject, id)))?;
         }
         progress(looked_at, total);
     }
-    Ok(gathering.finish(order, ledger_size))
+    Ok(gathering.finish(order, ledger_size, champion))
 }
 
 /// Exposures by account, some accounts at a time.
@@ -184,7 +188,7 @@ impl Gathering {
         Ok(())
     }
 
-    fn finish(mut self, order: Order, ledger_size: u64) -> TrainingSet {
+    fn finish(mut self, order: Order, ledger_size: u64, champion: Option<Champion>) -> TrainingSet {
         let mut manifest = Frontier::default();
         for proof in &self.proofs {
             manifest.append(leaf_hash(proof));
@@ -197,6 +201,7 @@ impl Gathering {
             excluded: self.excluded,
             ledger_size,
             manifest: *manifest.root().as_bytes(),
+            champion,
         }
     }
 }
@@ -206,6 +211,7 @@ pub struct Learned {
     set: TrainingSet,
     artifact: Artifact,
     proxies: Findings,
+    pub(super) challenge: Option<Challenge>,
 }
 
 /// Learns a model from the set: measured on the latest fifth of the rows, then learned from all.
@@ -220,22 +226,25 @@ pub fn learn(set: TrainingSet, now: Timestamp) -> Result<Learned> {
     let mut card = ModelCard::of(&name, &trained, &labels, &options, now);
     card.data_span = set.rows.first().zip(set.rows.last()).map(|(a, b)| (a.at, b.at));
     card.purposes = vec![PurposeKind::Relevance, PurposeKind::ModelTraining];
-    if let Some(metrics) = measure(&set, &table, &labels, &options) {
+    let mut challenge = None;
+    if let Some((metrics, met)) = measure(&set, &table, &labels, &options) {
         card = card.with_folds(vec![metrics]);
+        challenge = met;
     }
     let told: Vec<Told> = set.rows.iter().map(|row| row.told.clone()).collect();
+    card.segments = proxies::segments(&told, &trained.out_of_fold, &labels, options.seed);
     let proxies = Findings::of(Proxies::builtin(), &trained.model, &table, &told);
-    Ok(Learned { set, artifact: Artifact { model: trained.model, card }, proxies })
+    Ok(Learned { set, artifact: Artifact { model: trained.model, card }, proxies, challenge })
 }
 
-/// What the same training gives on the latest rows when it learns from the earlier ones only;
-/// nothing when either part is too small to say.
+/// What the same training gives on the latest rows when it learns from the earlier ones only, also beside
+/// the model in use; nothing when either part is too small to say.
 fn measure(
     set: &TrainingSet,
     table: &Table,
     labels: &[bool],
     options: &Options,
-) -> Option<Metrics> {
+) -> Option<(Metrics, Option<Challenge>)> {
     let times: Vec<i64> = set.rows.iter().map(|row| row.at.micros()).collect();
     let mut split = time_ordered(&times, MEASURED);
     if split.train.is_empty() {
@@ -246,13 +255,21 @@ fn measure(
     let trained = train(&table.take(&split.train), &of(&split.train), None, options).ok()?;
     let score = |row: &usize| trained.model.score_values(&table.features(*row)).probability;
     let probabilities: Vec<f64> = split.test.iter().map(score).collect();
-    Metrics::of(&probabilities, &of(&split.test), options.seed).ok()
+    let rows = || {
+        let rows = split.test.iter().map(|&row| &set.rows[row]);
+        rows.map(|row| (row.at, &row.features, row.met))
+    };
+    let champion = set.champion.as_ref();
+    let challenge = champion.and_then(|champion| champion.meet(rows(), &probabilities));
+    let metrics = Metrics::of(&probabilities, &of(&split.test), options.seed).ok()?;
+    Some((metrics, challenge))
 }
 
 /// What a training came to.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The new version, in use from now on unless it waits for an officer.
+    /// The new version, in use from now on unless it waits for an officer or is clearly worse than the one
+    /// that is.
     #[serde(flatten)]
     pub version: Version,
     /// Rows learned from.
@@ -262,7 +279,7 @@ pub struct Report {
 }
 
 /// Appends `model.trained` to the ledger, keeps the model and puts it in use, unless it has to wait for
-/// an officer ([`super::proxies`]).
+/// an officer ([`super::proxies`]) or is clearly worse than the one in use ([`super::challenge`]).
 pub async fn keep(
     tx: &mut Tx,
     signer: &LogSigner,
@@ -270,11 +287,14 @@ pub async fn keep(
     now: Timestamp,
     rng: &mut (dyn Rng + Send),
 ) -> Result<Report> {
-    let Learned { set, mut artifact, proxies } = learned;
+    let Learned { set, mut artifact, proxies, challenge } = learned;
     let Order { business, goal } = set.order;
     let id = ModelId::random(rng);
     let earlier = store::versions(tx, business, goal).await?;
     let held = proxies.holds() && !proxies.were_cleared(&earlier);
+    let in_use = store::active(tx, business, goal).await?.map(|(id, ..)| id);
+    let lost = |met: &Challenge| met.is_lost() && in_use == Some(met.champion);
+    let kept_back = challenge.as_ref().is_some_and(lost);
     let version = store::last_version(tx, business, goal).await? + 1;
     let detail = json!({
         "model": id,
@@ -298,6 +318,7 @@ pub async fn keep(
         "training": detail,
         "excluded": set.excluded,
         "proxies": proxies,
+        "challenge": challenge,
         "file_sha256": hex(&artifact.hash()),
     });
     let version = Version {
@@ -308,13 +329,13 @@ pub async fn keep(
         created_at: now,
         entry: appended.first,
         card,
-        active: !held,
+        active: !held && !kept_back,
         held,
         cleared: None,
     };
     store::add_model(tx, &version, artifact.to_bytes()).await?;
     members::keep(tx, &version, &set.members, now).await?;
-    if !held {
+    if version.active {
         store::activate(tx, business, goal, version.version, now).await?;
     }
     Ok(Report { version, rows: set.rows.len(), excluded: set.excluded })

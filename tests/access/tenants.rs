@@ -61,6 +61,7 @@ impl Things {
             ("/v1/dsr/", "{id}", request),
             ("/v1/keys/", "{key}", id(&key.expect(201))),
             ("/v1/lists/", "{id}", list),
+            ("/v1/lists/", "{rank}", "1".to_owned()),
         ];
         Self { town, customer, named, recipient }
     }

@@ -28,6 +28,18 @@ fn proxies(town: &Town, model: &str) -> (Option<i32>, Json) {
     (output.status.code(), serde_json::from_slice(&output.stdout).expect("an object"))
 }
 
+/// The page that `volens models card` writes of the model in use.
+fn card(town: &Town) -> String {
+    let out = town.test.directory().join("cards");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_volens"));
+    command.env_remove("VOLENS_CONFIG").arg("--data").arg(town.test.directory());
+    command.arg("--database").arg(town.test.app.settings.database_url().expose());
+    let output = command.args(["models", "card", "--json", "--out"]).arg(out).output();
+    let said: Json = serde_json::from_slice(&output.expect("it runs").stdout).expect("an object");
+    let file = said["cards"][0].as_str().expect("a file");
+    std::fs::read_to_string(file).expect("it was written")
+}
+
 fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
     let (_, rest) = text.split_once(before).expect("it is on the page");
     rest.split(after).next().expect("a beginning")
@@ -41,6 +53,15 @@ async fn an_officer_lets_a_model_through_that_waits() {
         let page = desk.browser.get("/officer/models").await.text();
         assert!(page.contains("Nothing stands for anything else"), "{page}");
         let model = between(&page, "<code>", "</code>").to_owned();
+        assert!(page.contains("What was promised, and what came"), "{page}");
+        let card = card(&town);
+        let entry = between(&page, "/officer/entries/", "\"");
+        for told in [&model, entry, "relevance, model_training", "<svg", "80, ", "topic.long"] {
+            assert!(card.contains(told), "{told}: {card}");
+        }
+        assert!(!card.contains("<script") && !card.contains("http"), "it needs nothing else");
+        let watched = desk.browser.get(&format!("/officer/models?watch={model}")).await.text();
+        assert!(watched.contains("Since it was trained: it fits. 0 outcomes"), "{watched}");
         let (code, said) = proxies(&town, &model);
         assert_eq!((code, &said["held"]), (Some(0), &json!(false)), "{said}");
         assert_eq!(said["proxies"]["suspicions"], json!([]), "{said}");

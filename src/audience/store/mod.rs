@@ -18,7 +18,7 @@ pub(super) use lists::{
 pub(super) use nodes::{add_nodes, nodes, remove_nodes};
 pub(super) use rows::{
     Arm, Footing, Grant, NewLoan, NewRow, NewScore, StoredRow, add_loans, add_rows, add_scores,
-    count, hold, page, remove, remove_loans, remove_some, rows_about, subjects,
+    count, cut, hold, page, remove, remove_loans, remove_some, rows_about, subjects,
 };
 pub(super) use stops::{
     NewStop, add_stops, forget_stops, stopped, stopped_recipients, stops, stops_of,

@@ -36,6 +36,10 @@ statements! {
                from list_loans where list = $1 and subject in ({list}) order by subject, peer";
     OF_SUBJECT = "select list, business, rank, score from list_rows
                    where subject = $1 order by list";
+    CUT = "select min(score) as lowest,
+                  (select score from list_rows where business = $1 and list = $2
+                    order by rank desc limit 1) as last
+             from list_rows where business = $1 and list = $2";
     COUNT = "select count(*) as present from list_rows where business = $1 and list = $2";
     REMOVE = "delete from scores where business = $1 and list = $2";
     REMOVE_SOME = "delete from scores where business = $1 and list = $2 and subject in
@@ -340,6 +344,16 @@ pub(in crate::audience) async fn count(
     (business, list): (BusinessId, ListId),
 ) -> db::Result<u64> {
     tx.fetch_one(COUNT, values![business, list]).await?.get("present")
+}
+
+/// The lowest score among the rows that are there, and that of the last of them.
+pub(in crate::audience) async fn cut(
+    tx: &mut Tx,
+    (business, list): (BusinessId, ListId),
+) -> db::Result<Option<(f64, f64)>> {
+    let row = tx.fetch_one(CUT, values![business, list]).await?;
+    let (lowest, last): (Option<f64>, Option<f64>) = (row.get("lowest")?, row.get("last")?);
+    Ok(lowest.zip(last))
 }
 
 /// Removes scores and with them the rows.

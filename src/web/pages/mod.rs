@@ -22,6 +22,8 @@ mod rights;
 mod rights_words;
 mod shell;
 mod text;
+mod why;
+mod why_words;
 mod words;
 
 use axum::Router;
@@ -40,4 +42,5 @@ pub(super) fn routes() -> Router<App> {
         .merge(officer::routes())
         .merge(privacy_centre::routes())
         .merge(rights::routes())
+        .merge(why::routes())
 }

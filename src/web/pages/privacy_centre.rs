@@ -24,6 +24,7 @@ use super::requested::{Requested, requested};
 use super::rights::begin;
 use super::rights_words::RightsWords;
 use super::shell::{Page, Shell, token_of};
+use super::why_words::WhyWords;
 use super::words::Words;
 use crate::access::directory;
 use crate::accounts;
@@ -107,6 +108,7 @@ pub(super) struct Centre {
     living: Vec<Living>,
     ended: Vec<Ended>,
     done: Option<Done>,
+    why_words: &'static WhyWords,
     request_words: &'static RequestWords,
     requested: Vec<Requested>,
     /// What is wrong about the person, as they typed it, and why it was not taken.
@@ -201,6 +203,7 @@ pub(super) async fn page(
         interests,
         ended: ended.into_iter().rev().map(|grant| Ended::new(grant, &titles, words)).collect(),
         done,
+        why_words: WhyWords::of(words.code),
         request_words: RequestWords::of(words.code),
         requested: requested(app, tx, person).await,
         unsaid: None,

@@ -6,6 +6,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use volens_models::ModelCard;
+use volens_models::segments::Segment;
 
 use super::super::guard::AsOfficer;
 use super::super::shell::{Page, Shell};
@@ -13,21 +15,44 @@ use super::super::text;
 use crate::app::App;
 use crate::ids::ModelId;
 use crate::relevance::proxies::{self, Findings};
-use crate::relevance::{self, RelevanceError, Version};
+use crate::relevance::{self, Challenge, RelevanceError, Version, Watch};
 use crate::web::callers::Session;
-use crate::web::extract::{Form, Path};
+use crate::web::extract::{Form, Path, Query};
 use crate::web::problem::{ApiResult, Problem};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/officer/models", get(show))
         .route("/officer/models/{model}/cleared", post(clear))
+        .route("/officer/models/{model}/use", post(put_in_use))
 }
 
 /// A model and what was found about it.
 struct Shown {
-    version: Version,
     found: Option<Findings>,
+    card: Option<ModelCard>,
+    /// What was promised and what came, drawn; our own markup, with every name escaped.
+    plot: Option<String>,
+    challenge: Option<Challenge>,
+    /// What came of what it promised, where that was asked.
+    watch: Option<Watch>,
+    version: Version,
+}
+
+impl Shown {
+    fn new(version: Version) -> Self {
+        let card = version.model_card();
+        let reliability = card.as_ref().and_then(|card| card.reliability.as_ref());
+        let plot = reliability.map(|found| found.svg("What was promised, and what came"));
+        let challenge = version.challenge();
+        Self { found: version.proxies(), card, plot, challenge, watch: None, version }
+    }
+
+    /// Groups in which what was promised did not come, by more than noise.
+    fn off(&self) -> Vec<&Segment> {
+        let segments = self.card.iter().flat_map(|card| &card.segments);
+        segments.filter(|segment| segment.is_off()).collect()
+    }
 }
 
 #[derive(Template)]
@@ -38,16 +63,35 @@ struct ModelsPage {
     problem: Option<String>,
 }
 
-async fn page(app: &App, session: &Session, problem: Option<String>) -> ApiResult<Response> {
-    let all = relevance::all(&mut app.db.read().await?).await.map_err(failed)?;
-    let shown = |version: Version| Shown { found: version.proxies(), version };
-    let models = all.into_iter().map(shown).collect();
+async fn page(
+    app: &App,
+    session: &Session,
+    watched: Option<ModelId>,
+    problem: Option<String>,
+) -> ApiResult<Response> {
+    let mut tx = app.db.read().await?;
+    let all = relevance::all(&mut tx).await.map_err(failed)?;
+    let mut models: Vec<Shown> = all.into_iter().map(Shown::new).collect();
+    for shown in models.iter_mut().filter(|shown| Some(shown.version.id) == watched) {
+        let watch = relevance::watch(&mut tx, &app.keys, &shown.version, app.now()).await;
+        shown.watch = Some(watch.map_err(failed)?);
+    }
+    drop(tx);
     let shell = Shell::of(session, "/officer/models");
     Ok(Page(ModelsPage { shell, models, problem }).into_response())
 }
 
-async fn show(AsOfficer(session): AsOfficer, State(app): State<App>) -> ApiResult<Response> {
-    page(&app, &session, None).await
+#[derive(Deserialize)]
+struct ShowQuery {
+    watch: Option<ModelId>,
+}
+
+async fn show(
+    AsOfficer(session): AsOfficer,
+    State(app): State<App>,
+    Query(query): Query<ShowQuery>,
+) -> ApiResult<Response> {
+    page(&app, &session, query.watch, None).await
 }
 
 #[derive(Deserialize)]
@@ -69,7 +113,29 @@ async fn clear(
         }
         Err(error @ (RelevanceError::NotHeld | RelevanceError::Reason)) => {
             tx.rollback().await;
-            page(&app, &session, Some(error.to_string())).await
+            page(&app, &session, None, Some(error.to_string())).await
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Puts a version in use that was kept back, or that was before.
+async fn put_in_use(
+    AsOfficer(session): AsOfficer,
+    State(app): State<App>,
+    Path(model): Path<ModelId>,
+) -> ApiResult<Response> {
+    let mut tx = app.db.begin().await?;
+    let wanted = relevance::find(&mut tx, model).await.map_err(failed)?;
+    let of = (wanted.business, wanted.goal, wanted.version);
+    match relevance::activate(&mut tx, of.0, of.1, of.2, app.now()).await {
+        Ok(()) => {
+            tx.commit().await?;
+            Ok(Redirect::to("/officer/models").into_response())
+        }
+        Err(error @ (RelevanceError::Held | RelevanceError::Stale)) => {
+            tx.rollback().await;
+            page(&app, &session, None, Some(error.to_string())).await
         }
         Err(error) => Err(failed(error)),
     }
