@@ -107,6 +107,9 @@ mod tests {
 
     const CENTRE: f64 = -1.4;
 
+    /// The true logit behind a promised one.
+    type Truth = fn(f64) -> f64;
+
     /// A logit about the centre, of standard deviation about 1.2.
     fn logit(rng: &mut StdRng) -> f64 {
         let sum: f64 = (0..12).map(|_| rng.random_range(-0.5..0.5)).sum();
@@ -131,7 +134,7 @@ mod tests {
 
     #[test]
     fn drift_is_found_within_500_rows() {
-        let drifts: [(Drift, fn(f64) -> f64); 3] = [
+        let drifts: [(Drift, Truth); 3] = [
             (Drift::Higher, |logit| logit + 3.0_f64.ln()),
             (Drift::Lower, |logit| logit - 5.0_f64.ln()),
             (Drift::Flatter, |_| CENTRE),

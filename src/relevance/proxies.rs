@@ -190,15 +190,15 @@ pub(super) fn segments(
     labels: &[bool],
     seed: u64,
 ) -> Vec<Segment> {
-    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let by: [(&str, fn(&Told) -> Option<String>); 3] = [
+    type Group = fn(&Told) -> Option<String>;
+    let by: [(&str, Group); 3] = [
         ("app", |told| Some(told.app.clone())),
         ("language", |told| Some(base_language(&told.language).to_owned())),
         ("age", |told| told.age.map(|band| band.to_string())),
     ];
     let measured = by.into_iter().flat_map(|(by, of)| {
         let groups: Vec<Option<String>> =
-            told.iter().map(|told| of(told).and_then(|name| some(&name))).collect();
+            told.iter().map(|told| of(told).filter(|name| !name.is_empty())).collect();
         segments::measure(by, &groups, out_of_fold, labels, seed)
     });
     measured.collect()

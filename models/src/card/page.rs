@@ -67,7 +67,8 @@ fn measures(page: &mut String, artifact: &Artifact) {
     let card = &artifact.card;
     page.push_str("<h2>How good it is</h2>\n<table>\n");
     let mut line = |name: &str, value: String| {
-        page.push_str(&format!("<tr><th>{name}</th><td>{value}</td></tr>\n"));
+        let part = format!("<tr><th>{name}</th><td>{value}</td></tr>\n");
+        page.push_str(&part);
     };
     if let Some(Metrics { auc, log_loss, ece, ece_floor, rows, .. }) = card.metrics {
         line("On the latest rows, not learnt from", rows.to_string());
@@ -83,7 +84,7 @@ fn measures(page: &mut String, artifact: &Artifact) {
     page.push_str("</table>\n");
     if let Some(reliability) = &card.reliability {
         let error = reliability.error;
-        page.push_str(&format!(
+        let part = format!(
             "<h2>What was promised, and what came</h2>\n<figure>{}<figcaption>Across: promised; up: \
              came. {} rows, out of fold. Calibration error {:.4}; noise alone stays below {:.4} in 99 \
              of 100 cases.</figcaption></figure>\n",
@@ -91,7 +92,8 @@ fn measures(page: &mut String, artifact: &Artifact) {
             reliability.rows,
             error.ece,
             error.limit
-        ));
+        );
+        page.push_str(&part);
     }
 }
 
@@ -106,7 +108,7 @@ fn segments(page: &mut String, segments: &[Segment]) {
     );
     for segment in segments {
         let error = segment.reliability.error;
-        page.push_str(&format!(
+        let part = format!(
             "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{:.4}</td>\
              <td class=\"number\">{:.4}</td><td class=\"number\">{:.4}</td><td>{}</td></tr>\n",
             escaped(&segment.by),
@@ -116,16 +118,18 @@ fn segments(page: &mut String, segments: &[Segment]) {
             error.ece,
             error.limit,
             if segment.is_off() { "off by more than noise" } else { "" }
-        ));
+        );
+        page.push_str(&part);
     }
     page.push_str("</table>\n");
     for segment in segments.iter().filter(|segment| segment.is_off()) {
         let title = format!("{} {}", segment.by, segment.name);
-        page.push_str(&format!(
+        let part = format!(
             "<figure>{}<figcaption>{}</figcaption></figure>\n",
             segment.reliability.svg(&title),
             escaped(&title)
-        ));
+        );
+        page.push_str(&part);
     }
 }
 
