@@ -1,7 +1,7 @@
 //! `volens models`: what a model is, as a page that needs nothing else.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -42,16 +42,16 @@ enum Action {
 /// Runs `volens models …`.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     match args.action {
-        Action::Card { model, out } => cards(model, out, context).await,
+        Action::Card { model, out } => cards(model, &out, context).await,
         Action::Watch { model } => watch(model, context).await,
     }
 }
 
-async fn cards(model: Option<ModelId>, out: PathBuf, context: &Context) -> Result<Exit> {
+async fn cards(model: Option<ModelId>, out: &Path, context: &Context) -> Result<Exit> {
     let app = context.existing().await?;
     let mut tx = app.db.read().await?;
     let wanted = wanted(&mut tx, model).await?;
-    fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let mut written = Vec::new();
     for version in wanted {
         let active = relevance::to_explain(&mut tx, version.id).await.map_err(absent)?;

@@ -54,7 +54,7 @@ impl Watch {
 impl fmt::Display for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rows, promised, came, .. } = self;
-        write!(f, "{}", self.in_words())?;
+        f.write_str(self.in_words())?;
         if let Some(at) = self.at {
             write!(f, ", clear from outcome {at} on")?;
         }
