@@ -40,6 +40,9 @@ pub struct Notice {
     pub purposes: Vec<PurposeKind>,
     /// Heading under which each thing that the law demands is said.
     pub sections: BTreeMap<Part, String>,
+    /// Whether it says that acts are counted by day for some weeks. Under a notice that does not, they
+    /// are not.
+    pub counts_by_day: bool,
 }
 
 impl Notice {
@@ -75,6 +78,8 @@ struct Header {
     purposes: Vec<PurposeKind>,
     /// Heading under which each thing that GDPR Art. 13 and 14 demand is said.
     sections: BTreeMap<Part, String>,
+    #[serde(default)]
+    counts_by_day: bool,
 }
 
 /// What the first versions of the texts had to name.
@@ -120,6 +125,7 @@ impl Notices {
                 "messages" / 2,
                 "assistant" / 2,
                 "reports" / 2,
+                "messages" / 3,
             ];
             Notices::read(&files)
                 .expect("the notices are checked by `builtin_notices_are_complete`")
@@ -154,6 +160,13 @@ impl Notices {
     pub fn get(&self, id: &str, version: u32, language: &str) -> Option<&Notice> {
         let language = base_language(language);
         self.0.iter().find(|notice| key(notice) == (id, version, language))
+    }
+
+    /// Whether the notice that a consent names says that acts are counted by day. One that is not
+    /// known does not.
+    pub fn counts_by_day(&self, shown: &NoticeRef) -> bool {
+        let notice = self.get(&shown.id, shown.version, &shown.language);
+        notice.is_some_and(|notice| notice.counts_by_day)
     }
 
     /// All notices, by id, version and language.
@@ -214,6 +227,7 @@ fn parse(path: &str, file: &str) -> Result<Notice, NoticeError> {
         file: file.to_owned(),
         purposes: header.purposes,
         sections: header.sections,
+        counts_by_day: header.counts_by_day,
     };
     for part in FIRST {
         let Some(heading) = notice.sections.get(&part) else {

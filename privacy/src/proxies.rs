@@ -33,6 +33,12 @@ pub struct Attribute {
     pub words: Vec<String>,
     /// Whether such a name alone holds a model.
     pub holds: bool,
+    /// Topics that could stand for it in a filter.
+    #[serde(default)]
+    pub topics: Vec<String>,
+    /// Fields of a filter that together could stand for it.
+    #[serde(default)]
+    pub fields: Vec<Vec<String>>,
 }
 
 /// What is on record about accounts that an attribute can be measured by.
