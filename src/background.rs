@@ -305,6 +305,7 @@ pub async fn sweep(app: &App) -> Result<(), SweepError> {
         tracing::error!(error, "the ledger's head cannot be kept outside the database");
     }
     if night.is_some() {
+        signals::forget_days(&app.db, &app.keys, app.now(), &mut app.rng()).await?;
         relevance::forget_order(&app.db).await?;
     }
     replayed?;

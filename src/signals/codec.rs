@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use volens_privacy::BusinessId;
+
 use super::decay::Decayed;
 use super::kinds::Kind;
 use super::profile::{Acts, Profile, Trait};
+use super::recent::{About, DayCounts, RecentDays};
 
 /// Version of the stored form.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version before counts by day; it is still read.
+const WITHOUT_DAYS: u8 = 1;
 
 /// Stored bytes that are not a profile of a known version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,13 +54,15 @@ impl Profile {
                 }
             }
         }
+        put_days(&mut out, &self.recent);
         out
     }
 
     /// The profile of stored bytes. All of them must be understood.
     pub fn from_bytes(stored: &[u8]) -> Result<Self, Malformed> {
         let mut from = Reader { rest: stored };
-        if from.byte()? != VERSION {
+        let version = from.byte()?;
+        if !(WITHOUT_DAYS..=VERSION).contains(&version) {
             return Err(Malformed);
         }
         let mut profile = Self::default();
@@ -81,6 +88,9 @@ impl Profile {
                 _ => return Err(Malformed),
             };
             profile.restore_trait(name, hour, value);
+        }
+        if version > WITHOUT_DAYS {
+            profile.recent = from.days()?;
         }
         if from.rest.is_empty() { Ok(profile) } else { Err(Malformed) }
     }
@@ -115,6 +125,33 @@ fn put_acts(out: &mut Vec<u8>, acts: &Acts) {
             for sum in cell {
                 put(out, sum);
             }
+        }
+    }
+}
+
+fn put_days(out: &mut Vec<u8>, recent: &RecentDays) {
+    let (since, counts) = recent.parts();
+    put_hour(out, Some(since.into()));
+    put(out, counts.iter().len() as u64);
+    for ((kind, about), days) in counts.iter() {
+        out.push(kind.code());
+        match about {
+            About::Any => out.push(0),
+            About::Topic(topic) => {
+                out.push(1);
+                put_text(out, topic);
+            }
+            About::Business(business) => {
+                out.push(2);
+                out.extend_from_slice(business.as_bytes());
+            }
+        }
+        put(out, days.len() as u64);
+        let mut before = 0;
+        for (day, times) in days {
+            put_hour(out, Some(i64::from(*day) - before));
+            put(out, u64::from(*times));
+            before = i64::from(*day);
         }
     }
 }
@@ -172,5 +209,50 @@ impl Reader<'_> {
             acts.insert(kind, Decayed::from_cells(cells));
         }
         Ok(acts)
+    }
+
+    fn days(&mut self) -> Result<RecentDays, Malformed> {
+        let narrow = |day: i64| i32::try_from(day).map_err(|_| Malformed);
+        let since = narrow(self.hour()?.ok_or(Malformed)?)?;
+        let mut counts = DayCounts::default();
+        for _ in 0..self.number()? {
+            let kind = Kind::from_code(self.byte()?).ok_or(Malformed)?;
+            let about = match self.byte()? {
+                0 => About::Any,
+                1 => About::Topic(self.text()?),
+                2 => About::Business(BusinessId::from_bytes(self.bytes()?)),
+                _ => return Err(Malformed),
+            };
+            let mut day = 0_i64;
+            for _ in 0..self.number()? {
+                day = day.saturating_add(self.hour()?.ok_or(Malformed)?);
+                let times = u16::try_from(self.number()?).map_err(|_| Malformed)?;
+                counts.put((kind, about.clone()), narrow(day)?, times);
+            }
+        }
+        Ok(RecentDays::from_parts(since, counts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use volens_privacy::Timestamp;
+
+    use super::*;
+    use crate::signals::Observation;
+
+    #[test]
+    fn a_profile_of_before_days_were_counted_is_read() {
+        let mut profile = Profile::default();
+        let topics = vec!["sport.running".to_owned()];
+        let at = Timestamp::from_micros(20_000 * 86_400_000_000);
+        profile.observe(&Observation { kind: Kind::Bought, topics, business: None, at });
+        // Nothing counted by day is written as a first day and a zero, five bytes and one.
+        let mut earlier = profile.to_bytes();
+        earlier.truncate(earlier.len() - 6);
+        earlier[0] = WITHOUT_DAYS;
+        assert!(Profile::from_bytes(&earlier).is_ok_and(|read| read == profile));
+        earlier[0] = VERSION;
+        assert!(Profile::from_bytes(&earlier).is_err(), "a version that has days has them");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand::Rng;
+use volens_privacy::notice::Notices;
 use volens_privacy::purpose::Relevance;
 use volens_privacy::{AccountTag, AgeBand, AppId, Consents, KeyRing, SubjectId, Timestamp};
 
@@ -135,10 +136,11 @@ impl<'k> Door<'k> {
         received: Timestamp,
         notes: &mut Vec<Reason>,
     ) -> Outcome {
-        let subject = match self.admit(app, item, received) {
-            Ok(subject) => subject,
+        let admitted = match self.admit(app, item, received) {
+            Ok(admitted) => admitted,
             Err(reason) => return Outcome::Refused(reason),
         };
+        let Admitted { subject, by_day } = admitted;
         if let Some(key) = &item.key {
             let tag = (subject, self.keys.message_tag(app, key));
             if self.tags.contains(&tag) || !self.new_tags.insert(tag) {
@@ -146,13 +148,13 @@ impl<'k> Door<'k> {
             }
         }
         self.touched.insert(subject, app.clone());
-        apply(self.profiles.entry(subject).or_default(), item, notes);
+        apply(self.profiles.entry(subject).or_default(), item, by_day, notes);
         Outcome::Accepted
     }
 
     /// Whether this item may be used at all. The permit is the proof; it lives as long as the
     /// verified entries it was read from.
-    fn admit(&self, app: &AppId, item: &Item, received: Timestamp) -> Result<SubjectId, Reason> {
+    fn admit(&self, app: &AppId, item: &Item, received: Timestamp) -> Result<Admitted, Reason> {
         let oldest = received.minus(days_long(MAX_AGE_DAYS));
         if item.at > received.plus(MAX_AHEAD) || item.at < oldest {
             return Err(Reason::TimeOutOfRange);
@@ -168,7 +170,8 @@ impl<'k> Door<'k> {
         }
         let consents = self.consents.get(&subject).ok_or(Reason::ConsentAbsent)?;
         let permit = consents.permit::<Relevance>((), self.now).map_err(Reason::from)?;
-        Ok(permit.subject())
+        let by_day = Notices::builtin().counts_by_day(permit.notice());
+        Ok(Admitted { subject: permit.subject(), by_day })
     }
 
     async fn close(self, tx: &mut Tx, rng: &mut (dyn Rng + Send)) -> Result<(), SignalError> {
@@ -200,9 +203,21 @@ fn readable(batches: &[Batch]) -> impl Iterator<Item = (&AppId, &Item)> {
     })
 }
 
-fn apply(profile: &mut Profile, item: &Item, notes: &mut Vec<Reason>) {
+/// Whose item may be used, and how.
+struct Admitted {
+    subject: SubjectId,
+    /// Whether the notice they agreed to says that acts are counted by day.
+    by_day: bool,
+}
+
+fn apply(profile: &mut Profile, item: &Item, by_day: bool, notes: &mut Vec<Reason>) {
     match &item.content {
-        Content::Did(seen) => profile.observe(seen),
+        Content::Did(seen) => {
+            profile.observe(seen);
+            if by_day {
+                profile.count_by_day(seen);
+            }
+        }
         Content::Is(said) => {
             if let Some(language) = &said.language {
                 profile.speak(language, item.at);

@@ -3,13 +3,14 @@
 //! The door understands the Segment spec ([`segment`]) and `CloudEvents` ([`cloudevents`]). Every
 //! item is decided on its own: without a live consent for relevance nothing of it is stored, not
 //! even the tag that would recognise a repeat. What is stored is one profile per account
-//! ([`Profile`]): faded counters per topic and kind of act, sealed under the account's own key,
-//! gone in the same statement that ends the consent. No address, no device, no time finer than an
-//! hour.
+//! ([`Profile`]): faded counters per topic and kind of act, and, under a notice that says so, counts by
+//! day of the last weeks ([`recent`]), sealed under the account's own key, gone in the same statement
+//! that ends the consent. No address, no device, no time finer than an hour.
 
 use std::collections::BTreeMap;
 
-use volens_privacy::{KeyError, KeyRing, SubjectId, Timestamp};
+use rand::Rng;
+use volens_privacy::{AppId, KeyError, KeyRing, SubjectId, Timestamp};
 
 pub mod cloudevents;
 mod codec;
@@ -21,6 +22,7 @@ mod item;
 mod kinds;
 mod profile;
 mod reason;
+pub mod recent;
 pub mod segment;
 mod store;
 #[cfg(test)]
@@ -34,10 +36,11 @@ pub use item::{Content, Description, Item, MAX_ITEM, Parsed, act, one_trait, pri
 pub use kinds::{Kind, kind_of};
 pub use profile::{Acts, Observation, Profile, Trait};
 pub use reason::Reason;
+pub use recent::{About, DayCounts, RecentDays};
 pub(crate) use store::STATEMENTS;
 pub use writer::{Signals, Writer};
 
-use crate::db::{self, Tx};
+use crate::db::{self, Db, Tx};
 use crate::{accounts, consent};
 
 /// The most bytes of a batch, unpacked (Segment: 500 KB).
@@ -45,6 +48,9 @@ pub const MAX_BATCH: usize = 500 * 1024;
 
 /// Signals older than this many days are refused, and profiles forget them.
 pub const MAX_AGE_DAYS: u64 = 400;
+
+/// Profiles whose old days are forgotten in one transaction.
+const DAYS_PAGE: u32 = 256;
 
 /// Why signals could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +127,7 @@ fn context(subject: &SubjectId) -> [&[u8]; 2] {
 /// What was refused or left out for one app since the beginning of the day `days` days ago, by code.
 pub async fn refusals(
     tx: &mut Tx,
-    app: &volens_privacy::AppId,
+    app: &AppId,
     days: u32,
     now: Timestamp,
 ) -> Result<BTreeMap<String, u64>, SignalError> {
@@ -136,6 +142,49 @@ pub async fn forget_old(tx: &mut Tx, now: Timestamp) -> Result<u64, SignalError>
     let before = now.minus(days_long(MAX_AGE_DAYS + 1));
     let tags = store::forget_tags(tx, before).await?;
     Ok(tags + store::forget_refusals(tx, before.day()).await?)
+}
+
+/// Forgets the days of every profile that ended too long ago, also of accounts that did nothing since,
+/// in short transactions. Answers how many profiles had any.
+///
+/// # Errors
+/// When the database fails, or a profile that is there does not open.
+pub async fn forget_days(
+    db: &Db,
+    keys: &KeyRing,
+    now: Timestamp,
+    rng: &mut (dyn Rng + Send),
+) -> Result<usize, SignalError> {
+    let (mut after, mut forgot) = (Vec::new(), 0);
+    loop {
+        let mut tx = db.begin().await?;
+        let page = store::profiled(&mut tx, &after, DAYS_PAGE).await?;
+        let Some((last, _)) = page.last() else { return Ok(forgot) };
+        after = last.as_bytes().to_vec();
+        let apps: BTreeMap<SubjectId, AppId> = page.into_iter().collect();
+        let all = apps.keys().copied().collect();
+        // Nobody adds to a profile while it is written without its old days.
+        store::lock_accounts(&mut tx, &all).await?;
+        let sealed = store::kept_profiles(&mut tx, &all).await?;
+        let mut opened = open_profiles(&mut tx, keys, sealed).await?;
+        opened.retain(|_, profile| profile.forget_days(now));
+        if !opened.is_empty() {
+            let list: Vec<SubjectId> = opened.keys().copied().collect();
+            let data_keys = accounts::data_keys(&mut tx, keys, &list).await?;
+            let mut rows = Vec::new();
+            for (subject, profile) in &opened {
+                let (Some(key), Some(app)) = (data_keys.get(subject), apps.get(subject)) else {
+                    continue;
+                };
+                let bytes = key.seal(&context(subject), &profile.to_bytes(), rng);
+                rows.push(store::Sealed { subject: *subject, app, bytes });
+            }
+            forgot += rows.len();
+            let changed = db::changes::next(&mut tx).await?;
+            store::put_profiles(&mut tx, rows, changed).await?;
+        }
+        tx.commit().await?;
+    }
 }
 
 fn days_long(days: u64) -> std::time::Duration {

@@ -9,6 +9,7 @@ use volens_privacy::{BusinessId, Timestamp};
 use super::decay::{Decayed, hour_of};
 use super::item::Content;
 use super::kinds::Kind;
+use super::recent::RecentDays;
 
 /// Counters per kind of act.
 pub type Acts = BTreeMap<Kind, Decayed>;
@@ -57,6 +58,7 @@ pub struct Profile {
     pub(super) last_hour: Option<i64>,
     pub(super) language: Option<(i64, String)>,
     traits: BTreeMap<String, Dated>,
+    pub(super) recent: RecentDays,
     /// Topics that the person says are not theirs; kept apart from the profile, never stored with it.
     denied: BTreeSet<String>,
 }
@@ -74,6 +76,21 @@ impl Profile {
         if seen.kind != Kind::Delivered {
             self.last_hour = self.last_hour.max(Some(hour_of(seen.at)));
         }
+    }
+
+    /// Counts one act by its day, which [`Profile::observe`] does not. Only under a notice that says so.
+    pub fn count_by_day(&mut self, seen: &Observation) {
+        self.recent.count(seen);
+    }
+
+    /// What was done lately, by day.
+    pub fn recent(&self) -> &RecentDays {
+        &self.recent
+    }
+
+    /// Forgets days that ended too long ago; answers whether there were any.
+    pub fn forget_days(&mut self, now: Timestamp) -> bool {
+        self.recent.forget(now)
     }
 
     /// Takes in what an item says, as it stands.
@@ -130,6 +147,7 @@ impl Profile {
             merge(self.businesses.entry(*business).or_default(), acts);
         }
         merge(&mut self.total, &other.total);
+        self.recent.merge(&other.recent);
         self.last_hour = self.last_hour.max(other.last_hour);
         self.language = self.language.take().max(other.language.clone());
         for (name, dated) in &other.traits {
@@ -276,7 +294,10 @@ mod tests {
         let mut profile = Profile::default();
         for event in events {
             match event {
-                Event::Seen(seen) => profile.observe(seen),
+                Event::Seen(seen) => {
+                    profile.observe(seen);
+                    profile.count_by_day(seen);
+                }
                 Event::Described(name, value, at) => profile.describe(name, value.clone(), *at),
                 Event::Speaks(language, at) => profile.speak(language, *at),
             }

@@ -15,6 +15,7 @@ statements! {
     PROFILES = "select p.subject, p.sealed from profiles p
                 join accounts a on a.subject = p.subject
                 where a.frozen_at is null and p.subject in ({list})";
+    KEPT_PROFILES = "select subject, sealed from profiles where subject in ({list})";
     KEPT_PROFILE = "select sealed from profiles where subject = $1";
     CORRECTIONS = "select c.subject, c.sealed from corrections c where c.subject in ({list})";
     PUT_CORRECTIONS = "insert into corrections (subject, sealed) values ($1, $2)
@@ -22,6 +23,7 @@ statements! {
     FORGET_CORRECTIONS = "delete from corrections where subject = $1";
     PUT_PROFILES = "insert into profiles (subject, app, sealed, changed) values {rows}
         on conflict (subject) do update set sealed = excluded.sealed, changed = excluded.changed";
+    PROFILED = "select subject, app from profiles where subject > $1 order by subject limit $2";
     TAGS = "select subject, tag from signal_tags where tag in ({list})";
     PUT_TAGS = "insert into signal_tags (subject, tag, seen) values {rows} on conflict do nothing";
     FORGET_TAGS = "delete from signal_tags where seen < $1";
@@ -64,6 +66,15 @@ pub(super) async fn kept_profile(tx: &mut Tx, subject: SubjectId) -> Result<Opti
     row.map(|row| row.get("sealed")).transpose()
 }
 
+/// The profiles of these accounts as they are kept, also when processing is restricted.
+pub(super) async fn kept_profiles(
+    tx: &mut Tx,
+    subjects: &BTreeSet<SubjectId>,
+) -> Result<Vec<(SubjectId, Vec<u8>)>> {
+    let rows = tx.fetch_list(KEPT_PROFILES, values![], list(subjects)).await?;
+    rows.iter().map(|row| Ok((row.get("subject")?, row.get("sealed")?))).collect()
+}
+
 pub(super) async fn corrections(
     tx: &mut Tx,
     subjects: &[SubjectId],
@@ -100,6 +111,16 @@ pub(super) async fn put_profiles(
     let row = |p: Sealed<'_>| values![p.subject, p.app, p.bytes, changed];
     tx.execute_rows(PUT_PROFILES, profiles.into_iter().map(row).collect()).await?;
     Ok(())
+}
+
+/// The accounts with a profile after this one, with their apps.
+pub(super) async fn profiled(
+    tx: &mut Tx,
+    after: &[u8],
+    limit: u32,
+) -> Result<Vec<(SubjectId, AppId)>> {
+    let rows = tx.fetch(PROFILED, values![after.to_vec(), limit]).await?;
+    rows.iter().map(|row| Ok((row.get("subject")?, row.get("app")?))).collect()
 }
 
 /// Which of these tags are there already, under which account.

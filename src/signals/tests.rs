@@ -238,3 +238,68 @@ async fn many_calls_share_a_transaction_and_each_gets_its_own_answer() {
     })
     .await;
 }
+
+/// How often somebody viewed anything, by what is counted by day.
+async fn views_by_day(world: &World, subject: SubjectId) -> u32 {
+    let profile = profile(world, subject).await.expect("a profile");
+    profile.recent().counts().since(Kind::Viewed, &About::Any, i32::MIN)
+}
+
+/// A consent to relevance under the notice of before acts were counted by day.
+async fn give_under_the_earlier_notice(world: &World, reference: &str) {
+    let notice = volens_privacy::notice::Notices::builtin().get("messages", 2, "en");
+    let notice = notice.expect("it was published");
+    assert!(!notice.counts_by_day);
+    let given = volens_privacy::Decision::Given;
+    let mut request = world.choice(reference, PurposeKind::Relevance, None, given, None);
+    request.notice.version = notice.version;
+    request.notice.rendered_sha256 = crate::ids::hex(&notice.sha256);
+    world.decide("messenger", request).await.expect("the consent is taken");
+}
+
+#[tokio::test]
+async fn days_are_counted_only_where_the_notice_says_so() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let (old, new) =
+            (world.account("messenger", "old").await, world.account("messenger", "new").await);
+        give_under_the_earlier_notice(&world, "old").await;
+        world.give("messenger", "new", PurposeKind::Relevance).await;
+        let items = batch(&[view("old", "m1"), view("new", "m2"), view("new", "m3")]);
+        assert_eq!(send(&world, "messenger", &items).await, ["accepted"; 3]);
+        assert_eq!(views_by_day(&world, old).await, 0);
+        assert_eq!(views_by_day(&world, new).await, 2);
+        let mut tx = world.db.read().await.expect("begins");
+        let both = crate::relevance::known(&mut tx, &world.keys, &[old, new]).await.expect("reads");
+        assert!(!both[&old].counted && both[&new].counted);
+        drop(tx);
+        world.give("messenger", "old", PurposeKind::Relevance).await;
+        assert_eq!(send(&world, "messenger", &batch(&[view("old", "m4")])).await, ["accepted"]);
+        assert_eq!(views_by_day(&world, old).await, 1, "counting begins with the consent to it");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn old_days_are_forgotten_in_every_profile() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let subject = world.account("messenger", "u1").await;
+        world.give("messenger", "u1", PurposeKind::Relevance).await;
+        assert_eq!(send(&world, "messenger", &batch(&[view("u1", "m1")])).await, ["accepted"]);
+        let forget = async || {
+            let mut rng = world.rng(5);
+            forget_days(&world.db, &world.keys, world.clock.now(), &mut rng).await
+        };
+        world.clock.advance(Duration::from_hours(35 * 24));
+        assert_eq!(forget().await.expect("sweeps"), 0);
+        assert_eq!(views_by_day(&world, subject).await, 1);
+        world.clock.advance(Duration::from_hours(24));
+        assert_eq!(forget().await.expect("sweeps"), 1);
+        let left = profile(&world, subject).await.expect("a profile");
+        assert_eq!(left.recent().counts().iter().len(), 0, "nothing says which day it was");
+        assert_eq!(left.interests(world.clock.now()).count(), 1, "what it added stays");
+        assert_eq!(forget().await.expect("sweeps"), 0);
+    })
+    .await;
+}

@@ -199,6 +199,24 @@ pub struct ProfilePart {
     pub businesses: BTreeMap<BusinessId, [f64; 3]>,
     /// What the app told about its user under consent.
     pub traits: BTreeMap<String, String>,
+    /// What was done lately, counted by day; a day is forgotten 35 days after it.
+    #[serde(default)]
+    pub recent: Vec<DayPart>,
+}
+
+/// How often something was done on a day.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DayPart {
+    /// Which day (UTC).
+    #[schema(value_type = String, format = "date-time")]
+    pub day: Timestamp,
+    /// What.
+    pub act: String,
+    /// About which topic or business; nothing for the acts of this kind together.
+    pub about: Option<String>,
+    /// How often.
+    pub times: u16,
 }
 
 /// A score for a list.

@@ -19,8 +19,8 @@ use volens_privacy::receipt::{Issuer, Receipt};
 use volens_privacy::{DataKey, SubjectId, Timestamp};
 
 use self::document::{
-    AccountPart, ConsentPart, ListPart, MessagePart, ProfilePart, PurposePart, RecipientPart,
-    RequestPart, RestrictionPart, RowPart, StopPart,
+    AccountPart, ConsentPart, DayPart, ListPart, MessagePart, ProfilePart, PurposePart,
+    RecipientPart, RequestPart, RestrictionPart, RowPart, StopPart,
 };
 use super::requests::{self, SignedReceipt};
 use super::restriction::restriction_of;
@@ -30,7 +30,7 @@ use crate::audience::outcomes;
 use crate::consent::{self, Grant};
 use crate::db::{self, Row, Tx};
 use crate::ids::ListId;
-use crate::signals::{Profile, Trait};
+use crate::signals::{About, Profile, Trait};
 use crate::{identity, relevance, signals};
 
 /// Where each table that names an account is in the export, by the field it is read into, or why it
@@ -270,7 +270,29 @@ fn profile_part(profile: &Profile, now: Timestamp) -> ProfilePart {
         rejected: profile.rejected(now),
         businesses: profile.affinities(now).collect(),
         traits: profile.traits().map(|(name, held)| (name.to_owned(), value(held))).collect(),
+        recent: recent(profile),
     }
+}
+
+/// The counts by day, newest first.
+fn recent(profile: &Profile) -> Vec<DayPart> {
+    let day_of = |day: i32| Timestamp::from_micros(i64::from(day) * 86_400_000_000);
+    let mut days = Vec::new();
+    for ((kind, about), by_day) in profile.recent().counts().iter() {
+        let about = match about {
+            About::Any => None,
+            About::Topic(topic) => Some(topic.clone()),
+            About::Business(business) => Some(business.to_string()),
+        };
+        days.extend(by_day.iter().map(|(day, times)| DayPart {
+            day: day_of(*day),
+            act: kind.to_string(),
+            about: about.clone(),
+            times: *times,
+        }));
+    }
+    days.sort_by_key(|part| std::cmp::Reverse(part.day));
+    days
 }
 
 async fn lists(tx: &mut Tx, subject: SubjectId) -> Result<Vec<ListPart>, RightsError> {
