@@ -9,14 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::Mutex;
-use volens_privacy::{KeyRing, SubjectId};
+use volens_privacy::{KeyRing, PurposeKind, SubjectId};
 
 use super::standing::Standing;
 use super::store::{self, Delta};
 use super::table::{Known, Table};
 use super::{RelevanceError, Result};
+use crate::accounts;
 use crate::db::{self, Db, Tx};
-use crate::{accounts, signals};
+use crate::signals::{self, DayCounts};
 
 /// Accounts read again at a time.
 const PAGE: usize = 4096;
@@ -112,12 +113,15 @@ pub async fn known(
                 objects: account.objected_at.is_some(),
                 live: Vec::new(),
                 standing: None,
+                counted: false,
+                recent: DayCounts::default(),
             },
         );
     }
-    for (subject, purpose) in store::live(tx, subjects).await? {
+    for (subject, purpose, by_day) in store::live(tx, subjects).await? {
         if let Some(known) = known.get_mut(&subject) {
             known.live.push(purpose);
+            known.counted |= by_day && purpose == PurposeKind::Relevance;
         }
     }
     for held in known.values_mut() {
@@ -127,6 +131,8 @@ pub async fn known(
     for (subject, profile) in signals::profiles(tx, keys, subjects).await? {
         if let Some(known) = known.get_mut(&subject) {
             known.standing = Some(Standing::of(&profile));
+            let recent = profile.recent().counts().clone();
+            known.recent = recent.without(|topic| profile.denies(topic));
         }
     }
     Ok(known)

@@ -22,6 +22,7 @@ pub mod members;
 pub mod proxies;
 #[cfg(test)]
 mod proxies_tests;
+mod recent;
 mod registry;
 mod standing;
 mod store;
@@ -37,6 +38,7 @@ pub use exposures::{
     Exposure, Goal, Noted, Occasion, Outcome, OutcomeKind, forget_list, opened_features,
     record_exposures, record_met, record_outcomes, seen,
 };
+pub use recent::Recent;
 pub use registry::{Active, Version, activate, active, all, find, roll_back, to_explain, versions};
 pub use standing::Standing;
 pub(crate) use store::STATEMENTS;

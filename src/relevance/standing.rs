@@ -59,6 +59,16 @@ impl Standing {
         }
     }
 
+    /// Whether more interest than disinterest in a topic was shown.
+    pub fn likes(&self, topic: &str) -> bool {
+        self.topics.iter().any(|(name, [_, _, long])| name == topic && *long > 0.0)
+    }
+
+    /// The day of the last act (UTC, counted from 1970).
+    pub fn last_day(&self) -> Option<i32> {
+        self.last_hour.and_then(|hour| i32::try_from(hour.div_euclid(24)).ok())
+    }
+
     /// What a learner sees of the person at `now`. `language` is the account's; without one, what
     /// the signals said holds.
     pub fn person(&self, language: Option<&str>, now: Timestamp) -> Person {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use volens_models::features::Features;
+use volens_privacy::notice::Notices;
 use volens_privacy::{BusinessId, PurposeKind, SubjectId, Timestamp};
 
 use super::exposures::{Goal, OutcomeKind};
@@ -21,7 +22,8 @@ statements! {
     FORGOTTEN = "select value from counters where name = 'removed_forgotten'";
     NOTE_FORGOTTEN = "update counters set value = $1 where name = 'removed_forgotten'";
     FORGET_REMOVED = "delete from removed_accounts where changed <= $1";
-    LIVE = "select subject, purpose from grants where state = 'given' and subject in ({list})";
+    LIVE = "select subject, purpose, notice, notice_version, language from grants
+        where state = 'given' and subject in ({list})";
     ADD_EXPOSURES = "insert into exposures (subject, id, app, business, campaign, list, arm,
         treated, at, closes_at, propensity, features) values {rows} on conflict do nothing";
     OF_LIST = "select subject, id, closes_at from exposures where list = $1 and subject in ({list})";
@@ -119,17 +121,26 @@ pub(super) async fn forget_removed(tx: &mut Tx, until: i64) -> Result<u64> {
 pub(super) async fn live(
     tx: &mut Tx,
     subjects: &[SubjectId],
-) -> Result<Vec<(SubjectId, PurposeKind)>> {
+) -> Result<Vec<(SubjectId, PurposeKind, bool)>> {
     let rows = tx.fetch_list(LIVE, values![], list(subjects)).await?;
     let mut live = Vec::new();
     for row in &rows {
         let purpose: String = row.get("purpose")?;
         // A purpose this program does not know narrows nothing and permits nothing.
         if let Ok(purpose) = purpose.parse() {
-            live.push((row.get("subject")?, purpose));
+            live.push((row.get("subject")?, purpose, counts_by_day(row)?));
         }
     }
     Ok(live)
+}
+
+/// Whether the notice of a grant says that acts are counted by day.
+fn counts_by_day(row: &Row) -> Result<bool> {
+    let (notice, language): (String, String) = (row.get("notice")?, row.get("language")?);
+    let version: i64 = row.get("notice_version")?;
+    let version = u32::try_from(version).map_err(|_| RelevanceError::Unreadable("notice"))?;
+    let notice = Notices::builtin().get(&notice, version, &language);
+    Ok(notice.is_some_and(|notice| notice.counts_by_day))
 }
 
 /// An exposure with its features sealed.

@@ -10,7 +10,9 @@ use roaring::RoaringBitmap;
 use volens_models::features::{Features, Message, Person, Value, pair};
 use volens_privacy::{AgeBand, AppId, PurposeKind, SubjectId, Timestamp};
 
+use super::recent::Recent;
 use super::standing::Standing;
+use crate::signals::DayCounts;
 
 /// What is known about one account, as read from the database.
 #[derive(Clone, PartialEq)]
@@ -31,6 +33,10 @@ pub struct Known {
     pub live: Vec<PurposeKind>,
     /// Where it stands, when it has a profile.
     pub standing: Option<Standing>,
+    /// Whether it agreed to a notice that says that acts are counted by day.
+    pub counted: bool,
+    /// What it did lately, without topics that the person denies.
+    pub recent: DayCounts,
 }
 
 /// All accounts. Rows are numbered from zero and keep their number.
@@ -48,6 +54,7 @@ pub struct Table {
     age_bands: BTreeMap<&'static str, RoaringBitmap>,
     live: BTreeMap<PurposeKind, RoaringBitmap>,
     interested: BTreeMap<u32, RoaringBitmap>,
+    recent: Recent,
     columns: Columns,
 }
 
@@ -159,6 +166,11 @@ impl Table {
         code.and_then(|code| self.interested.get(code)).unwrap_or(&NOBODY)
     }
 
+    /// What accounts did lately.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
     /// Whose row it is.
     pub fn subject(&self, row: u32) -> Option<SubjectId> {
         self.subjects.get(row as usize).copied().filter(|_| self.present.contains(row))
@@ -195,11 +207,13 @@ impl Table {
             objects: self.objecting.contains(row),
             live: PurposeKind::ALL.into_iter().filter(|p| self.live(*p).contains(row)).collect(),
             standing: self.profiled.contains(row).then(|| self.standing(row)),
+            counted: self.recent.counted().contains(row),
+            recent: self.recent.of(row),
         })
     }
 
     /// Replaces what is known about an account; `None` when it is gone.
-    pub(super) fn set(&mut self, subject: SubjectId, known: Option<&Known>) {
+    pub(crate) fn set(&mut self, subject: SubjectId, known: Option<&Known>) {
         let row = match self.rows.get(&subject) {
             Some(row) => *row,
             None if known.is_none() => return,
@@ -208,6 +222,7 @@ impl Table {
         self.clear(row);
         let Some(known) = known else { return };
         self.present.insert(row);
+        self.recent.put(row, known);
         self.apps.entry(known.app.as_str().to_owned()).or_default().insert(row);
         if let Some(language) = &known.language {
             let primary = crate::signals::primary_language(language);
@@ -247,6 +262,7 @@ impl Table {
     }
 
     fn clear(&mut self, row: u32) {
+        self.recent.clear(row);
         for (topic, _) in &self.columns.topics[row as usize] {
             if let Some(rows) = self.interested.get_mut(topic) {
                 rows.remove(row);
