@@ -12,7 +12,7 @@ use volens_privacy::ledger::{Hash, Leaf, LeafKind};
 use volens_privacy::{KeyRing, PurposeKind, SubjectId, Timestamp};
 
 use super::campaigns::{self, Campaign};
-use super::candidates::{Narrowed, Narrowing, Stops, depth};
+use super::candidates::{Narrowed, Narrowing, Stops, Wanted, depth};
 use super::filter::Filter;
 use super::ranking::{Judge, Ranked, sort};
 use super::request::{self, List, Order, Rules, Sealing};
@@ -117,6 +117,7 @@ impl AudienceError {
                 | Self::NoModel
                 | Self::StaleModel
                 | Self::Topic { .. }
+                | Self::Filter(_)
                 | Self::Underage
                 | Self::Invalid { .. }
         )
@@ -141,11 +142,12 @@ async fn build_begun(
     let active = active.ok_or(AudienceError::NoModel)?;
     let judge = Arc::new(Judge::new(active, &campaign)?);
     let stops = Stops::read(&mut tx, list.business).await?;
+    let wanted = Wanted::read(&mut tx, list.business, filter, now).await?;
     tx.rollback().await;
     let narrowing = Narrowing {
         campaign: campaign.id,
         app: campaign.delivery_app.clone(),
-        filter,
+        wanted,
         stops,
         holdout: list.holdout,
     };

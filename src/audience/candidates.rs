@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use roaring::RoaringBitmap;
 use volens_privacy::keys::KeyRing;
 use volens_privacy::purpose::PurposeKind;
-use volens_privacy::{AppId, BusinessId, RecipientId, SubjectId};
+use volens_privacy::{AppId, BusinessId, RecipientId, SubjectId, Timestamp};
 
-use super::filter::Filter;
+use super::filter::{Asked, Filter, Past};
 use super::waterfall::{Exclusion, Waterfall};
 use super::{holdout, store};
 use crate::db::{self, Tx};
@@ -32,7 +32,7 @@ pub struct Narrowing {
     /// The app the message is delivered in.
     pub app: AppId,
     /// What the business asked for.
-    pub filter: Filter,
+    pub wanted: Wanted,
     /// Who said stop to the business.
     pub stops: Stops,
     /// Share kept aside.
@@ -49,7 +49,7 @@ impl Narrowing {
         left.keep(table.live(PurposeKind::Relevance), Exclusion::NoRelevanceConsent);
         left.keep(&table.old_enough(), Exclusion::Underage);
         left.remove(table.frozen(), Exclusion::Frozen);
-        for wanted in self.wanted(table) {
+        if let Some(wanted) = self.wanted.rows(table, &left.rows) {
             left.keep(&wanted, Exclusion::Filtered);
         }
         left.remove(&self.stops.among(&left.rows, table, keys), Exclusion::Stopped);
@@ -64,20 +64,36 @@ impl Narrowing {
         left.remove(&kept_aside, Exclusion::HeldOut);
         Narrowed { candidates: left.rows, kept_aside, waterfall: left.waterfall }
     }
+}
 
-    /// One bitmap per field that narrows: the union of its values.
-    fn wanted(&self, table: &Table) -> Vec<RoaringBitmap> {
-        let filter = &self.filter;
-        let fields: [Vec<&RoaringBitmap>; 4] = [
-            filter.languages.iter().map(|code| table.speaking(code)).collect(),
-            filter.countries.iter().map(|code| table.in_country(code)).collect(),
-            filter.age_bands.iter().map(|band| table.aged(*band)).collect(),
-            filter.topics.iter().map(|topic| table.interested_in(topic.as_str())).collect(),
-        ];
-        let narrowing = fields.into_iter().filter(|values| !values.is_empty());
-        narrowing
-            .map(|values| values.into_iter().fold(RoaringBitmap::new(), |all, rows| all | rows))
-            .collect()
+/// Whom a business asked for, with what that is held against.
+pub struct Wanted {
+    filter: Filter,
+    business: BusinessId,
+    past: Past,
+    now: Timestamp,
+}
+
+impl Wanted {
+    /// Reads who was part of the campaigns that the filter asks about.
+    pub async fn read(
+        tx: &mut Tx,
+        business: BusinessId,
+        filter: Filter,
+        now: Timestamp,
+    ) -> db::Result<Self> {
+        let mut past = Past::new();
+        for (part, of) in filter.campaigns() {
+            let people = store::part_of(tx, business, part, &of).await?;
+            past.insert((part, of), people);
+        }
+        Ok(Self { filter, business, past, now })
+    }
+
+    /// Those of `within` that were asked for; nothing where that is everybody.
+    fn rows(&self, table: &Table, within: &RoaringBitmap) -> Option<RoaringBitmap> {
+        let asked = Asked { business: self.business, past: &self.past, now: self.now };
+        (!self.filter.is_empty()).then(|| self.filter.rows(table, &asked, within))
     }
 }
 

@@ -17,6 +17,7 @@ use self::wire::{OutcomesIn, OutcomesOut, ReadSince, RecipientsOut, TakenOut};
 use super::AudienceError;
 use super::build::Workshop;
 use super::campaigns::{self, Campaign, CampaignIn};
+use super::filter::Place;
 use super::outcomes;
 use super::reach;
 use super::recalls::note_served;
@@ -63,6 +64,13 @@ impl From<AudienceError> for Problem {
                 Self::refused(code, "a value is not acceptable").field("/size", "field.value", said)
             }
             AudienceError::Topic { refusal, .. } => Self::refused(code, refusal.to_string()),
+            AudienceError::Filter(fault) => {
+                let pointer = match &fault.place {
+                    Place::Text { .. } => "/filter".to_owned(),
+                    Place::Json(pointer) => format!("/filter{pointer}"),
+                };
+                Self::refused(code, "the filter is not acceptable").field(pointer, code, said)
+            }
             AudienceError::Underage | AudienceError::CampaignOver | AudienceError::TooSmall(_) => {
                 Self::refused(code, said)
             }
@@ -143,7 +151,8 @@ async fn show_campaign(
 /// The list is made by a job: poll `GET /v1/lists/{id}` until its state is `sealed` or `refused`.
 /// With `dry_run` no list is made; the answer says at once how many could be reached and where the
 /// others went, with noise. The same question gets the same answer all day; different ones are counted
-/// against a budget, and refused with `reach.spent` when it is spent.
+/// against a budget, and refused with `reach.spent` when it is spent. `filter` is a text such as
+/// `country in (IE, GB) and bought sport.* >= 3 within 14 days`, the same as JSON, or four lists.
 #[utoipa::path(post, path = "/v1/lists", tag = "audience", security(("key" = []), ("session" = [])),
     request_body = RequestIn,
     responses((status = 202, body = ListSummary), (status = 200, body = DryRun)))]
@@ -160,7 +169,9 @@ async fn make_list(
         let checked = request::check(&mut tx, id, body, &rules, app.now()).await?;
         drop(tx);
         let answer = reach::ask(&workshop(&app), &checked, &mut app.rng()).await?;
-        return Ok(Json(DryRun::of(answer, checked.holdout, &rules)?).into_response());
+        return Ok(
+            Json(DryRun::of(answer, (&checked.filter, checked.holdout), &rules)?).into_response()
+        );
     }
     let mut tx = app.db.begin().await?;
     let checked = request::check(&mut tx, id, body, &rules, app.now()).await?;

@@ -10,7 +10,7 @@ pub mod build;
 pub mod campaigns;
 pub mod candidates;
 pub mod export;
-mod filter;
+pub mod filter;
 pub mod holdout;
 pub mod http;
 mod languages;
@@ -36,7 +36,7 @@ mod write;
 pub(crate) use store::statements;
 
 pub use campaigns::{Campaign, Message, Window};
-pub use filter::{Filter, FilterIn};
+pub use filter::{Filter, FilterIn, Warning};
 pub use request::{List, ListState, Request};
 pub use rows::{Ground, Row};
 pub use waterfall::{Exclusion, PublishedWaterfall, Reach, Waterfall};
@@ -68,6 +68,9 @@ pub enum AudienceError {
         /// Why it is refused.
         refusal: TopicRefusal,
     },
+    /// A filter cannot be read, or asks for what it may not.
+    #[error(transparent)]
+    Filter(#[from] filter::Fault),
     /// The filter asks for people younger than eighteen.
     #[error("people younger than eighteen are never profiled")]
     Underage,
@@ -175,6 +178,7 @@ impl AudienceError {
         match self {
             Self::Invalid { .. } | Self::SizeAbove(_) => "request.invalid",
             Self::Topic { refusal, .. } => refusal.code(),
+            Self::Filter(fault) => fault.wrong.code,
             Self::Underage => "filter.underage",
             Self::UnknownApp => "app.unknown",
             Self::NoCampaign => "campaign.not_found",

@@ -16,7 +16,7 @@ use volens_privacy::noise::{Epsilon, Noise};
 use volens_privacy::{BusinessId, KeyRing, Timestamp};
 
 use super::build::{Workshop, aside};
-use super::candidates::{Narrowing, Stops};
+use super::candidates::{Narrowing, Stops, Wanted};
 use super::request::Request;
 use super::store::reach as store;
 use super::waterfall::{Exclusion, Waterfall};
@@ -161,12 +161,12 @@ fn day(at: Timestamp) -> i64 {
     at.micros().div_euclid(MICROS_PER_DAY)
 }
 
-/// The same for every request that asks for the same people, in whatever campaign.
+/// The same for every request that asks for the same people, in whatever campaign, form and order.
 fn question(keys: &KeyRing, request: &Request) -> [u8; 32] {
     let asked = json!({
         "business": request.campaign.business,
         "app": request.campaign.delivery_app,
-        "filter": request.wanted,
+        "filter": request.filter.text(),
     });
     keys.caller_hash("audience/reach", asked.to_string().as_bytes())
 }
@@ -197,12 +197,15 @@ async fn may_ask(tx: &mut Tx, question: Question, rules: Rules, now: Timestamp) 
 async fn count(workshop: &Workshop<'_>, request: &Request) -> Result<Waterfall> {
     workshop.columns.refresh(workshop.db, workshop.keys).await?;
     let mut tx = workshop.db.read().await?;
-    let stops = Stops::read(&mut tx, request.campaign.business).await?;
+    let business = request.campaign.business;
+    let stops = Stops::read(&mut tx, business).await?;
+    let (filter, now) = (request.filter.clone(), workshop.clock.now());
+    let wanted = Wanted::read(&mut tx, business, filter, now).await?;
     drop(tx);
     let narrowing = Narrowing {
         campaign: request.campaign.id,
         app: request.campaign.delivery_app.clone(),
-        filter: request.filter.clone(),
+        wanted,
         stops,
         holdout: 0.0,
     };

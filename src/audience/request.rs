@@ -1,5 +1,6 @@
 //! Requests for lists: what is asked, what state it is in, what can be said about it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand::Rng;
@@ -8,7 +9,7 @@ use volens_privacy::ledger::Hash;
 use volens_privacy::{BusinessId, Timestamp};
 
 use super::campaigns::{self, Campaign};
-use super::filter::{Filter, FilterIn};
+use super::filter::{Fault, Filter, FilterIn};
 use super::waterfall::Waterfall;
 use super::{AudienceError, Result, build, holdout, reach, store};
 use crate::config;
@@ -64,7 +65,7 @@ pub struct RequestIn {
     pub campaign: CampaignId,
     /// How many recipients at most.
     pub size: u32,
-    /// Whom to narrow to; everybody willing when absent.
+    /// Whom to narrow to, as text, JSON or in the short form; everybody willing when absent.
     #[serde(default)]
     pub filter: FilterIn,
     /// Share kept aside at random, 0 to 0.5.
@@ -182,6 +183,11 @@ pub struct List {
 }
 
 impl List {
+    /// Whether it was not asked of everybody. A filter that can no longer be read did narrow.
+    pub fn narrows(&self) -> bool {
+        !Filter::check(&self.filter).is_ok_and(|filter| filter.is_empty())
+    }
+
     /// What it is sealed with.
     ///
     /// # Errors
@@ -213,12 +219,34 @@ pub async fn check(
         return Err(AudienceError::Invalid { field: "holdout", why: "0 to 0.5" });
     }
     let filter = Filter::check(&wanted.filter)?;
+    check_campaigns(tx, business, &wanted.filter, &filter).await?;
     let campaign = campaigns::find(tx, business, wanted.campaign).await?;
     if campaign.window.until <= now {
         return Err(AudienceError::CampaignOver);
     }
     let RequestIn { size, filter: wanted, holdout, .. } = wanted;
     Ok(Request { campaign, size, wanted, filter, holdout })
+}
+
+/// Whether the campaigns that a filter names are this business's.
+async fn check_campaigns(
+    tx: &mut Tx,
+    business: BusinessId,
+    wanted: &FilterIn,
+    filter: &Filter,
+) -> Result<()> {
+    let named: BTreeSet<CampaignId> =
+        filter.campaigns().into_iter().flat_map(|(_, of)| of).collect();
+    for id in named {
+        match campaigns::find(tx, business, id).await {
+            Ok(_) => {}
+            Err(AudienceError::NoCampaign) => {
+                return Err(Fault::at_campaign(wanted, &id.to_string()).into());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Keeps the request, and the job that fulfils it.

@@ -9,7 +9,7 @@ use super::reach::{Answer, Budget};
 use super::request::{List, ListState, Rules};
 use super::store;
 use super::waterfall::{PublishedWaterfall, Reach};
-use super::{AudienceError, FilterIn};
+use super::{AudienceError, Filter, FilterIn, Warning};
 use crate::db::{self, Tx};
 use crate::ids::{CampaignId, ListId};
 
@@ -24,8 +24,13 @@ pub struct ListSummary {
     pub campaign: CampaignId,
     /// How many recipients were asked for.
     pub size: u32,
-    /// What was narrowed to.
+    /// What was narrowed to, as it was asked for.
     pub filter: FilterIn,
+    /// The same as text, in the one form of everything that says the same.
+    #[schema(example = "country in (GB, IE) and bought sport.* >= 3 within 14 days")]
+    pub filter_text: String,
+    /// What the filter could stand for although nobody may be addressed by it.
+    pub warnings: Vec<Warning>,
     /// Share kept aside at random.
     pub holdout: f64,
     /// How far it is.
@@ -98,11 +103,15 @@ impl ListSummary {
             ledger_size: sealing.checkpoint_size,
             rows_root: sealing.rows_root,
         });
+        // One that could be asked for once and no longer can has no text.
+        let filter = Filter::check(&list.filter).ok();
         Self {
             id: list.id,
             campaign: list.campaign,
             size: list.size,
             filter: list.filter.clone(),
+            filter_text: filter.as_ref().map(Filter::text).unwrap_or_default(),
+            warnings: filter.as_ref().map(Filter::warnings).unwrap_or_default(),
             holdout: list.holdout,
             state: list.state,
             done: published_done(list, rules),
@@ -121,7 +130,7 @@ impl ListSummary {
 /// told by its counts; and its rows alone where it narrowed.
 pub fn published_counts(list: &List, rules: &Rules) -> Option<PublishedWaterfall> {
     let counts = list.waterfall.as_ref().filter(|_| list.state == ListState::Sealed)?;
-    if list.filter == FilterIn::default() {
+    if !list.narrows() {
         return Some(counts.published(rules.k));
     }
     Some(counts.rows_alone(rules.k))
@@ -148,6 +157,11 @@ pub struct DryRun {
     pub counted_at: Timestamp,
     /// What the business may still ask.
     pub budget: Budget,
+    /// What was narrowed to, in the one form of everything that says the same: what asks the same gets
+    /// this answer.
+    pub filter_text: String,
+    /// What the filter could stand for although nobody may be addressed by it.
+    pub warnings: Vec<Warning>,
 }
 
 impl DryRun {
@@ -155,7 +169,11 @@ impl DryRun {
     ///
     /// # Errors
     /// [`AudienceError::TooSmall`] where the count with noise is below the floor.
-    pub fn of(answer: Answer, holdout: f64, rules: &Rules) -> Result<Self, AudienceError> {
+    pub fn of(
+        answer: Answer,
+        (filter, holdout): (&Filter, f64),
+        rules: &Rules,
+    ) -> Result<Self, AudienceError> {
         let Answer { told, at, budget } = answer;
         if told.reached < rules.k.cast_signed() {
             return Err(AudienceError::TooSmall(rules.k));
@@ -166,6 +184,8 @@ impl DryRun {
             waterfall: PublishedWaterfall::of_answer(&told, holdout, rules.k),
             counted_at: at,
             budget,
+            filter_text: filter.text(),
+            warnings: filter.warnings(),
         })
     }
 }

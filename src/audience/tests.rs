@@ -3,6 +3,7 @@
 mod audit;
 mod chance;
 mod export;
+mod filters;
 mod lists;
 mod pages;
 mod reach;

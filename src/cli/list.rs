@@ -13,6 +13,7 @@ use super::{Context, Exit};
 use crate::app::App;
 use crate::audience::build::build;
 use crate::audience::export::{Exporter, Format, Manifest};
+use crate::audience::filter::Short;
 use crate::audience::http::workshop;
 use crate::audience::reach::{self, Budget};
 use crate::audience::recalls::{self, ALL_RANKS};
@@ -20,7 +21,7 @@ use crate::audience::request::{self, List, ListState, Order, RequestIn, Rules};
 use crate::audience::shelf::Shelf;
 use crate::audience::summary::{DryRun, ListSummary};
 use crate::audience::{
-    AudienceError, FilterIn, PublishedWaterfall, Reach, Row, campaigns, holdout,
+    AudienceError, FilterIn, PublishedWaterfall, Reach, Row, Warning, campaigns, holdout,
 };
 use crate::ids::CampaignId;
 
@@ -38,6 +39,9 @@ pub(super) struct Args {
     /// How many recipients at most
     #[arg(long, value_name = "N")]
     size: u32,
+    /// Whom to narrow to, such as "country IE and bought sport.* >= 3 within 14 days"
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["language", "country", "age_band", "topic"])]
+    filter: Option<String>,
     /// Languages to narrow to, ISO 639-1
     #[arg(long, value_name = "CODE")]
     language: Vec<String>,
@@ -99,7 +103,12 @@ fn with_exit(error: anyhow::Error) -> anyhow::Error {
             | AudienceError::StaleModel
             | AudienceError::Expired,
         ) => Exit::Refused,
-        Some(AudienceError::Invalid { .. } | AudienceError::SizeAbove(_)) => Exit::Usage,
+        Some(AudienceError::Filter(fault)) if fault.wrong.code == "topic.sensitive" => {
+            Exit::Refused
+        }
+        Some(
+            AudienceError::Invalid { .. } | AudienceError::Filter(_) | AudienceError::SizeAbove(_),
+        ) => Exit::Usage,
         Some(AudienceError::Overtaken | AudienceError::NotSealed(_)) => Exit::Conflict,
         _ => return error,
     };
@@ -115,8 +124,9 @@ async fn make(args: &Args, app: &App, context: &Context) -> Result<Exit> {
     if args.dry_run {
         drop(tx);
         let answer = reach::ask(&workshop(app), &checked, &mut app.rng()).await?;
-        let found = DryRun::of(answer, checked.holdout, &rules)?;
+        let found = DryRun::of(answer, (&checked.filter, checked.holdout), &rules)?;
         let mut lines = waterfall(&found.waterfall);
+        lines.extend(warned(&found.warnings));
         let Reach { low, high } = found.reach;
         lines.push(format!("between {low} and {high} people could be reached"));
         let Budget { asked, of, .. } = found.budget;
@@ -151,11 +161,14 @@ impl Args {
         RequestIn {
             campaign: self.campaign,
             size: self.size,
-            filter: FilterIn {
-                languages: set(&self.language),
-                countries: set(&self.country),
-                age_bands: set(&self.age_band),
-                topics: set(&self.topic),
+            filter: match &self.filter {
+                Some(text) => FilterIn::Text(text.clone()),
+                None => FilterIn::Short(Short {
+                    languages: set(&self.language),
+                    countries: set(&self.country),
+                    age_bands: set(&self.age_band),
+                    topics: set(&self.topic),
+                }),
             },
             holdout: self.holdout,
             dry_run: self.dry_run,
@@ -190,6 +203,7 @@ async fn show(
     let summary = ListSummary::read(&mut tx, list, &rules).await?;
     drop(tx);
     let mut lines = summary.waterfall.as_ref().map(waterfall).unwrap_or_default();
+    lines.extend(warned(&summary.warnings));
     let rows = rows(app, list.business, list, args.export.is_none()).await?;
     lines.extend(rows.iter().take(SHOWN).map(|row| {
         let why: Vec<&str> = row.reasons.iter().map(|reason| reason.text.as_str()).collect();
@@ -246,6 +260,10 @@ async fn export(
     file.sync_all()?;
     bar.finish_and_clear();
     Ok(manifest)
+}
+
+fn warned(warnings: &[Warning]) -> impl Iterator<Item = String> {
+    warnings.iter().map(|warning| format!("note: {}", warning.text))
 }
 
 fn waterfall(counts: &PublishedWaterfall) -> Vec<String> {

@@ -3,6 +3,7 @@
 mod campaigns;
 mod lists;
 mod nodes;
+mod past;
 pub(super) mod reach;
 pub(super) mod recalls;
 mod rows;
@@ -16,6 +17,7 @@ pub(super) use lists::{
     refuse, remove_leaves, rows_removed, seal,
 };
 pub(super) use nodes::{add_nodes, nodes, remove_nodes};
+pub(super) use past::part_of;
 pub(super) use rows::{
     Arm, Footing, Grant, NewLoan, NewRow, NewScore, StoredRow, add_loans, add_rows, add_scores,
     count, cut, hold, page, remove, remove_loans, remove_some, rows_about, subjects,
@@ -31,6 +33,7 @@ pub(crate) fn statements() -> Vec<Statement> {
         reach::STATEMENTS,
         lists::STATEMENTS,
         nodes::STATEMENTS,
+        past::STATEMENTS,
         recalls::STATEMENTS,
         rows::STATEMENTS,
         stops::STATEMENTS,

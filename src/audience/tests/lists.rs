@@ -196,7 +196,7 @@ async fn small_audiences_are_refused_and_foreign_lists_do_not_exist() {
         let town = Town::new(db, 40, 0).await;
         let too_few = town.list(RequestIn { size: K - 1, ..town.request(0) }).await;
         assert!(matches!(too_few, Err(AudienceError::SizeBelow(10))));
-        let nobody = FilterIn { countries: ["FR".to_owned()].into(), ..FilterIn::default() };
+        let nobody = FilterIn::Text("country FR".to_owned());
         let wanted = RequestIn { filter: nobody, ..town.request(20) };
         let refused = town.list(wanted).await.expect("an answer");
         assert_eq!(refused.state, ListState::Refused);

@@ -7,17 +7,18 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::town::{K, SHOP, Town};
+use crate::audience::filter::Short;
 use crate::audience::reach::{Answer, Rules, Told, ask};
 use crate::audience::request::{self, RequestIn};
 use crate::audience::summary::DryRun;
-use crate::audience::{AudienceError, Exclusion, FilterIn, Waterfall};
+use crate::audience::{AudienceError, Exclusion, Filter, FilterIn, Waterfall};
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
 
 impl Town {
     async fn ask(&self, countries: &[&str]) -> Result<Answer, AudienceError> {
         let countries: BTreeSet<_> = countries.iter().map(|code| (*code).to_owned()).collect();
-        let filter = FilterIn { countries, ..FilterIn::default() };
+        let filter = FilterIn::Short(Short { countries, ..Short::default() });
         let wanted = RequestIn { filter, ..self.request(20) };
         let mut tx = self.world.db.read().await.expect("begins");
         let begun = self.campaign.created_at;
@@ -64,9 +65,10 @@ async fn a_group_that_looks_too_small_is_refused_and_nobody_is_none() {
     on_both(|db| async move {
         let town = Town::new(db, 24, 0).await;
         let nobody = town.ask(&["FR"]).await.expect("told");
+        let everybody = Filter::check(&FilterIn::default()).expect("a filter");
         let told = |reached| {
             let told = Told { reached, ..nobody.told.clone() };
-            DryRun::of(Answer { told, ..nobody.clone() }, 0.1, &Town::rules())
+            DryRun::of(Answer { told, ..nobody.clone() }, (&everybody, 0.1), &Town::rules())
         };
         for few in [-5, 0, i64::from(K) - 1] {
             assert!(matches!(told(few), Err(AudienceError::TooSmall(10))), "{few}");

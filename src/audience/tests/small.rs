@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::town::{K, SHOP, Town, running_shoes, same};
+use crate::audience::filter::Short;
 use crate::audience::request::{self, ListState, RequestIn};
 use crate::audience::summary::ListSummary;
 use crate::audience::{AudienceError, Exclusion, FilterIn, List, Waterfall, campaigns};
@@ -17,7 +18,7 @@ async fn told(town: &Town, list: &List) -> Json {
     let mut tx = town.world.db.read().await.expect("begins");
     let summary = ListSummary::read(&mut tx, list, &Town::rules()).await.expect("reads");
     let mut told = serde_json::to_value(summary).expect("JSON");
-    for own in ["id", "filter", "campaign", "created_at", "expires_at"] {
+    for own in ["id", "filter", "filter_text", "warnings", "campaign", "created_at", "expires_at"] {
         told.as_object_mut().expect("an object").remove(own).expect("there");
     }
     told
@@ -25,7 +26,7 @@ async fn told(town: &Town, list: &List) -> Json {
 
 fn only(countries: &[&str], topics: &[&str]) -> FilterIn {
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    FilterIn { countries: set(countries), topics: set(topics), ..FilterIn::default() }
+    FilterIn::Short(Short { countries: set(countries), topics: set(topics), ..Short::default() })
 }
 
 #[tokio::test]

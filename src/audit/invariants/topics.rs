@@ -9,7 +9,7 @@ use crate::accounts::AccountError;
 use crate::audience::FilterIn;
 use crate::audit::AuditError;
 use crate::ids::hex;
-use crate::signals::{self, Profile, SignalError};
+use crate::signals::{self, About, Profile, SignalError};
 
 /// Profiles opened together, campaigns and lists read together.
 const PAGE: u32 = 256;
@@ -33,7 +33,7 @@ pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
         after = last.to_vec();
         for (list, filter) in &page {
             let filter = serde_json::from_str::<FilterIn>(filter).ok();
-            named(look, "list", list, filter.map(|filter| filter.topics));
+            named(look, "list", list, filter.map(|filter| filter.words()));
         }
     }
     let mut after = Vec::new();
@@ -127,7 +127,12 @@ fn unless_database(error: SignalError) -> Result<(), AuditError> {
 
 fn one(look: &mut Look<'_>, subject: SubjectId, profile: &Profile) {
     let beginning = Timestamp::from_micros(0);
-    if profile.interests(beginning).any(|(topic, _)| is_sensitive(topic)) {
+    let by_day = profile
+        .recent()
+        .counts()
+        .iter()
+        .any(|((_, about), _)| matches!(about, About::Topic(topic) if is_sensitive(topic)));
+    if by_day || profile.interests(beginning).any(|(topic, _)| is_sensitive(topic)) {
         look.found(Finding::new("topic.sensitive").of(subject));
     }
 }

@@ -19,6 +19,7 @@ use super::forms::{Errors, Sent};
 use crate::access::{Caller, directory};
 use crate::app::App;
 use crate::audience::campaigns::{self, CampaignIn};
+use crate::audience::filter::{Fault, Place};
 use crate::audience::http::workshop;
 use crate::audience::request::{self, RequestIn, Rules};
 use crate::audience::summary::DryRun;
@@ -212,6 +213,7 @@ fn at_field(error: AudienceError) -> Result<Errors, Problem> {
         | AudienceError::SizeAbove(_)
         | AudienceError::CampaignOver
         | AudienceError::NoModel => "size",
+        AudienceError::Filter(_) => "filter",
         _ => return Err(error.into()),
     };
     let why = match &error {
@@ -228,12 +230,52 @@ struct CampaignPage {
     campaign: Campaign,
     topics: Vec<&'static str>,
     lists: Vec<(List, u64)>,
-    size: String,
+    typed: Typed,
     smallest: u64,
     largest: u32,
     errors: Errors,
+    /// The line of the filter that is wrong, with a mark under the place.
+    marked: Option<String>,
     /// How many could be reached, once asked.
     reach: Option<DryRun>,
+}
+
+/// What was typed about a list.
+struct Typed {
+    size: String,
+    filter: String,
+}
+
+impl Typed {
+    fn first() -> Self {
+        Self { size: FIRST_SIZE.to_owned(), filter: String::new() }
+    }
+
+    fn of(sent: &Sent) -> Self {
+        let size = match sent.get("size") {
+            "" => FIRST_SIZE,
+            size => size,
+        };
+        // Browsers send line breaks as two characters.
+        Self { size: size.to_owned(), filter: sent.get("filter").replace("\r\n", "\n") }
+    }
+
+    fn request(&self, campaign: CampaignId, size: u32) -> RequestIn {
+        RequestIn {
+            campaign,
+            size,
+            filter: FilterIn::Text(self.filter.clone()),
+            holdout: holdout::SHARE_DEFAULT,
+            dry_run: false,
+        }
+    }
+
+    /// The line that is wrong, with a mark under the place.
+    fn marked(&self, fault: &Fault) -> Option<String> {
+        let Place::Text { line, column } = fault.place else { return None };
+        let text = self.filter.lines().nth(line - 1).unwrap_or_default();
+        Some(format!("{text}\n{}^", " ".repeat(column - 1)))
+    }
 }
 
 async fn campaign_page(
@@ -241,7 +283,7 @@ async fn campaign_page(
     tx: &mut Tx,
     AsBusiness { session, id }: &AsBusiness,
     campaign: Campaign,
-    (size, errors): (String, Errors),
+    (typed, errors): (Typed, Errors),
 ) -> ApiResult<CampaignPage> {
     let mut lists = request::page(tx, *id, None, SHOWN).await?;
     lists.retain(|list| list.campaign == campaign.id);
@@ -259,10 +301,11 @@ async fn campaign_page(
         topics: campaign.message.topics.iter().map(title).collect(),
         campaign,
         lists: counted,
-        size,
+        typed,
         smallest: rules.k,
         largest: rules.size_max,
         errors,
+        marked: None,
         reach: None,
     })
 }
@@ -274,7 +317,7 @@ async fn campaign(
 ) -> ApiResult<impl IntoResponse> {
     let mut tx = app.db.read().await?;
     let campaign = campaigns::find(&mut tx, business.id, id).await?;
-    let first = (FIRST_SIZE.to_owned(), Errors::default());
+    let first = (Typed::first(), Errors::default());
     Ok(Page(campaign_page(&app, &mut tx, &business, campaign, first).await?))
 }
 
@@ -283,21 +326,27 @@ async fn reach_of(
     business: AsBusiness,
     State(app): State<App>,
     Path(id): Path<CampaignId>,
-    Form(_token): Form<Vec<(String, String)>>,
+    Form(pairs): Form<Vec<(String, String)>>,
 ) -> ApiResult<Response> {
     let rules = Rules::from(&app.settings.lists);
-    let told = ask(&app, &business, id, &rules).await;
+    let typed = Typed::of(&Sent::new(pairs));
+    let told = ask(&app, &business, (id, &typed), &rules).await;
     let mut tx = app.db.read().await?;
     let campaign = campaigns::find(&mut tx, business.id, id).await?;
-    let size = FIRST_SIZE.to_owned();
     Ok(match told {
         Ok(told) => {
-            let page = campaign_page(&app, &mut tx, &business, campaign, (size, Errors::default()));
+            let filled = (typed, Errors::default());
+            let page = campaign_page(&app, &mut tx, &business, campaign, filled);
             Page(CampaignPage { reach: Some(told), ..page.await? }).into_response()
         }
         Err(error) => {
-            let errors = Errors::at("reach", refusal(error)?);
-            let page = campaign_page(&app, &mut tx, &business, campaign, (size, errors)).await?;
+            let marked = mark(&typed, &error);
+            let errors = match &error {
+                AudienceError::Filter(_) => at_field(error)?,
+                _ => Errors::at("reach", refusal(error)?),
+            };
+            let page = campaign_page(&app, &mut tx, &business, campaign, (typed, errors));
+            let page = CampaignPage { marked, ..page.await? };
             (StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response()
         }
     })
@@ -306,16 +355,16 @@ async fn reach_of(
 async fn ask(
     app: &App,
     business: &AsBusiness,
-    campaign: CampaignId,
+    (campaign, typed): (CampaignId, &Typed),
     rules: &Rules,
 ) -> Result<DryRun, AudienceError> {
     let size = u32::try_from(rules.k).unwrap_or(rules.size_max);
-    let wanted = RequestIn { dry_run: true, ..everybody(campaign, size) };
+    let wanted = RequestIn { dry_run: true, ..typed.request(campaign, size) };
     let mut tx = app.db.read().await?;
     let checked = request::check(&mut tx, business.id, wanted, rules, app.now()).await?;
     drop(tx);
     let answer = reach::ask(&workshop(app), &checked, &mut app.rng()).await?;
-    DryRun::of(answer, checked.holdout, rules)
+    DryRun::of(answer, (&checked.filter, checked.holdout), rules)
 }
 
 /// A refusal in words; what is no refusal stays an error.
@@ -328,13 +377,10 @@ fn refusal(error: AudienceError) -> Result<String, Problem> {
     }
 }
 
-fn everybody(campaign: CampaignId, size: u32) -> RequestIn {
-    RequestIn {
-        campaign,
-        size,
-        filter: FilterIn::default(),
-        holdout: holdout::SHARE_DEFAULT,
-        dry_run: false,
+fn mark(typed: &Typed, error: &AudienceError) -> Option<String> {
+    match error {
+        AudienceError::Filter(fault) => typed.marked(fault),
+        _ => None,
     }
 }
 
@@ -345,21 +391,26 @@ async fn order(
     Path(id): Path<CampaignId>,
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> ApiResult<Response> {
-    let sent = Sent::new(pairs);
+    let typed = Typed::of(&Sent::new(pairs));
+    let mut marked = None;
     let (rules, now) = (Rules::from(&app.settings.lists), app.now());
     let mut tx = app.db.begin().await?;
     let campaign = campaigns::find(&mut tx, business.id, id).await?;
-    let ordered = match sent.get("size").trim().parse() {
+    let ordered = match typed.size.trim().parse() {
         Err(_) => {
             let Rules { k, size_max, .. } = rules;
             Err(Errors::at("size", format!("A whole number from {k} to {size_max}, please.")))
         }
         Ok(size) => {
-            match request::check(&mut tx, business.id, everybody(id, size), &rules, now).await {
+            let wanted = typed.request(id, size);
+            match request::check(&mut tx, business.id, wanted, &rules, now).await {
                 Ok(checked) => {
                     Ok(request::order(&mut tx, &checked, &rules, &mut app.rng(), now).await?)
                 }
-                Err(error) => Err(at_field(error)?),
+                Err(error) => {
+                    marked = mark(&typed, &error);
+                    Err(at_field(error)?)
+                }
             }
         }
     };
@@ -369,9 +420,9 @@ async fn order(
             Ok(Redirect::to(&format!("/console/lists/{}", list.id)).into_response())
         }
         Err(errors) => {
-            let typed = (sent.get("size").to_owned(), errors);
-            let page = campaign_page(&app, &mut tx, &business, campaign, typed).await?;
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response())
+            let page = campaign_page(&app, &mut tx, &business, campaign, (typed, errors)).await?;
+            let page = Page(CampaignPage { marked, ..page });
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }
     }
 }

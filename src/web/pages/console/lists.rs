@@ -17,7 +17,7 @@ use crate::audience::request::{self, ListState, Rules};
 use crate::audience::shelf::{self, Shelf};
 use crate::audience::summary;
 use crate::audience::{
-    AudienceError, Campaign, FilterIn, Ground, List, PublishedWaterfall, Row, campaigns,
+    AudienceError, Campaign, Filter, Ground, List, PublishedWaterfall, Row, campaigns,
 };
 use crate::ids::ListId;
 use crate::readings::{self, Subject};
