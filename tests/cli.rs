@@ -297,6 +297,22 @@ fn the_bench_verifies_the_ledger_it_made() {
     assert!(measured["proof_microseconds"].as_f64() > Some(0.0), "{measured}");
 }
 
+#[test]
+fn the_bench_filters_as_a_plain_scan_does() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut bench = volens(directory.path());
+    bench.args(["bench", "filter", "--json", "--people", "2000", "--events", "20000"]);
+    let measured = json(&bench.output().expect("it runs"));
+    let questions = measured["questions"].as_array().expect("questions");
+    assert_eq!(questions.len(), 3);
+    // The bench refuses to answer where the two find different numbers.
+    for question in questions {
+        assert!(question["people"].as_u64() > Some(0), "{question}");
+        assert!(question["bytes"].as_u64() > Some(0), "{question}");
+        assert!(question["ratio_to_scan"].as_f64() > Some(0.0), "{question}");
+    }
+}
+
 #[tokio::test]
 async fn the_bench_erases_for_good() {
     let sqlite = FreshSqlite::create();

@@ -3,6 +3,7 @@
 mod client;
 mod cpu;
 mod erasure;
+mod filter;
 mod floor;
 mod ledger;
 mod load;
@@ -28,6 +29,8 @@ enum What {
     Ledger(ledger::Args),
     /// Erasing some of many people, making it physical, and looking for what is left of them
     Erasure(erasure::Args),
+    /// Filters over many people and what they did lately, against a plain scan of the same
+    Filter(filter::Args),
 }
 
 /// Runs `volens bench …`.
@@ -36,5 +39,6 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         What::Load(args) => load::run(args, context).await,
         What::Ledger(args) => ledger::run(args, context).await,
         What::Erasure(args) => erasure::run(args, context).await,
+        What::Filter(args) => filter::run(&args, context),
     }
 }
