@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use volens_privacy::RecipientId;
 
-use super::town::{RIVAL, SHOP, Town, campaign};
+use super::town::{RIVAL, SHOP, Town, running_shoes};
 use crate::audience::reach::{Answer, ask};
 use crate::audience::request::{self, RequestIn};
-use crate::audience::{AudienceError, FilterIn, List};
+use crate::audience::{AudienceError, FilterIn, List, campaigns};
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
 
@@ -94,7 +94,11 @@ async fn earlier_campaigns_are_ones_own() {
             assert_eq!(few.reason.as_deref(), Some("audience.too_small"), "nobody did");
         }
 
-        let theirs = campaign(&town.world, RIVAL).await.id;
+        let mut tx = town.world.db.begin().await.expect("begins");
+        let (mut rng, now) = (town.rng(), town.world.clock.now());
+        let theirs = campaigns::make(&mut tx, RIVAL, running_shoes(), &mut rng, now).await;
+        tx.commit().await.expect("commits");
+        let theirs = theirs.expect("an acceptable campaign").id;
         let text = format!("country DE and\n received {theirs}");
         let refused = town.order(town.narrowed(text.into())).await.expect_err("refused");
         assert_eq!(refused.code(), "campaign.not_found");
