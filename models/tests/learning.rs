@@ -12,7 +12,7 @@ use volens_models::calibrate::{Calibration, isotonic, platt};
 use volens_models::dataset::{splits, stratified};
 use volens_models::evaluate::{Metrics, auc};
 use volens_models::learner::{Effect, TrainError};
-use volens_models::uplift::{Learner, UpliftMetrics, UpliftModel};
+use volens_models::uplift::{Campaign, Learner, UpliftError, UpliftMetrics, UpliftModel, choose};
 use volens_models::{
     Artifact, Column, Explanation, Features, Model, ModelCard, Options, Table, Trained, train,
 };
@@ -189,27 +189,40 @@ fn either_class_may_be_the_frequent_one_for_platt() {
 
 #[test]
 fn uplift_learners_rank_those_the_treatment_moves() {
-    let (table, responds) = table(6000, 8);
-    let treated: Vec<bool> = (0..6000).map(|row| (row * 31) % 5 < 3).collect();
+    let (table, responds) = table(4500, 8);
+    let treated: Vec<bool> = (0..4500).map(|row| (row * 31) % 5 < 3).collect();
     let outcome: Vec<bool> =
-        (0..6000).map(|row| (responds[row] && treated[row]) || row % 11 == 0).collect();
-    let (seen, new): (Vec<usize>, Vec<usize>) = (0..6000).partition(|row| row % 3 != 0);
+        (0..4500).map(|row| (responds[row] && treated[row]) || row % 11 == 0).collect();
+    let (seen, new): (Vec<usize>, Vec<usize>) = (0..4500).partition(|row| row % 3 != 0);
     let pick = |rows: &[usize], of: &[bool]| rows.iter().map(|&row| of[row]).collect::<Vec<bool>>();
-    for learner in [Learner::ClassTransformation, Learner::TwoModels] {
-        let model = UpliftModel::train(
-            learner,
-            &table.take(&seen),
-            &pick(&seen, &treated),
-            &pick(&seen, &outcome),
-            &Options::default(),
-        )
-        .expect("both arms");
-        let predicted = model.predict(&table.take(&new));
-        let metrics = UpliftMetrics::of(&predicted, &pick(&new, &treated), &pick(&new, &outcome))
-            .expect("both arms");
+    let (known, arm, answers) = (table.take(&seen), pick(&seen, &treated), pick(&seen, &outcome));
+    let campaign = Campaign { table: &known, treated: &arm, outcome: &answers, propensity: None };
+    let asked = table.take(&new);
+    let measured = |model: &UpliftModel| {
+        UpliftMetrics::of(&model.predict(&asked), &pick(&new, &treated), &pick(&new, &outcome))
+            .expect("both arms")
+    };
+    for learner in Learner::ALL {
+        let model = UpliftModel::train(learner, campaign, &Options::default()).expect("both arms");
+        let metrics = measured(&model);
         assert!(metrics.qini_per_1000 > 40.0, "{learner:?} {metrics:?}");
-        assert!((model.predict_values(&table.features(new[0])) - predicted[0]).abs() < 1e-12);
+        let one = model.predict_values(&table.features(new[0]));
+        assert_eq!(one.to_bits(), model.predict(&asked)[0].to_bits());
+        if learner == Learner::DoublyRobust {
+            let again = UpliftModel::train(learner, campaign, &Options::default());
+            assert_eq!(again.expect("both arms"), model, "the same rows and seed, the same bits");
+        }
     }
+    let chosen = choose(campaign, &Options::default()).expect("both arms");
+    assert!(measured(&chosen.model).qini_per_1000 > 40.0);
+    let tried = &chosen.choice.tried;
+    assert_eq!(tried.len(), Learner::ALL.len());
+    let kept = tried.iter().find(|one| one.learner == chosen.choice.learner).expect("it was tried");
+    let simpler = tried.iter().filter(|one| one.learner < kept.learner);
+    assert!(simpler.map(|one| one.qini_per_1000).all(|qini| qini < kept.qini_per_1000));
+    let sure = vec![1.0; known.rows()];
+    let sure = Campaign { propensity: Some(&sure), ..campaign };
+    assert_eq!(choose(sure, &Options::default()), Err(UpliftError::Propensity(0)));
 }
 
 #[test]

@@ -49,10 +49,60 @@ pub struct Bytes {
     pub direction: Option<Direction>,
 }
 
-/// Rows, labels and the logits learnt so far.
+/// What is learnt of every row.
+#[derive(Clone, Copy, Debug)]
+pub enum Targets<'a> {
+    /// Whether it is positive: log loss of the logit.
+    Labels(&'a [bool]),
+    /// A number: squared loss, halved.
+    Numbers(&'a [f64]),
+}
+
+impl Targets<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Labels(labels) => labels.len(),
+            Self::Numbers(numbers) => numbers.len(),
+        }
+    }
+
+    /// What is said of every row before anything is learnt from these.
+    fn base(self, rows: &[u32], weight: impl Fn(usize) -> f64) -> f64 {
+        let (mut all, mut sum) = (0.0, 0.0);
+        for row in rows.iter().map(|&row| row as usize) {
+            all += weight(row);
+            sum += weight(row)
+                * match self {
+                    Self::Labels(labels) => f64::from(u8::from(labels[row])),
+                    Self::Numbers(numbers) => numbers[row],
+                };
+        }
+        match self {
+            Self::Labels(_) => crate::math::logit((sum + 0.5) / (all + 1.0)),
+            Self::Numbers(_) => sum / all.max(1.0),
+        }
+    }
+
+    /// First and second derivative of a row's loss, times its weight.
+    #[inline]
+    fn gradient(self, row: usize, said: f64, weight: f64) -> Sum {
+        match self {
+            Self::Labels(labels) => {
+                let probability = sigmoid(said);
+                Sum {
+                    first: weight * (probability - f64::from(u8::from(labels[row]))),
+                    second: weight * probability * (1.0 - probability),
+                }
+            }
+            Self::Numbers(numbers) => Sum { first: weight * (said - numbers[row]), second: weight },
+        }
+    }
+}
+
+/// Rows, what is learnt of them, and what is said of them so far.
 pub struct Booster<'a> {
     columns: &'a [Bytes],
-    labels: &'a [bool],
+    targets: Targets<'a>,
     importance: Option<&'a [f64]>,
     settings: Settings,
     /// Columns with more than one code.
@@ -65,37 +115,32 @@ pub struct Booster<'a> {
 }
 
 impl<'a> Booster<'a> {
-    /// Begins with the base rate of `rows`.
+    /// Begins with the base rate, or the mean, of `rows`.
     pub fn new(
         columns: &'a [Bytes],
-        labels: &'a [bool],
+        targets: Targets<'a>,
         importance: Option<&'a [f64]>,
         rows: Vec<u32>,
         settings: Settings,
     ) -> Self {
         let weight = |row: usize| importance.map_or(1.0, |importance| importance[row]);
-        let (mut all, mut positive) = (0.0, 0.0);
-        for &row in &rows {
-            all += weight(row as usize);
-            positive += if labels[row as usize] { weight(row as usize) } else { 0.0 };
-        }
-        let bias = crate::math::logit((positive + 0.5) / (all + 1.0));
+        let bias = targets.base(&rows, weight);
         let useful = (0..columns.len()).filter(|&column| columns[column].size > 1).collect();
         Self {
             columns,
-            labels,
+            targets,
             importance,
             settings,
             useful,
             rows,
-            logits: vec![bias; labels.len()],
+            logits: vec![bias; targets.len()],
             bias,
             trees: Vec::new(),
-            gradients: vec![Sum::default(); labels.len()],
+            gradients: vec![Sum::default(); targets.len()],
         }
     }
 
-    /// The logit of every row, those not learnt from included.
+    /// What is said of every row, those not learnt from included: its logit, or the number.
     pub fn logits(&self) -> &[f64] {
         &self.logits
     }
@@ -113,13 +158,8 @@ impl<'a> Booster<'a> {
         let tried = self.tried(&mut rng);
         for &row in &sample {
             let row = row as usize;
-            let probability = sigmoid(self.logits[row]);
             let weight = self.importance.map_or(1.0, |importance| importance[row]);
-            let label = f64::from(u8::from(self.labels[row]));
-            self.gradients[row] = Sum {
-                first: weight * (probability - label),
-                second: weight * probability * (1.0 - probability),
-            };
+            self.gradients[row] = self.targets.gradient(row, self.logits[row], weight);
         }
         let tree =
             Growing::new(self.columns, &self.gradients, &self.settings, sample, tried).grow();

@@ -13,6 +13,7 @@ pub mod ftrl;
 mod grow;
 mod mains;
 pub mod monotone;
+pub mod regress;
 pub mod select;
 pub mod tables;
 pub mod tree;
@@ -131,20 +132,13 @@ pub fn train(
     options: &Options,
 ) -> Result<Trained, TrainError> {
     check(table, labels, importance, options)?;
-    let bins: Vec<Bins> =
-        table.columns().iter().map(|column| Bins::learn(column, options.bins)).collect();
-    let codes: Vec<Vec<u16>> =
-        bins.iter().zip(table.columns()).map(|(bins, column)| bins.codes(column)).collect();
-    let counts: Vec<Vec<usize>> =
-        bins.iter().zip(&codes).map(|(bins, codes)| histogram(codes, bins.size())).collect();
-    let directions: Vec<Option<Direction>> =
-        table.names().iter().map(|name| options.directions.get(name).copied()).collect();
-    let columns = Columns { bins: &bins, codes: &codes, counts: &counts, directions: &directions };
+    let prepared = Prepared::of(table, options);
+    let Prepared { codes, bytes, merged, .. } = &prepared;
+    let columns = prepared.columns();
     let folds = select::stratified_folds(labels, options.inner_folds, options.seed);
-    let (bytes, merged) = as_bytes(columns);
     let inner = Inner {
         columns,
-        bytes: &bytes,
+        bytes,
         useful: &columns.useful(),
         labels,
         importance,
@@ -159,27 +153,63 @@ pub fn train(
     let (bias, terms) = if let Some(Boosted { bias, trees }) = boosted {
         let trees: Vec<Tree> =
             trees.into_iter().map(|tree| tree.map(|leaf| slope * leaf)).collect();
-        (bias, tables::terms(&trees, &bytes, &merged))
+        (bias, tables::terms(&trees, bytes, merged))
     } else {
         let (bias, tables) = mains.fit(labels, importance, choice.settings, options);
         (bias, tables.iter().map(|table| term(table, slope)).collect())
     };
     choice.pairs = pairs(&terms, table.names());
-    let (bias, terms) = centred(units(slope * bias + intercept), terms, &codes);
-    let named = table.names().iter().zip(&bins).zip(&directions);
-    let columns = named.map(|((name, bins), &direction)| ModelColumn {
-        name: name.clone(),
-        bins: bins.clone(),
-        direction,
-    });
+    let (bias, terms) = centred(units(slope * bias + intercept), terms, codes);
     let method = calibration.method();
     let inner = (folds.as_slice(), options.inner_folds);
     let unseen = calibrate::out_of_fold(method, &logits, labels, importance, inner)
         .map_err(|_| TrainError::Calibration)?;
     let out_of_fold = unseen.into_iter().map(sigmoid).collect();
-    let model = Model::new(columns.collect(), bias, terms, calibration.into_curve());
-    let effects = effects(&model, &codes);
+    let model = Model::new(prepared.named(table), bias, terms, calibration.into_curve());
+    let effects = effects(&model, &prepared.codes);
     Ok(Trained { model, choice, calibration: method, effects, out_of_fold })
+}
+
+/// A table as learners read it.
+struct Prepared {
+    bins: Vec<Bins>,
+    codes: Vec<Vec<u16>>,
+    counts: Vec<Vec<usize>>,
+    directions: Vec<Option<Direction>>,
+    bytes: Vec<Bytes>,
+    /// How codes became bytes.
+    merged: Vec<Vec<u16>>,
+}
+
+impl Prepared {
+    fn of(table: &Table, options: &Options) -> Self {
+        let bins: Vec<Bins> =
+            table.columns().iter().map(|column| Bins::learn(column, options.bins)).collect();
+        let codes: Vec<Vec<u16>> =
+            bins.iter().zip(table.columns()).map(|(bins, column)| bins.codes(column)).collect();
+        let counts: Vec<Vec<usize>> =
+            bins.iter().zip(&codes).map(|(bins, codes)| histogram(codes, bins.size())).collect();
+        let directions: Vec<Option<Direction>> =
+            table.names().iter().map(|name| options.directions.get(name).copied()).collect();
+        let columns =
+            Columns { bins: &bins, codes: &codes, counts: &counts, directions: &directions };
+        let (bytes, merged) = as_bytes(columns);
+        Self { bins, codes, counts, directions, bytes, merged }
+    }
+
+    fn columns(&self) -> Columns<'_> {
+        let Self { bins, codes, counts, directions, .. } = self;
+        Columns { bins, codes, counts, directions }
+    }
+
+    /// The columns as a model has them.
+    fn named(&self, table: &Table) -> Vec<ModelColumn> {
+        let named = table.names().iter().zip(&self.bins).zip(&self.directions);
+        let column = |((name, bins), direction): ((&String, &Bins), &Option<Direction>)| {
+            ModelColumn { name: name.clone(), bins: bins.clone(), direction: *direction }
+        };
+        named.map(column).collect()
+    }
 }
 
 /// The columns with at most [`CODES`] codes each, rare words merged, and how codes became bytes.

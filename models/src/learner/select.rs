@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::learner::boost::{self, Booster, Bytes};
+use crate::learner::boost::{self, Booster, Bytes, Targets};
 use crate::learner::ftrl::{Ftrl, Settings, shuffle};
 use crate::learner::mains::{Columns, Main, Mains};
 use crate::learner::tree::Tree;
@@ -205,7 +205,10 @@ impl<'a> Inner<'a> {
         let mut boosters: Vec<Booster<'_>> = self
             .parts()
             .into_iter()
-            .map(|part| Booster::new(self.bytes, self.labels, self.importance, part, BOOSTED))
+            .map(|part| {
+                let labels = Targets::Labels(self.labels);
+                Booster::new(self.bytes, labels, self.importance, part, BOOSTED)
+            })
             .collect();
         let mut best: Option<Tried<boost::Settings>> = None;
         let mut waited = 0;

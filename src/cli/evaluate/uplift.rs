@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 use volens_models::dataset::Split;
 use volens_models::evaluate::Interval;
-use volens_models::uplift::{Learner, Measured, UpliftMetrics, UpliftModel, qini_interval};
+use volens_models::uplift::{
+    Campaign, Choice, Chosen, Intervals, Learner, Measured, UpliftMetrics, UpliftModel, choose,
+    intervals,
+};
 use volens_models::{Options, Table};
 
 use super::cpu::Stopwatch;
@@ -33,6 +36,34 @@ pub(super) struct Args {
     /// The column that holds 0 or 1
     #[arg(long, value_name = "COL")]
     pub(super) outcome: String,
+    /// Measure one learner [default: the one chosen inside the training rows]
+    #[arg(long, value_enum)]
+    pub(super) learner: Option<Named>,
+}
+
+/// The learners, by name.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(super) enum Named {
+    /// One model of "treated and responded, or held out and did not"
+    ClassTransformation,
+    /// A response model per arm
+    TwoModels,
+    /// What each arm did otherwise than the other's model expects
+    XLearner,
+    /// Both corrected by inverse probabilities, cross-fitted
+    DoublyRobust,
+}
+
+impl From<Named> for Learner {
+    fn from(named: Named) -> Self {
+        match named {
+            Named::ClassTransformation => Self::ClassTransformation,
+            Named::TwoModels => Self::TwoModels,
+            Named::XLearner => Self::XLearner,
+            Named::DoublyRobust => Self::DoublyRobust,
+        }
+    }
 }
 
 /// What one fold gave.
@@ -41,6 +72,10 @@ pub(super) struct Fold {
     #[serde(flatten)]
     pub(super) metrics: UpliftMetrics,
     train_cpu_s: f64,
+    learner: Learner,
+    /// How it was chosen, where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    choice: Option<Choice>,
     #[serde(skip)]
     predicted: Vec<f64>,
     #[serde(skip)]
@@ -54,12 +89,14 @@ pub(super) struct Fold {
 pub(super) struct Report {
     #[serde(flatten)]
     pub(super) metrics: UpliftMetrics,
-    /// 95 % bootstrap interval of the mean.
+    /// 95 % bootstrap intervals of the means.
     qini_interval: Interval,
+    auuc_interval: Interval,
     /// Standard deviation over the folds.
     qini_sd: f64,
     train_cpu_s: f64,
-    learner: Learner,
+    /// Of each fold.
+    learners: Vec<Learner>,
     seed: u64,
     pub(super) folds: Vec<Fold>,
 }
@@ -86,14 +123,15 @@ pub(super) fn evaluate(args: &Args, output: Output) -> Result<Report> {
     let progress = output.progress(splits.len() as u64, "folds");
     let mut folds = Vec::new();
     for (index, split) in splits.iter().enumerate() {
-        let fold = fold(&features, &treated, &outcome, split)
+        let fold = fold(&features, (&treated, &outcome), split, args.learner.map(Learner::from))
             .with_context(|| format!("fold {} of {}", index + 1, splits.len()))?;
         progress.inc(1);
         output.note(format_args!(
-            "fold {} of {}: Qini {:.2} per 1000, {:.1} CPU s",
+            "fold {} of {}: Qini {:.2} per 1000 by {}, {:.1} CPU s",
             index + 1,
             splits.len(),
             fold.metrics.qini_per_1000,
+            fold.learner.name(),
             fold.train_cpu_s
         ));
         folds.push(fold);
@@ -128,21 +166,30 @@ fn arms(table: &Table, args: &Args) -> Result<Vec<Option<bool>>> {
     Ok(texts.iter().map(arm).collect())
 }
 
-fn fold(features: &Table, treated: &[bool], outcome: &[bool], split: &Split) -> Result<Fold> {
+fn fold(
+    features: &Table,
+    (treated, outcome): (&[bool], &[bool]),
+    split: &Split,
+    wanted: Option<Learner>,
+) -> Result<Fold> {
     let pick = |rows: &[usize], of: &[bool]| rows.iter().map(|&row| of[row]).collect::<Vec<bool>>();
+    let options = Options { seed: SEED, ..Options::default() };
     let watch = Stopwatch::start();
-    let model = UpliftModel::train(
-        Learner::default(),
-        &features.take(&split.train),
-        &pick(&split.train, treated),
-        &pick(&split.train, outcome),
-        &Options { seed: SEED, ..Options::default() },
-    )?;
+    let table = features.take(&split.train);
+    let (arm, answers) = (pick(&split.train, treated), pick(&split.train, outcome));
+    let campaign = Campaign { table: &table, treated: &arm, outcome: &answers, propensity: None };
+    let (learner, model, choice) = match wanted {
+        Some(learner) => (learner, UpliftModel::train(learner, campaign, &options)?, None),
+        None => {
+            let Chosen { model, choice } = choose(campaign, &options)?;
+            (choice.learner, model, Some(choice))
+        }
+    };
     let train_cpu_s = watch.seconds();
     let predicted = model.predict(&features.take(&split.test));
     let (treated, outcome) = (pick(&split.test, treated), pick(&split.test, outcome));
     let metrics = UpliftMetrics::of(&predicted, &treated, &outcome)?;
-    Ok(Fold { metrics, train_cpu_s, predicted, treated, outcome })
+    Ok(Fold { metrics, train_cpu_s, learner, choice, predicted, treated, outcome })
 }
 
 fn report(folds: Vec<Fold>) -> Result<Report> {
@@ -158,12 +205,14 @@ fn report(folds: Vec<Fold>) -> Result<Report> {
         .collect();
     let count = folds.len() as f64;
     let squares = measured.iter().map(|fold| (fold.qini_per_1000 - metrics.qini_per_1000).powi(2));
+    let Intervals { qini_per_1000, auuc } = intervals(&parts, DRAWS, SEED)?;
     Ok(Report {
         metrics,
-        qini_interval: qini_interval(&parts, DRAWS, SEED)?,
+        qini_interval: qini_per_1000,
+        auuc_interval: auuc,
         qini_sd: (squares.sum::<f64>() / (count - 1.0).max(1.0)).sqrt(),
         train_cpu_s: folds.iter().map(|fold| fold.train_cpu_s).sum::<f64>() / count,
-        learner: Learner::default(),
+        learners: folds.iter().map(|fold| fold.learner).collect(),
         seed: SEED,
         folds,
     })
@@ -184,9 +233,12 @@ impl fmt::Display for Report {
             "Qini per 1000   {qini_per_1000:.2}   95 % {low:.2} to {high:.2}, sd over folds {:.2}",
             self.qini_sd
         )?;
-        writeln!(f, "AUUC            {auuc:.4}")?;
+        let Interval { low, high } = self.auuc_interval;
+        writeln!(f, "AUUC            {auuc:.4}   95 % {low:.4} to {high:.4}")?;
         writeln!(f, "uplift at 10 %  {uplift_at_10:.4}")?;
         writeln!(f, "uplift at 30 %  {uplift_at_30:.4}")?;
+        let learners: Vec<&str> = self.learners.iter().map(|learner| learner.name()).collect();
+        writeln!(f, "learner         {}", learners.join(", "))?;
         write!(f, "train           {:.2} CPU s per fold", self.train_cpu_s)
     }
 }

@@ -1,136 +1,11 @@
-//! Uplift: what a message changes, not what would have happened anyway.
-//!
-//! Learnt from rows of a randomised campaign (treated or held out), measured by how many more outcomes come
-//! from treating those who are ranked first.
+//! How good a ranking by expected change is, on rows of a randomised campaign that it has not seen.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
+use super::UpliftError;
 use crate::evaluate::{Interval, resample};
-use crate::features::Features;
-use crate::learner::{Options, TrainError, train};
-use crate::model::Model;
-use crate::table::Table;
-
-/// How uplift is learnt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Learner {
-    /// One model of "treated and responded, or held out and did not", each arm weighted by the inverse of its
-    /// share (Jaskowski, Jaroszewicz 2012). Uplift is twice its probability minus one.
-    #[default]
-    ClassTransformation,
-    /// A response model per arm; uplift is their difference.
-    TwoModels,
-}
-
-/// Why no uplift model was learnt or measured.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum UpliftError {
-    /// Columns of different length.
-    #[error("predictions, treatment and outcome differ in length")]
-    Lengths,
-    /// No treated or no held-out rows.
-    #[error("both treated and held-out rows are needed")]
-    OneArm,
-    /// A prediction is not a number.
-    #[error("row {0} has no valid prediction")]
-    Prediction(usize),
-    /// The learner refused.
-    #[error("the uplift model could not be trained")]
-    Train(#[from] TrainError),
-}
-
-/// A model of the difference a treatment makes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UpliftModel {
-    /// See [`Learner::ClassTransformation`].
-    ClassTransformation(Model),
-    /// See [`Learner::TwoModels`].
-    TwoModels {
-        /// Response when treated.
-        treated: Model,
-        /// Response when held out.
-        control: Model,
-    },
-}
-
-impl UpliftModel {
-    /// Learns from a randomised campaign.
-    pub fn train(
-        learner: Learner,
-        table: &Table,
-        treated: &[bool],
-        outcome: &[bool],
-        options: &Options,
-    ) -> Result<Self, UpliftError> {
-        let rows = table.rows();
-        if treated.len() != rows || outcome.len() != rows {
-            return Err(UpliftError::Lengths);
-        }
-        let count = treated.iter().filter(|&&treated| treated).count();
-        if count == 0 || count == rows {
-            return Err(UpliftError::OneArm);
-        }
-        match learner {
-            Learner::ClassTransformation => {
-                let labels: Vec<bool> = treated
-                    .iter()
-                    .zip(outcome)
-                    .map(|(treated, outcome)| treated == outcome)
-                    .collect();
-                let share = count as f64 / rows as f64;
-                // Weights of 1 on average, so that penalties mean the same as without them.
-                let weight = |treated: bool| 0.5 / if treated { share } else { 1.0 - share };
-                let importance: Vec<f64> = treated.iter().map(|&treated| weight(treated)).collect();
-                Ok(Self::ClassTransformation(
-                    train(table, &labels, Some(&importance), options)?.model,
-                ))
-            }
-            Learner::TwoModels => {
-                let arm = |wanted: bool| {
-                    let rows: Vec<usize> =
-                        (0..rows).filter(|&row| treated[row] == wanted).collect();
-                    let labels: Vec<bool> = rows.iter().map(|&row| outcome[row]).collect();
-                    train(&table.take(&rows), &labels, None, options)
-                };
-                Ok(Self::TwoModels { treated: arm(true)?.model, control: arm(false)?.model })
-            }
-        }
-    }
-
-    /// The expected change of the outcome's probability by the treatment, −1 to 1, for every row.
-    pub fn predict(&self, table: &Table) -> Vec<f64> {
-        match self {
-            Self::ClassTransformation(model) => model
-                .probabilities(table)
-                .into_iter()
-                .map(|probability| 2.0 * probability - 1.0)
-                .collect(),
-            Self::TwoModels { treated, control } => {
-                let difference =
-                    treated.probabilities(table).into_iter().zip(control.probabilities(table));
-                difference.map(|(treated, control)| treated - control).collect()
-            }
-        }
-    }
-
-    /// The expected change for one row.
-    pub fn predict_values(&self, features: &Features) -> f64 {
-        match self {
-            Self::ClassTransformation(model) => {
-                2.0 * model.score_values(features).probability - 1.0
-            }
-            Self::TwoModels { treated, control } => {
-                treated.score_values(features).probability
-                    - control.score_values(features).probability
-            }
-        }
-    }
-}
 
 /// How much better than at random those are chosen whom the treatment changes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -182,25 +57,44 @@ pub struct Measured<'d> {
     pub outcome: &'d [bool],
 }
 
-/// The bootstrap interval of the mean Qini value over folds, rows drawn anew within each fold.
-pub fn qini_interval(
+/// Bootstrap intervals of means over folds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intervals {
+    /// Of the Qini value per 1000 treated rows.
+    pub qini_per_1000: Interval,
+    /// Of the area under the uplift curve.
+    pub auuc: Interval,
+}
+
+/// The bootstrap intervals of the mean Qini value and the mean AUUC over folds, rows drawn anew within each
+/// fold.
+pub fn intervals(
     folds: &[Measured<'_>],
     draws: usize,
     seed: u64,
-) -> Result<Interval, UpliftError> {
+) -> Result<Intervals, UpliftError> {
     let mut rng = StdRng::seed_from_u64(seed);
     let ranked: Vec<Ranked<'_>> = folds
         .iter()
         .map(|fold| Ranked::new(fold.predicted, fold.treated, fold.outcome))
         .collect::<Result<_, _>>()?;
-    let values = (0..draws).map(|_| {
-        let qini = ranked.iter().map(|ranked| {
-            let counts = resample(ranked.order.len(), &mut rng);
-            ranked.measure(|row| f64::from(counts[row])).qini_per_1000
-        });
-        qini.sum::<f64>() / ranked.len() as f64
-    });
-    Ok(Interval::of(values.collect()))
+    let (mut qini, mut auuc) = (Vec::with_capacity(draws), Vec::with_capacity(draws));
+    for _ in 0..draws {
+        let measured: Vec<UpliftMetrics> = ranked
+            .iter()
+            .map(|ranked| {
+                let counts = resample(ranked.rows(), &mut rng);
+                ranked.measure(|row| f64::from(counts[row]))
+            })
+            .collect();
+        let mean = |of: fn(&UpliftMetrics) -> f64| {
+            measured.iter().map(of).sum::<f64>() / measured.len() as f64
+        };
+        qini.push(mean(|metrics| metrics.qini_per_1000));
+        auuc.push(mean(|metrics| metrics.auuc));
+    }
+    Ok(Intervals { qini_per_1000: Interval::of(qini), auuc: Interval::of(auuc) })
 }
 
 /// A ranking that knows nothing, to compare with.
@@ -209,7 +103,8 @@ pub fn random_ranking(rows: usize, seed: u64) -> Vec<f64> {
     (0..rows).map(|_| rng.random()).collect()
 }
 
-struct Ranked<'d> {
+/// Rows in the order of their predictions.
+pub(super) struct Ranked<'d> {
     predicted: &'d [f64],
     treated: &'d [bool],
     outcome: &'d [bool],
@@ -246,7 +141,7 @@ impl Counts {
 }
 
 impl<'d> Ranked<'d> {
-    fn new(
+    pub(super) fn new(
         predicted: &'d [f64],
         treated: &'d [bool],
         outcome: &'d [bool],
@@ -265,6 +160,11 @@ impl<'d> Ranked<'d> {
             predicted[b as usize].total_cmp(&predicted[a as usize]).then(a.cmp(&b))
         });
         Ok(Self { predicted, treated, outcome, order })
+    }
+
+    /// How many rows.
+    pub(super) fn rows(&self) -> usize {
+        self.order.len()
     }
 
     /// The counts after each group of equal predictions.
@@ -293,7 +193,7 @@ impl<'d> Ranked<'d> {
         steps
     }
 
-    fn measure(&self, weight: impl Fn(usize) -> f64) -> UpliftMetrics {
+    pub(super) fn measure(&self, weight: impl Fn(usize) -> f64) -> UpliftMetrics {
         let steps = self.steps(weight);
         let all = steps.last().copied().unwrap_or_default();
         let rows = all.rows();
