@@ -4,7 +4,7 @@
 //! and a loaded model the same scores. A file that is not exactly what was written is refused.
 //!
 //! Format 2 has weights in whole units of 2⁻²⁰ and directions of columns; format 1 had log odds with all
-//! their digits, and is read and scored as before.
+//! their digits, and is read and scored as before. Format 3 may also hold what a message changes.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -12,11 +12,12 @@ use thiserror::Error;
 
 use crate::card::ModelCard;
 use crate::model::{Model, ModelError};
+use crate::uplift::Increase;
 
 /// First bytes of every model file.
 const MAGIC: &[u8; 8] = b"VOLMODEL";
 /// The format this program writes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The oldest format it reads.
 pub const OLDEST: u32 = 1;
 const LENGTH_AT: usize = 12;
@@ -31,6 +32,9 @@ pub struct Artifact {
     pub model: Model,
     /// What they are.
     pub card: ModelCard,
+    /// What a message changes, where earlier campaigns tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub increase: Option<Increase>,
 }
 
 /// Why a model file is refused.
@@ -87,6 +91,7 @@ impl Artifact {
         }
         let artifact: Self = serde_json::from_slice(body).map_err(|_| ArtifactError::Unreadable)?;
         artifact.model.check()?;
+        artifact.increase.as_ref().map_or(Ok(()), Increase::check)?;
         Ok(artifact)
     }
 

@@ -13,6 +13,7 @@ use crate::segments::Segment;
 mod page;
 
 pub use page::page;
+use crate::uplift;
 
 /// The model card.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,9 @@ pub struct ModelCard {
     /// The same as `reliability`, by groups of people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<Segment>,
+    /// How what a message changes was learnt, where enough were kept aside to try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplift: Option<uplift::Choice>,
 }
 
 /// What holds with 95 % confidence, by bootstrap over the rows.
@@ -106,6 +110,7 @@ impl ModelCard {
             reliability: Reliability::of(&trained.out_of_fold, labels, options.seed).ok(),
             intervals: Intervals::of(&trained.out_of_fold, labels, options.seed).ok(),
             segments: Vec::new(),
+            uplift: None,
         }
     }
 

@@ -16,7 +16,7 @@ use super::candidates::{Narrowed, Narrowing, Stops, Wanted, depth};
 use super::filter::Filter;
 use super::ranking::{Judge, Ranked, sort};
 use super::request::{self, List, Order, Rules, Sealing};
-use super::seal::{RowsTree, SealedList};
+use super::seal::{RowsTree, SealedList, sealed_as};
 use super::store::{self, Arm, Run};
 use super::waterfall::{Exclusion, Waterfall};
 use super::write::Batch;
@@ -227,20 +227,27 @@ impl Making<'_> {
         rng: &mut (dyn Rng + Send),
     ) -> Result<()> {
         let total = (proposals.listed.len() + proposals.kept_aside.len()) as u64;
-        let ranked = self.rank(&proposals.listed, 0, total).await?;
+        let by = self.judge.ranking().by;
+        let mut ranked = self.rank(&proposals.listed, 0, total).await?;
         let unranked = proposals.listed.len() - ranked.len();
+        let scored = ranked.len();
+        ranked.retain(|one| !one.is_put_off(by));
+        let put_off = (scored - ranked.len()) as u64;
         let written = self.write(&ranked, rng).await?;
         let unverified = (unranked + written.denied) as u64;
         let listed = written.rows as u64;
         waterfall.exclude(Exclusion::Unverified, unverified);
+        waterfall.exclude(Exclusion::PutOff, put_off);
         waterfall.exclude(Exclusion::BelowCut, waterfall.listed - listed);
         if listed < self.workshop.rules.k {
             return Err(AudienceError::TooSmall(self.workshop.rules.k));
         }
         let control =
             self.rank(&proposals.kept_aside, proposals.listed.len() as u64, total).await?;
-        let control: Vec<Ranked> =
-            control.into_iter().filter(|kept| kept.score >= written.cut).collect();
+        let control = control
+            .into_iter()
+            .filter(|kept| kept.place(by) >= written.cut && !kept.is_put_off(by));
+        let control: Vec<Ranked> = control.collect();
         self.write_control(&control, listed, rng).await?;
         self.seal(waterfall, proposals.as_of).await
     }
@@ -257,7 +264,7 @@ impl Making<'_> {
             done += batch.len() as u64;
             (self.progress)(done, total);
         }
-        sort(&mut ranked);
+        sort(&mut ranked, self.judge.ranking().by);
         Ok(ranked)
     }
 
@@ -325,6 +332,7 @@ impl Making<'_> {
             model: judge.model(),
             rows: tree.len(),
             rows_root: tree.root(),
+            ranking: sealed_as(judge.ranking().by),
         };
         let leaf = sealed_leaf(&sealed, campaign, now);
         let signer = workshop.keys.log_signer();
@@ -336,6 +344,7 @@ impl Making<'_> {
             entry: appended.first,
             checkpoint_size: appended.size,
             at: now,
+            ranking: Some(judge.ranking()),
         };
         if !store::seal(&mut tx, self.run, waterfall, as_of, &sealing).await? {
             return Err(AudienceError::Overtaken);
@@ -349,7 +358,7 @@ impl Making<'_> {
 struct Written {
     rows: usize,
     denied: usize,
-    /// The score of the last row.
+    /// Where the last row stands.
     cut: f64,
 }
 

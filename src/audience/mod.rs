@@ -14,6 +14,7 @@ pub mod filter;
 pub mod holdout;
 pub mod http;
 mod languages;
+pub mod order;
 pub mod outcomes;
 mod paths;
 pub mod ranking;

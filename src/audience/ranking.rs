@@ -12,6 +12,7 @@ use volens_privacy::{AppId, Consented, KeyRing, SubjectId, Timestamp, purpose};
 
 use super::Result;
 use super::campaigns::Campaign;
+use super::order::{By, Ranking};
 use super::seal::{Reason, six_decimals};
 use super::verify::{Lender, Verified};
 use crate::db::Tx;
@@ -41,6 +42,8 @@ pub struct Ranked {
     pub score: f64,
     /// Expected increase of it through the message, where the model can tell.
     pub uplift: Option<f64>,
+    /// Probability of a complaint or a stop, where people are ranked by the increase and it is known.
+    pub risk: Option<f64>,
     /// Why.
     pub reasons: Vec<Reason>,
     /// What the model saw.
@@ -78,7 +81,25 @@ impl Judge {
         self.active.id.to_string()
     }
 
-    /// The `count` rows of highest score among `rows`, best first, by what their own app knows.
+    /// What people are ranked by, and why.
+    pub fn ranking(&self) -> Ranking {
+        Ranking::of(&self.active.artifact)
+    }
+
+    /// What proposals are ordered by: the logit of the score, or the expected increase less the risk. Either is
+    /// a function of the sums of the models alone, rising in the first and falling in the others
+    /// ([`Increase::models`](volens_models::uplift::Increase::models)).
+    fn key(&self, features: &mut Features) -> f64 {
+        match &self.active.artifact.increase {
+            Some(increase) => increase.expected_values(features).worth(),
+            None => {
+                features.number(TREATMENT, 1.0);
+                self.active.artifact.model.score_values(features).logit
+            }
+        }
+    }
+
+    /// The `count` rows that would be ranked first among `rows`, best first, by what their own app knows.
     pub fn propose(
         &self,
         table: &Table,
@@ -89,8 +110,7 @@ impl Judge {
         let mut top = TopK::new(count);
         for row in rows {
             let mut features = table.features(row, &self.message, now);
-            features.number(TREATMENT, 1.0);
-            top.push(self.active.artifact.model.score_values(&features).logit, row);
+            top.push(self.key(&mut features), row);
         }
         top.into_sorted().into_iter().map(|(row, _)| row).collect()
     }
@@ -166,13 +186,20 @@ impl Judge {
     ) -> Ranked {
         let model = &self.active.artifact.model;
         let features = seen.value().clone();
+        let increase = self.active.artifact.increase.as_ref();
+        let expected = increase.map(|increase| increase.expected(&seen));
         let treated = seen.map(|features| with_treatment(features, 1.0));
         let explanation = model.explain_score(&treated);
         let score = explanation.score.probability;
-        let uplift = self.knows_treatment.then(|| {
+        let difference = || {
             let untreated = treated.map(|features| with_treatment(features, 0.0));
-            six_decimals(score - model.score(&untreated).probability)
-        });
+            score - model.score(&untreated).probability
+        };
+        let uplift = match expected {
+            Some(expected) => Some(expected.increase),
+            None => self.knows_treatment.then(difference),
+        };
+        let risk = expected.and_then(|expected| expected.risk);
         let reasons =
             words::reasons(&explanation.contributions, &self.topics, &self.language, REASONS);
         let reasons = reasons.into_iter().map(|reason| Reason {
@@ -180,7 +207,15 @@ impl Judge {
             feature: reason.feature,
             contribution: six_decimals(reason.contribution),
         });
-        Ranked { subject, score, uplift, reasons: reasons.collect(), features, lenders }
+        Ranked {
+            subject,
+            score,
+            uplift: uplift.map(six_decimals),
+            risk: risk.map(six_decimals),
+            reasons: reasons.collect(),
+            features,
+            lenders,
+        }
     }
 }
 
@@ -200,7 +235,20 @@ fn tells_treatment_apart(model: &Model) -> bool {
     code(0.0) != code(1.0)
 }
 
-/// The best first; equal scores in the order of accounts, which are random.
-pub fn sort(ranked: &mut [Ranked]) {
-    ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.subject.cmp(&b.subject)));
+impl Ranked {
+    /// Where it stands: larger is better.
+    pub fn place(&self, by: By) -> f64 {
+        by.place(self.score, self.uplift, self.risk)
+    }
+
+    /// Whether the goal is expected to be reached less often with the message than without it.
+    pub fn is_put_off(&self, by: By) -> bool {
+        by == By::Increase && self.uplift.is_some_and(|uplift| uplift < 0.0)
+    }
+}
+
+/// The best first; equals in the order of accounts, which are random.
+pub fn sort(ranked: &mut [Ranked], by: By) {
+    let place = |one: &Ranked| one.place(by);
+    ranked.sort_by(|a, b| place(b).total_cmp(&place(a)).then(a.subject.cmp(&b.subject)));
 }

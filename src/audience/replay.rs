@@ -13,7 +13,7 @@ use volens_privacy::{BusinessId, KeyRing, PurposeKind, Timestamp};
 use self::rows::Rows;
 use super::campaigns;
 use super::request::{self, List, Sealing};
-use super::seal::{RowsTree, SealedList};
+use super::seal::{RowsTree, SealedList, sealed_as};
 use super::store;
 use super::{AudienceError, Result};
 use crate::db::Tx;
@@ -222,6 +222,7 @@ fn says_sealed(leaf: Option<&Leaf>, list: &List, sealing: &Sealing) -> bool {
         model: sealing.model.clone(),
         rows: sealing.rows,
         rows_root: sealing.rows_root,
+        ranking: sealed_as(sealing.by()),
     };
     leaf.filter(|leaf| leaf.kind() == LeafKind::ListSealed)
         .and_then(Leaf::detail)

@@ -10,6 +10,7 @@ use volens_privacy::{BusinessId, Timestamp};
 
 use super::campaigns::{self, Campaign};
 use super::filter::{Fault, Filter, FilterIn};
+use super::order::{By, Ranking};
 use super::waterfall::Waterfall;
 use super::{AudienceError, Result, build, holdout, reach, store};
 use crate::config;
@@ -147,6 +148,15 @@ pub struct Sealing {
     pub checkpoint_size: u64,
     /// When.
     pub at: Timestamp,
+    /// How it is ranked; by score, without a reason, where it was sealed before there was a choice.
+    pub ranking: Option<Ranking>,
+}
+
+impl Sealing {
+    /// What its rows are ordered by.
+    pub fn by(&self) -> By {
+        self.ranking.as_ref().map_or(By::Score, |ranking| ranking.by)
+    }
 }
 
 /// A list of a business.

@@ -21,6 +21,9 @@ pub struct Row {
     /// Expected increase of that probability through the message, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uplift: Option<f64>,
+    /// Probability of a complaint or a stop, where the list is ranked by increase and it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<f64>,
     /// Why, the strongest first.
     pub reasons: Vec<Reason>,
     /// What it rests on.
@@ -120,6 +123,7 @@ impl Row {
             rank: self.rank,
             score: self.score,
             uplift: self.uplift,
+            risk: self.risk,
             reasons: &self.reasons,
             entries: &entries,
             salt: &self.seal.salt,

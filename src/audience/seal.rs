@@ -10,6 +10,7 @@ use volens_privacy::ledger::{
     Hash, Node, empty_root, leaf_hash, node_hash, prove_inclusion, verify_inclusion,
 };
 
+use super::order::By;
 use super::{AudienceError, Result};
 use crate::ids::{CampaignId, ListId};
 
@@ -63,6 +64,9 @@ pub struct SealedRow<'a> {
     /// Expected increase, where it is known, to six decimals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uplift: Option<f64>,
+    /// Probability of a complaint or a stop, where the list is ranked by increase and it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub risk: Option<f64>,
     /// Why.
     pub reasons: &'a [Reason],
     /// What it rests on.
@@ -168,6 +172,14 @@ pub struct SealedList {
     pub rows: u64,
     /// Root over their leaves.
     pub rows_root: Hash,
+    /// What it is ranked by, unless that is the score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranking: Option<By>,
+}
+
+/// How a list's entry names what it is ranked by: lists by score have entries as they always had.
+pub fn sealed_as(by: By) -> Option<By> {
+    Some(by).filter(|by| *by != By::Score)
 }
 
 #[cfg(test)]
@@ -210,6 +222,7 @@ mod tests {
             rank: 2,
             score: six_decimals(0.123_456_78),
             uplift: None,
+            risk: None,
             reasons: &reasons,
             entries: &entries,
             salt: "00",
@@ -222,6 +235,7 @@ mod tests {
             SealedRow { rank: 1, ..row.clone() },
             SealedRow { rank: 0, ..row.clone() },
             SealedRow { score: 0.9, ..row.clone() },
+            SealedRow { risk: Some(0.1), ..row.clone() },
             SealedRow { reasons: &[], ..row.clone() },
             SealedRow { entries: &other, ..row.clone() },
             SealedRow { salt: "01", ..row.clone() },

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 use volens_privacy::Timestamp;
 use volens_privacy::ledger::Hash;
 
+use super::order::Ranking;
 use super::reach::{Answer, Budget};
 use super::request::{List, ListState, Rules};
 use super::store;
@@ -70,6 +71,9 @@ pub struct SealSummary {
     pub data_as_of: Option<Timestamp>,
     /// The model that ranked.
     pub model: String,
+    /// By what, and why; absent where the list was sealed before there was a choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranking: Option<Ranking>,
     /// Rows that were sealed.
     pub rows: u64,
     /// Rows that are there now; consents that ended took the others along.
@@ -97,6 +101,7 @@ impl ListSummary {
             at: sealing.at,
             data_as_of: list.data_as_of,
             model: sealing.model.clone(),
+            ranking: sealing.ranking.clone(),
             rows: sealing.rows,
             rows_now,
             entry: sealing.entry,

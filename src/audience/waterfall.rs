@@ -32,6 +32,10 @@ pub enum Exclusion {
     /// Kept aside at random so that the effect of the message can be measured.
     #[serde(rename = "holdout.kept_aside")]
     HeldOut,
+    /// Ranked by increase, and expected to reach the goal less often with the message than without it.
+    /// Of those who were scored for the list; whoever was not is counted behind the last row.
+    #[serde(rename = "increase.negative")]
+    PutOff,
     /// Ranked behind the last row.
     #[serde(rename = "rank.below_cut")]
     BelowCut,
@@ -42,7 +46,7 @@ pub enum Exclusion {
 
 impl Exclusion {
     /// Every reason, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Objected,
         Self::NoMessagesConsent,
         Self::NoRelevanceConsent,
@@ -51,6 +55,7 @@ impl Exclusion {
         Self::Filtered,
         Self::Stopped,
         Self::HeldOut,
+        Self::PutOff,
         Self::BelowCut,
         Self::Unverified,
     ];
@@ -71,6 +76,7 @@ impl Exclusion {
             Self::Filtered => "outside the filter",
             Self::Stopped => "said stop to this business",
             Self::HeldOut => "kept aside at random to measure the effect",
+            Self::PutOff => "the message is expected to put them off",
             Self::BelowCut => "ranked behind the last row",
             Self::Unverified => "consent could not be verified in the ledger",
         }
@@ -306,7 +312,7 @@ mod tests {
     proptest! {
         #[test]
         fn withheld_counts_sum_to_nothing_or_to_k_at_least(
-            counts in proptest::collection::vec(0u64..200, 10),
+            counts in proptest::collection::vec(0u64..200, 11),
             k in 1u64..100,
         ) {
             let pairs: Vec<_> = Exclusion::ALL.into_iter().zip(counts).collect();

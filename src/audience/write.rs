@@ -34,7 +34,7 @@ pub(super) struct Batch<'a> {
 pub(super) struct Done {
     /// Members that were permitted.
     pub(super) rows: usize,
-    /// The score of the last of them.
+    /// Where the last of them stands.
     pub(super) lowest: Option<f64>,
 }
 
@@ -75,8 +75,9 @@ impl Batch<'_> {
             .filter(|one| !silent(one.subject))
             .filter_map(|one| self.member(one, &verified, &grants, rng))
             .collect();
-        let done =
-            Done { rows: members.len(), lowest: members.last().map(|member| member.ranked.score) };
+        let by = self.judge.ranking().by;
+        let lowest = members.last().map(|member| member.ranked.place(by));
+        let done = Done { rows: members.len(), lowest };
         self.keep(tx, members, first, rng).await?;
         Ok(done)
     }
@@ -178,6 +179,7 @@ impl Batch<'_> {
             rank,
             score: six_decimals(ranked.score),
             uplift: ranked.uplift,
+            risk: ranked.risk,
             reasons: ranked.reasons.clone(),
             salt,
             messages: member.messages,
@@ -197,6 +199,7 @@ impl Batch<'_> {
             rank: row.rank,
             score: row.score,
             uplift: row.uplift,
+            risk: row.risk,
             reasons: &row.reasons,
             entries: &entries,
             salt: &hex(&row.salt),

@@ -204,6 +204,7 @@ async fn show(
     drop(tx);
     let mut lines = summary.waterfall.as_ref().map(waterfall).unwrap_or_default();
     lines.extend(warned(&summary.warnings));
+    lines.extend(list.sealing.iter().filter_map(|s| Some(s.ranking.as_ref()?.text())));
     let rows = rows(app, list.business, list, args.export.is_none()).await?;
     lines.extend(rows.iter().take(SHOWN).map(|row| {
         let why: Vec<&str> = row.reasons.iter().map(|reason| reason.text.as_str()).collect();

@@ -55,6 +55,7 @@ const MIGRATIONS: &[Texts] = migrations![
     33 "0033_answers_to_requests",
     34 "0034_ledger_shards",
     35 "0035_reach_answers",
+    36 "0036_ranking",
 ];
 
 /// The newest migration this program knows.

@@ -18,6 +18,7 @@ mod challenge_tests;
 pub mod columns;
 mod exposures;
 pub mod features;
+mod increase;
 pub mod members;
 pub mod proxies;
 #[cfg(test)]

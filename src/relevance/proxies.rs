@@ -96,9 +96,9 @@ impl Findings {
         holding.into_iter().all(|now| known.suspicions.iter().any(|then| covers(now, then)))
     }
 
-    /// Looks at the columns that the model uses.
-    pub(super) fn of(list: &Proxies, model: &Model, table: &Table, told: &[Told]) -> Self {
-        let used: BTreeSet<&str> = used(model);
+    /// Looks at the columns that the models use.
+    pub(super) fn of(list: &Proxies, models: &[&Model], table: &Table, told: &[Told]) -> Self {
+        let used: BTreeSet<&str> = models.iter().flat_map(|model| used(model)).collect();
         let names = table.names().iter().map(String::as_str);
         let others: Vec<&str> = names.filter(|name| !used.contains(name)).collect();
         // Every name is one of the table's own.

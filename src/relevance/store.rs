@@ -31,9 +31,9 @@ statements! {
     KEPT = "select id, version, artifact from models where id = $1";
     ADD_OUTCOMES = "insert into outcomes (subject, exposure, kind, at, value) values {rows}
         on conflict do nothing";
-    CLOSED = "select subject, id, treated, at, features from exposures
+    CLOSED = "select subject, id, treated, at, propensity, features from exposures
         where business = $1 and closes_at <= $2 order by subject, id";
-    CLOSED_OF_ALL = "select subject, id, treated, at, features from exposures
+    CLOSED_OF_ALL = "select subject, id, treated, at, propensity, features from exposures
         where closes_at <= $1 order by subject, id";
     WATCHED = "select subject, id, treated, features from exposures
         where business = $1 and at >= $2 and closes_at <= $3 order by closes_at, id limit 20000";
@@ -211,6 +211,7 @@ pub(super) struct Closed {
     pub(super) id: ExposureId,
     pub(super) treated: bool,
     pub(super) at: Timestamp,
+    pub(super) propensity: f64,
     pub(super) features: Vec<u8>,
 }
 
@@ -230,6 +231,7 @@ pub(super) async fn closed(
             id: row.get("id")?,
             treated: treated == 1,
             at: row.get("at")?,
+            propensity: row.get("propensity")?,
             features: row.get("features")?,
         })
     };

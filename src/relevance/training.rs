@@ -15,6 +15,7 @@ use volens_models::evaluate::Metrics;
 use volens_models::features::{Features, Schema, TREATMENT};
 use volens_models::learner::{Options, train};
 use volens_models::table::Table;
+use volens_models::uplift::Increase;
 use volens_privacy::ledger::{Frontier, leaf_hash};
 use volens_privacy::proxies::Proxies;
 use volens_privacy::purpose::{ModelTraining, Relevance};
@@ -23,7 +24,7 @@ use volens_privacy::{
 };
 
 use super::challenge::{Challenge, Champion};
-use super::exposures::{Goal, context};
+use super::exposures::{Goal, OutcomeKind, context};
 use super::proxies::{self, Findings, Told};
 use super::registry::Version;
 use super::store::{self, Closed};
@@ -68,6 +69,11 @@ struct Row {
     at: Timestamp,
     features: Features,
     met: bool,
+    treated: bool,
+    /// How probable it was that the message would be sent.
+    propensity: f64,
+    /// Whether there was a complaint or a stop.
+    harmed: bool,
     told: Told,
 }
 
@@ -109,6 +115,8 @@ pub async fn gather(
         let consents = consent::consents_of(tx, keys, &subjects).await?;
         let data_keys = accounts::data_keys(tx, keys, &subjects).await?;
         let met = store::met(tx, order.goal.outcome(), &subjects).await?;
+        let mut harmed = store::met(tx, OutcomeKind::Complaint, &subjects).await?;
+        harmed.extend(store::met(tx, OutcomeKind::Stop, &subjects).await?);
         let known = accounts::find(tx, &subjects).await?;
         for (subject, exposures) in page {
             looked_at += exposures.len() as u64;
@@ -119,7 +127,8 @@ pub async fn gather(
             };
             let told = known.get(&subject).map(Told::from);
             let of = (consents, key, told.unwrap_or_default());
-            gathering.account(of, exposures, |id| met.contains(&(subject, id)))?;
+            let happened = |id| [met.contains(&(subject, id)), harmed.contains(&(subject, id))];
+            gathering.account(of, exposures, happened)?;
         }
         progress(looked_at, total);
     }
@@ -159,7 +168,7 @@ impl Gathering {
         &mut self,
         (consents, key, told): (&Consents, &volens_privacy::DataKey, Told),
         exposures: Vec<Closed>,
-        met: impl Fn(crate::ids::ExposureId) -> bool,
+        happened: impl Fn(crate::ids::ExposureId) -> [bool; 2],
     ) -> Result<()> {
         let permits = consents
             .permit::<Relevance>((), self.now)
@@ -181,9 +190,12 @@ impl Gathering {
             proof.extend_from_slice(&profiled.entry().to_be_bytes());
             proof.extend_from_slice(&teaching.entry().to_be_bytes());
             self.proofs.push(proof);
-            let met = met(exposure.id);
+            let [met, harmed] = happened(exposure.id);
+            let Closed { treated, propensity: of_arm, at, .. } = exposure;
+            let propensity = if treated { of_arm } else { 1.0 - of_arm };
             let told = told.clone();
-            self.rows.push((subject, Row { at: exposure.at, features, met, told }));
+            let row = Row { at, features, met, treated, propensity, harmed, told };
+            self.rows.push((subject, row));
         }
         Ok(())
     }
@@ -233,8 +245,19 @@ pub fn learn(set: TrainingSet, now: Timestamp) -> Result<Learned> {
     }
     let told: Vec<Told> = set.rows.iter().map(|row| row.told.clone()).collect();
     card.segments = proxies::segments(&told, &trained.out_of_fold, &labels, options.seed);
-    let proxies = Findings::of(Proxies::builtin(), &trained.model, &table, &told);
-    Ok(Learned { set, artifact: Artifact { model: trained.model, card }, proxies, challenge })
+    let rows = super::increase::Rows {
+        table: &table,
+        met: &labels,
+        treated: set.rows.iter().map(|row| row.treated).collect(),
+        propensity: set.rows.iter().map(|row| row.propensity).collect(),
+        harmed: set.rows.iter().map(|row| row.harmed).collect(),
+    };
+    let (increase, choice) = super::increase::learn(&rows, &options);
+    card.uplift = choice;
+    let mut models = vec![&trained.model];
+    models.extend(increase.iter().flat_map(Increase::models));
+    let proxies = Findings::of(Proxies::builtin(), &models, &table, &told);
+    Ok(Learned { set, artifact: Artifact { model: trained.model, card, increase }, proxies, challenge })
 }
 
 /// What the same training gives on the latest rows when it learns from the earlier ones only, also beside

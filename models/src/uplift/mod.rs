@@ -5,6 +5,7 @@
 //! decided by [`choose`], inside the training rows.
 
 mod choose;
+mod increase;
 mod learn;
 mod measure;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use choose::{Choice, Chosen, Tried, choose};
+pub use increase::{Expected, Increase};
 pub use learn::Campaign;
 pub use measure::{Intervals, Measured, UpliftMetrics, intervals, random_ranking};
 

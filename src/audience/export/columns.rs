@@ -8,11 +8,12 @@ use crate::audience::rows::{Borrowed, Ground, NoticeName, Row, RowConsent, RowSe
 use crate::audience::seal::Reason;
 
 /// The columns, in order.
-pub(super) const NAMES: [&str; 17] = [
+pub(super) const NAMES: [&str; 18] = [
     "rank",
     "recipient",
     "score",
     "uplift",
+    "risk",
     "why",
     "reasons",
     "consent_entry",
@@ -36,6 +37,7 @@ pub(super) struct Columns {
     pub(super) recipient: String,
     pub(super) score: f64,
     pub(super) uplift: Option<f64>,
+    pub(super) risk: Option<f64>,
     pub(super) why: String,
     pub(super) reasons: String,
     pub(super) consent_entry: u64,
@@ -60,6 +62,7 @@ impl Columns {
             recipient: row.recipient.to_string(),
             score: row.score,
             uplift: row.uplift,
+            risk: row.risk,
             why: why.join("; "),
             reasons: json(&row.reasons),
             consent_entry: row.consent.messages.entry,
@@ -85,6 +88,7 @@ impl Columns {
             rank: self.rank,
             score: self.score,
             uplift: self.uplift,
+            risk: self.risk,
             reasons,
             consent: RowConsent {
                 messages: Ground {

@@ -23,10 +23,11 @@ use volens_privacy::{AppId, Timestamp};
 
 pub use write::Exporter;
 
+use crate::audience::order::{By, Ranking};
 use crate::ids::{CampaignId, ListId};
 
 /// What an exported file is called in its own manifest.
-pub const MANIFEST_TYPE: &str = "volens/list-export/2";
+pub const MANIFEST_TYPE: &str = "volens/list-export/3";
 
 /// How an export is written.
 #[derive(
@@ -93,6 +94,9 @@ pub struct Manifest {
     pub purpose: PurposeKind,
     /// The model that ranked.
     pub model: String,
+    /// By what, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranking: Option<Ranking>,
     /// When the list was sealed.
     pub sealed_at: Timestamp,
     /// When the file was made.
@@ -131,6 +135,11 @@ impl Manifest {
             fields.remove("signature");
         }
         Ok(value)
+    }
+
+    /// What the rows are ordered by.
+    fn by(&self) -> By {
+        self.ranking.as_ref().map_or(By::Score, |ranking| ranking.by)
     }
 
     fn sign(&mut self, signer: &LogSigner) -> Result<(), ExportError> {

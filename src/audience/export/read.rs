@@ -15,7 +15,7 @@ use super::columns::{Columns, NAMES, guarded, unguarded};
 use super::write::{CSV_MARK, PARQUET_KEY, SCHEMA};
 use super::{ExportError, Format, Manifest};
 use crate::audience::rows::{Ground, Row};
-use crate::audience::seal::SealedList;
+use crate::audience::seal::{SealedList, sealed_as};
 use crate::ids::hex;
 
 /// An export in memory.
@@ -143,6 +143,7 @@ fn columns(row: &ParquetRow) -> Result<Columns, ExportError> {
         recipient: text("recipient")?,
         score: number("score")?.ok_or(ExportError::Cell("score"))?,
         uplift: number("uplift")?,
+        risk: number("risk")?,
         why: text("why")?,
         reasons: text("reasons")?,
         consent_entry: entry("consent_entry")?,
@@ -199,12 +200,14 @@ impl Export {
         if let Err(code) = self.check_sealing(log) {
             deny(None, code);
         }
-        let mut before = 0;
+        let (mut before, mut place) = (0, f64::INFINITY);
+        let by = self.manifest.by();
         for row in &self.rows {
-            if row.rank <= before {
+            let stands = by.place(row.score, row.uplift, row.risk);
+            if row.rank <= before || stands > place {
                 deny(Some(row.rank), "row.out_of_order");
             }
-            before = row.rank;
+            (before, place) = (row.rank, stands);
             if let Err(code) = self.check_row(row, log) {
                 deny(Some(row.rank), code);
             }
@@ -236,6 +239,7 @@ impl Export {
             model: manifest.model.clone(),
             rows: manifest.rows_sealed,
             rows_root: manifest.rows_root,
+            ranking: sealed_as(manifest.by()),
         };
         if leaf.kind() != LeafKind::ListSealed || sealed != Some(expected) {
             return Err("list.not_sealed_so");

@@ -29,6 +29,7 @@ pub(super) const SCHEMA: &str = "message list {
     required binary recipient (UTF8);
     required double score;
     optional double uplift;
+    optional double risk;
     required binary why (UTF8);
     required binary reasons (JSON);
     required int64 consent_entry;
@@ -145,6 +146,7 @@ fn write_group<W: Write + Send>(
     texts(group, rows.iter().map(|row| &row.recipient))?;
     doubles(group, rows.iter().map(|row| Some(row.score)), false)?;
     doubles(group, rows.iter().map(|row| row.uplift), true)?;
+    doubles(group, rows.iter().map(|row| row.risk), true)?;
     texts(group, rows.iter().map(|row| &row.why))?;
     texts(group, rows.iter().map(|row| &row.reasons))?;
     ints64(group, rows.iter().map(|row| row.consent_entry))?;

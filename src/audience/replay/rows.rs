@@ -41,7 +41,7 @@ impl Rows<'_> {
         progress: Progress<'_>,
     ) -> Result<u64> {
         let of = (self.list.business, self.list.id);
-        let (mut after, mut present) = (0, 0);
+        let (mut after, mut present, mut before) = (0, 0, f64::INFINITY);
         loop {
             let rows = store::page(tx, of, after, PAGE).await?;
             let Some(last) = rows.last() else { return Ok(present) };
@@ -49,6 +49,11 @@ impl Rows<'_> {
             present += rows.len() as u64;
             let then = self.consents(tx, &rows).await?;
             for row in &rows {
+                let place = self.sealing.by().place(row.score, row.uplift, row.risk);
+                if place > before {
+                    found.deny(Some(row.rank), "row.out_of_order");
+                }
+                before = place;
                 match self.check(row, &then) {
                     Ok(lapsed) => {
                         found.rows_confirmed += 1;

@@ -21,7 +21,7 @@ statements! {
     ADD_SCORES = "insert into scores (subject, list, business, arm, score, model, relevance_grant,
                                       relevance_entry)
                   values {rows}";
-    ADD_ROWS = "insert into list_rows (subject, list, business, recipient, rank, score, uplift,
+    ADD_ROWS = "insert into list_rows (subject, list, business, recipient, rank, score, uplift, risk,
                                        reasons, salt, messages_grant, messages_entry,
                                        relevance_grant, relevance_entry)
                 values {rows}";
@@ -29,7 +29,7 @@ statements! {
                                          lender_grant, lender_entry, relevance_grant,
                                          relevance_entry)
                  values {rows}";
-    PAGE = "select subject, recipient, rank, score, uplift, reasons, salt, messages_entry,
+    PAGE = "select subject, recipient, rank, score, uplift, risk, reasons, salt, messages_entry,
                    relevance_entry
               from list_rows where business = $1 and list = $2 and rank > $3 order by rank limit $4";
     LOANS = "select subject, peer, lender, own_entry, lender_entry, relevance_entry
@@ -96,6 +96,7 @@ pub(in crate::audience) struct NewRow {
     pub(in crate::audience) rank: u32,
     pub(in crate::audience) score: f64,
     pub(in crate::audience) uplift: Option<f64>,
+    pub(in crate::audience) risk: Option<f64>,
     pub(in crate::audience) reasons: Vec<Reason>,
     pub(in crate::audience) salt: [u8; 16],
     pub(in crate::audience) messages: Footing,
@@ -119,6 +120,7 @@ pub(in crate::audience) struct StoredRow {
     pub(in crate::audience) rank: u32,
     pub(in crate::audience) score: f64,
     pub(in crate::audience) uplift: Option<f64>,
+    pub(in crate::audience) risk: Option<f64>,
     pub(in crate::audience) reasons: Vec<Reason>,
     pub(in crate::audience) salt: [u8; 16],
     pub(in crate::audience) messages_entry: u64,
@@ -156,6 +158,7 @@ impl StoredRow {
             rank: self.rank,
             score: self.score,
             uplift: self.uplift,
+            risk: self.risk,
             reasons: &self.reasons,
             entries: &entries,
             salt: &hex(&self.salt),
@@ -232,6 +235,7 @@ pub(in crate::audience) async fn add_rows(
             row.rank.into(),
             row.score.into(),
             row.uplift.into(),
+            row.risk.into(),
             super::json(&row.reasons).into(),
             row.salt.into(),
             row.messages.grant.into(),
@@ -301,6 +305,7 @@ fn read_row(row: &Row) -> Result<StoredRow> {
         rank: row.get("rank")?,
         score: row.get("score")?,
         uplift: row.get("uplift")?,
+        risk: row.get("risk")?,
         reasons: serde_json::from_str(&reasons)
             .map_err(|_| AudienceError::Unreadable("list_rows.reasons"))?,
         salt: row.get("salt")?,

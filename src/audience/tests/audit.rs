@@ -120,7 +120,7 @@ struct Forgery {
     says: &'static str,
 }
 
-const FORGERIES: [Forgery; 12] = [
+const FORGERIES: [Forgery; 13] = [
     Forgery {
         what: same("SCORE", "update list_rows set score = 0.99 where rank = 3"),
         says: "row.not_sealed_so",
@@ -146,6 +146,14 @@ const FORGERIES: [Forgery; 12] = [
     },
     Forgery {
         what: same("ROOT", "update lists set rows_root = $1 where state = 'sealed'"),
+        says: "list.not_sealed_so",
+    },
+    Forgery {
+        what: same(
+            "RANKING",
+            "update lists set ranking = '{\"by\":\"increase\",\"why\":\"increase.known\"}'
+              where state = 'sealed'",
+        ),
         says: "list.not_sealed_so",
     },
     Forgery {

@@ -71,7 +71,7 @@ async fn a_changed_file_is_found_out() {
         assert_eq!(changed(&|_| {}), [""; 0]);
         let digest_and = |code| vec!["export.digest", code];
         let score = changed(&|file| file.rows[3].score = 0.99);
-        assert_eq!(score, digest_and("row.not_sealed_so"));
+        assert_eq!(score, ["export.digest", "row.out_of_order", "row.not_sealed_so"]);
         let other = changed(&|file| file.rows[3].recipient = file.rows[4].recipient);
         assert_eq!(other, digest_and("row.not_sealed_so"));
         let proof = changed(&|file| {
@@ -137,6 +137,7 @@ async fn whatever_a_reader_sees_in_a_file_is_bound() {
                     format!("\"sealed_at\":\"{later}"),
                 ),
                 (MANIFEST_TYPE.to_owned(), "volens/list-export/9".to_owned()),
+                ("holdout.too_few".to_owned(), "increase.uncertain".to_owned()),
                 (
                     "\"purpose\":\"business_messages\",\"model\"".to_owned(),
                     "\"purpose\":\"relevance\",\"model\"".to_owned(),
@@ -150,7 +151,7 @@ async fn whatever_a_reader_sees_in_a_file_is_bound() {
         let text = std::fs::read_to_string(file.path()).expect("text");
         let csv = (Format::Csv, text.as_str());
         let (_, first) = text.split_once('\n').expect("lines");
-        let why = first.split(',').nth(4).expect("the reasons in words").split(';').next();
+        let why = first.split(',').nth(5).expect("the reasons in words").split(';').next();
         let why = why.expect("a reason").trim_matches('"');
         assert_eq!(altered(&town, csv, why, "Asked for this"), ["export.rewritten"]);
     })

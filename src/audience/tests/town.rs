@@ -25,7 +25,7 @@ use crate::db::{Db, Statement, Value};
 use crate::ids::ExposureId;
 use crate::relevance::{
     self, Columns, Exposure, Goal, Occasion, Outcome, OutcomeKind, gather, keep, learn,
-    record_exposures, record_outcomes,
+    record_exposures, record_met, record_outcomes,
 };
 use crate::signals::tests::send;
 use crate::testing::{World, app};
@@ -167,6 +167,59 @@ impl Town {
         self.people[n]
     }
 
+    /// Earlier campaigns that wrote to a half drawn at random of those taught: who likes the topic clicks
+    /// more often for it, who does not less often, and complains now and then. Trains on them.
+    pub(super) async fn try_on_half(&self, exposures: usize) {
+        let (world, at) = (&self.world, self.world.clock.now());
+        let mut rng = self.rng();
+        for n in 0..120_usize {
+            let reference = format!("taught{n}");
+            let subject = world.account("social", &reference).await;
+            let consents = world.consents_of(subject).await.expect("verified");
+            let permit = consents.permit::<Relevance>((), at).expect("consented");
+            let mut seen = Vec::new();
+            for i in 0..exposures {
+                let (likes, treated) = (n % 2 == 0, i % 2 == 0);
+                let mut features = Features::default();
+                features.number("topic.long", if likes { 0.9 } else { 0.0 });
+                let occasion = Occasion {
+                    app: app("social"),
+                    business: SHOP,
+                    campaign: None,
+                    list: None,
+                    arm: "half".to_owned(),
+                    treated,
+                    at,
+                    closes_at: at.plus(Duration::from_mins(1)),
+                    propensity: 0.5,
+                };
+                let id = ExposureId::random(&mut rng);
+                let of_ten = (n / 2 * exposures + i) / 2 % 10;
+                let clicks = match (likes, treated) {
+                    (true, true) => of_ten < 7,
+                    (true, false) | (false, true) => of_ten < 2,
+                    (false, false) => of_ten < 4,
+                };
+                let complains = treated && !likes && of_ten == 9;
+                seen.push((Exposure::of(&permit, id, occasion, features), clicks, complains));
+            }
+            let mut tx = world.db.begin().await.expect("begins");
+            let met: Vec<(usize, OutcomeKind)> = (0..seen.len())
+                .flat_map(|at| {
+                    let clicked = seen[at].1.then_some((at, OutcomeKind::Click));
+                    clicked.into_iter().chain(seen[at].2.then_some((at, OutcomeKind::Complaint)))
+                })
+                .collect();
+            let shown: Vec<Exposure> = seen.into_iter().map(|(exposure, ..)| exposure).collect();
+            record_exposures(&mut tx, &world.keys, &shown, &mut rng).await.expect("kept");
+            let met = met.iter().map(|(of, kind)| (&shown[*of], *kind, at, None));
+            record_met(&mut tx, met).await.expect("noted");
+            tx.commit().await.expect("commits");
+        }
+        world.clock.advance(Duration::from_hours(1));
+        learn_again(world, &mut rng).await;
+    }
+
     /// What a replay of the list finds.
     pub(crate) async fn replayed(&self, list: &List) -> Replay {
         let now = self.world.clock.now();
@@ -289,11 +342,16 @@ async fn train(world: &World) {
     record_outcomes(&mut tx, list, &outcomes).await.expect("noted");
     tx.commit().await.expect("commits");
     world.clock.advance(Duration::from_hours(1));
+    learn_again(world, &mut rng).await;
+}
+
+/// Trains on all that the shop's messages brought about so far.
+async fn learn_again(world: &World, rng: &mut StdRng) {
     let now = world.clock.now();
     let order = relevance::Order { business: Some(SHOP), goal: Goal::Click };
     let mut tx = world.db.begin().await.expect("begins");
     let set = gather(&mut tx, &world.keys, order, now, &|_, _| {}).await.expect("gathers");
     let learned = learn(set, now).expect("learns");
-    keep(&mut tx, &world.keys.log_signer(), learned, now, &mut rng).await.expect("kept");
+    keep(&mut tx, &world.keys.log_signer(), learned, now, rng).await.expect("kept");
     tx.commit().await.expect("commits");
 }

@@ -263,6 +263,9 @@ pub struct RowPart {
     pub rank: u32,
     /// Expected increase of the probability through the message.
     pub uplift: Option<f64>,
+    /// Probability of a complaint or a stop, where the list is ranked by increase and it is known.
+    #[serde(default)]
+    pub risk: Option<f64>,
     /// Why, the strongest first, as the business reads it.
     pub reasons: Vec<Reason>,
     /// Ledger entries of the consents that it rests on.

@@ -327,6 +327,7 @@ fn row_part(row: &Row) -> Result<Option<RowPart>, RightsError> {
         recipient,
         rank: row.get("rank")?,
         uplift: row.get("uplift")?,
+        risk: row.get("risk")?,
         reasons: reasons.map_err(|_| db::Error::Damaged("list_rows.reasons"))?,
         entries: vec![row.get("messages_entry")?, row.get("relevance_entry")?],
     }))

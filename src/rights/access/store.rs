@@ -7,7 +7,7 @@ use crate::db::{self, Row, Tx, statements, values};
 use crate::ids::{CampaignId, ExposureId, ListId};
 
 statements! {
-    SCORES = "select s.list, s.business, s.arm, s.score, s.model, r.recipient, r.rank, r.uplift,
+    SCORES = "select s.list, s.business, s.arm, s.score, s.model, r.recipient, r.rank, r.uplift, r.risk,
                      r.reasons, r.messages_entry, s.relevance_entry, l.created_at, l.expires_at,
                      c.title, b.name
               from scores s

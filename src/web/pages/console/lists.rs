@@ -12,6 +12,7 @@ use super::super::shell::{Page, Shell};
 use super::super::text;
 use crate::app::App;
 use crate::audience::export::Format;
+use crate::audience::order::Ranking;
 use crate::audience::recalls;
 use crate::audience::request::{self, ListState, Rules};
 use crate::audience::shelf::{self, Shelf};
@@ -51,6 +52,7 @@ struct Sealed {
     entry: u64,
     root: String,
     model: String,
+    ranking: Option<Ranking>,
     checkpoint: String,
 }
 
@@ -109,6 +111,7 @@ async fn list(
             entry: shelf.sealing.entry,
             root: shelf.sealing.rows_root.to_string(),
             model: shelf.sealing.model.clone(),
+            ranking: shelf.sealing.ranking.clone(),
             checkpoint: shelf.checkpoint.as_str().to_owned(),
         }),
     };
