@@ -90,13 +90,11 @@ impl Judge {
     /// a function of the sums of the models alone, rising in the first and falling in the others
     /// ([`Increase::models`](volens_models::uplift::Increase::models)).
     fn key(&self, features: &mut Features) -> f64 {
-        match &self.active.artifact.increase {
-            Some(increase) => increase.expected_values(features).worth(),
-            None => {
-                features.number(TREATMENT, 1.0);
-                self.active.artifact.model.score_values(features).logit
-            }
+        if let Some(increase) = &self.active.artifact.increase {
+            return increase.expected_values(features).worth();
         }
+        features.number(TREATMENT, 1.0);
+        self.active.artifact.model.score_values(features).logit
     }
 
     /// The `count` rows that would be ranked first among `rows`, best first, by what their own app knows.

@@ -13,8 +13,9 @@ use crate::learner::select::stratified_folds;
 
 /// Resamples behind intervals and standard errors.
 const DRAWS: usize = 200;
-/// Standard errors by which a richer learner must be better.
-const MARGIN: f64 = 1.0;
+/// Standard errors by which a richer learner must be better: what any of three brings about by chance in one
+/// of twenty choices (Bonferroni).
+const MARGIN: f64 = 2.39;
 
 /// One learner, measured on rows it had not seen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,7 +37,7 @@ pub struct Tried {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Choice {
-    /// The simplest learner that none is better than by more than one standard error.
+    /// The simplest learner that none is clearly better than.
     pub learner: Learner,
     /// Every learner that could be taught, the simplest first.
     pub tried: Vec<Tried>,
@@ -66,7 +67,7 @@ struct Part {
 }
 
 /// Chooses a learner by out-of-fold Qini and teaches it all rows. A richer learner replaces a simpler one
-/// only when its Qini value is higher by more than one standard error of the paired difference.
+/// only when its Qini value is higher by more than [`MARGIN`] standard errors of the paired difference.
 ///
 /// # Errors
 /// What the simplest learner is refused for; a richer one that is refused is left out of the choice.

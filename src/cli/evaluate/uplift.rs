@@ -178,12 +178,11 @@ fn fold(
     let table = features.take(&split.train);
     let (arm, answers) = (pick(&split.train, treated), pick(&split.train, outcome));
     let campaign = Campaign { table: &table, treated: &arm, outcome: &answers, propensity: None };
-    let (learner, model, choice) = match wanted {
-        Some(learner) => (learner, UpliftModel::train(learner, campaign, &options)?, None),
-        None => {
-            let Chosen { model, choice } = choose(campaign, &options)?;
-            (choice.learner, model, Some(choice))
-        }
+    let (learner, model, choice) = if let Some(learner) = wanted {
+        (learner, UpliftModel::train(learner, campaign, &options)?, None)
+    } else {
+        let Chosen { model, choice } = choose(campaign, &options)?;
+        (choice.learner, model, Some(choice))
     };
     let train_cpu_s = watch.seconds();
     let predicted = model.predict(&features.take(&split.test));
