@@ -1,6 +1,6 @@
 //! Whether earlier campaigns tell what a message changes, and for whom.
 //!
-//! Only exposures whose arm was drawn count: those that could have been in either. At least [`FEWEST`] of
+//! Only exposures whose arm was drawn count: those that could have been in either. At least 500 of
 //! them were written to and as many kept aside, and the learner that is chosen by out-of-fold Qini ranks
 //! better than chance: the 95 % interval of that Qini lies above zero. Otherwise nothing is said about
 //! increases, and people are ranked by their score.

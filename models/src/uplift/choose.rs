@@ -67,7 +67,7 @@ struct Part {
 }
 
 /// Chooses a learner by out-of-fold Qini and teaches it all rows. A richer learner replaces a simpler one
-/// only when its Qini value is higher by more than [`MARGIN`] standard errors of the paired difference.
+/// only when its Qini value is higher by more than 2.39 standard errors of the paired difference.
 ///
 /// # Errors
 /// What the simplest learner is refused for; a richer one that is refused is left out of the choice.

@@ -69,6 +69,7 @@ statements! {
                           union all select 'lists.state', state from lists
                           union all select 'lists.reason', reason from lists
                           union all select 'lists.waterfall', waterfall from lists
+                          union all select 'lists.ranking', ranking from lists
                           union all select 'lists.model', model from lists
                           union all select 'scores.arm', arm from scores
                           union all select 'scores.model', model from scores
@@ -163,6 +164,7 @@ statements! {
                           union all select 'lists.state', state from lists
                           union all select 'lists.reason', reason from lists
                           union all select 'lists.waterfall', waterfall from lists
+                          union all select 'lists.ranking', ranking from lists
                           union all select 'lists.model', model from lists
                           union all select 'scores.arm', arm from scores
                           union all select 'scores.model', model from scores
