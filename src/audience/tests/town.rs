@@ -194,7 +194,7 @@ impl Town {
                     propensity: 0.5,
                 };
                 let id = ExposureId::random(&mut rng);
-                let of_ten = (n / 2 * exposures + i) / 2 % 10;
+                let of_ten = (n / 2 * (exposures / 2) + i / 2) % 10;
                 let clicks = match (likes, treated) {
                     (true, true) => of_ten < 7,
                     (true, false) | (false, true) => of_ten < 2,
