@@ -12,8 +12,8 @@ use crate::segments::Segment;
 
 mod page;
 
-pub use page::page;
 use crate::uplift;
+pub use page::page;
 
 /// The model card.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -257,7 +257,12 @@ pub fn learn(set: TrainingSet, now: Timestamp) -> Result<Learned> {
     let mut models = vec![&trained.model];
     models.extend(increase.iter().flat_map(Increase::models));
     let proxies = Findings::of(Proxies::builtin(), &models, &table, &told);
-    Ok(Learned { set, artifact: Artifact { model: trained.model, card, increase }, proxies, challenge })
+    Ok(Learned {
+        set,
+        artifact: Artifact { model: trained.model, card, increase },
+        proxies,
+        challenge,
+    })
 }
 
 /// What the same training gives on the latest rows when it learns from the earlier ones only, also beside
