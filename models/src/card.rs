@@ -9,10 +9,10 @@ use crate::learner::select::Choice;
 use crate::learner::{Effect, Options, Trained};
 use crate::reliability::Reliability;
 use crate::segments::Segment;
+use crate::uplift;
 
 mod page;
 
-use crate::uplift;
 pub use page::page;
 
 /// The model card.

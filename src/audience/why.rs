@@ -13,6 +13,7 @@ use volens_models::words::{self, in_words};
 use volens_privacy::topics::TopicId;
 use volens_privacy::{BusinessId, KeyRing, SubjectId, Timestamp};
 
+use super::order::By;
 use super::ranking::Judge;
 use super::seal::six_decimals;
 use super::shelf::Shelf;
@@ -275,6 +276,9 @@ impl<'d> Desk<'d> {
 
     async fn turn(&self, tx: &mut Tx, row: &Opened) -> Result<Turn> {
         let silent = |code| Turn { code, changes: Vec::new() };
+        if self.shelf.sealing.by() != By::Score {
+            return Ok(silent("not_by_score"));
+        }
         let of = (self.shelf.list.business, self.shelf.list.id);
         let all_taken = self.shelf.sealing.rows < u64::from(self.shelf.list.size);
         let cut = store::cut(tx, of).await?.filter(|(lowest, _)| *lowest > HALF_STEP);
