@@ -239,7 +239,8 @@ pub struct Decayed {
 }
 
 impl Decayed {
-    fn plus(self, other: Self) -> Self {
+    /// Both together.
+    pub fn plus(self, other: Self) -> Self {
         Self {
             short: self.short + other.short,
             medium: self.medium + other.medium,
@@ -370,11 +371,13 @@ fn join(mut left: Person, right: Person) -> Person {
     left
 }
 
-fn family(topic: &str) -> &str {
+/// The topic that a topic is under: `sport` for `sport.cycling`, and for itself.
+pub fn family(topic: &str) -> &str {
     topic.split('.').next().unwrap_or(topic)
 }
 
-fn primary(language: &str) -> String {
+/// The language without its region, in lower case: `de` for `de-AT`.
+pub fn primary(language: &str) -> String {
     language.split(['-', '_']).next().unwrap_or(language).to_ascii_lowercase()
 }
 

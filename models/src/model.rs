@@ -258,7 +258,9 @@ impl Model {
     /// The probabilities of all rows of a table that is about no person, as [`Model::score_values`] gives them.
     pub fn probabilities(&self, table: &Table) -> Vec<f64> {
         let codes = self.encode(table);
-        self.scorer().logits(&codes, 0..codes.rows()).into_iter().map(sigmoid).collect()
+        let mut logits = Vec::new();
+        self.scorer().logits(&codes, table.rows(), &mut logits);
+        logits.into_iter().map(sigmoid).collect()
     }
 
     /// What each term adds for these values. Bias and amounts sum to the logit of the score, to the last bit

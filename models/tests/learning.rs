@@ -155,7 +155,8 @@ fn too_little_is_refused() {
 fn bias_and_contributions_sum_to_the_logit_and_the_scan_gives_the_same_numbers() {
     let (table, _, trained) = trained(3000);
     let codes = trained.model.encode(&table);
-    let scanned = trained.model.scorer().logits(&codes, 0..table.rows());
+    let mut scanned = Vec::new();
+    trained.model.scorer().logits(&codes, table.rows(), &mut scanned);
     for row in (0..table.rows()).step_by(7) {
         let features = table.features(row);
         let explanation = trained.model.explain(&features);
@@ -163,11 +164,6 @@ fn bias_and_contributions_sum_to_the_logit_and_the_scan_gives_the_same_numbers()
         assert_eq!(scanned[row].to_bits(), explanation.score.logit.to_bits(), "row {row}");
         assert_eq!(trained.model.score_values(&features), explanation.score);
     }
-    let best = trained.model.scorer().top(&codes, (0..3000).step_by(3), 10);
-    let mut slow: Vec<(u32, f64)> =
-        (0..3000).step_by(3).map(|row| (row, scanned[row as usize])).collect();
-    slow.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    assert_eq!(best, slow[..10]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! interrupted starts over.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::Rng;
 use roaring::RoaringBitmap;
@@ -172,15 +173,28 @@ async fn propose(
     let judge = Arc::clone(judge);
     let wanted = list.size as usize;
     let of_control = (list.holdout / (1.0 - list.holdout) * f64::from(list.size)).ceil() as usize;
-    aside(move || {
+    // Set when nobody waits for the proposals any more.
+    let stop = StopOnDrop(Arc::default());
+    let stopped = Arc::clone(&stop.0);
+    let proposed = aside(move || {
         let table = columns.read();
         let narrowed = narrowing.apply(&table, &keys);
-        let best = |rows: &RoaringBitmap, count| best(&judge, &table, rows, depth(count), as_of);
-        let listed = best(&narrowed.candidates, wanted);
-        let kept_aside = best(&narrowed.kept_aside, of_control);
-        Proposals { narrowed, listed, kept_aside, as_of }
+        let best = |rows, count| best(&judge, &table, rows, depth(count), as_of, &stopped);
+        let listed = best(&narrowed.candidates, wanted)?;
+        let kept_aside = best(&narrowed.kept_aside, of_control)?;
+        Some(Proposals { narrowed, listed, kept_aside, as_of })
     })
-    .await
+    .await?;
+    proposed.ok_or(AudienceError::Interrupted)
+}
+
+/// Ends a scan whose build was given up: a thread that computes does not notice by itself.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The best of these rows. What is lent can lift somebody over the cut, so linked accounts are
@@ -191,15 +205,16 @@ fn best(
     rows: &RoaringBitmap,
     count: usize,
     now: Timestamp,
-) -> Vec<SubjectId> {
-    let mut found = judge.propose(table, rows, count, now);
+    stop: &AtomicBool,
+) -> Option<Vec<SubjectId>> {
+    let mut found = judge.propose(table, rows, count, now, stop)?;
     if judge.borrows() {
         let linked = rows & table.live(PurposeKind::CrossAppLinking);
-        found.extend(judge.propose(table, &linked, count, now));
+        found.extend(judge.propose(table, &linked, count, now, stop)?);
         found.sort_unstable();
         found.dedup();
     }
-    found.into_iter().filter_map(|row| table.subject(row)).collect()
+    Some(found.into_iter().filter_map(|row| table.subject(row)).collect())
 }
 
 /// Runs what takes a processor for a while beside the async threads.

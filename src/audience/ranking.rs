@@ -2,10 +2,14 @@
 //! linked accounts lend under theirs.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::atomic::AtomicBool;
+use std::thread;
 
+use roaring::RoaringBitmap;
 use volens_models::features::{Features, LENT, Message, TREATMENT};
 use volens_models::model::Model;
-use volens_models::topk::TopK;
+use volens_models::scan;
 use volens_models::words;
 use volens_privacy::topics::TopicId;
 use volens_privacy::{AppId, Consented, KeyRing, SubjectId, Timestamp, purpose};
@@ -16,7 +20,7 @@ use super::order::{By, Ranking};
 use super::seal::{Reason, six_decimals};
 use super::verify::{Lender, Verified};
 use crate::db::Tx;
-use crate::relevance::{Active, Table, features};
+use crate::relevance::{Active, Table, View, features};
 use crate::signals::{self, Profile};
 
 /// Reasons given for a score.
@@ -86,31 +90,51 @@ impl Judge {
         Ranking::of(&self.active.artifact)
     }
 
-    /// What proposals are ordered by: the logit of the score, or the expected increase less the risk. Either is
-    /// a function of the sums of the models alone, rising in the first and falling in the others
-    /// ([`Increase::models`](volens_models::uplift::Increase::models)).
-    fn key(&self, features: &mut Features) -> f64 {
-        if let Some(increase) = &self.active.artifact.increase {
-            return increase.expected_values(features).worth();
-        }
-        features.number(TREATMENT, 1.0);
-        self.active.artifact.model.score_values(features).logit
-    }
-
-    /// The `count` rows that would be ranked first among `rows`, best first, by what their own app knows.
+    /// The `count` rows that would be ranked first among `rows`, best first, by what their own app knows:
+    /// by the logit of the score, or by the expected increase less the risk.
+    ///
+    /// Takes all processors for a while: not for the async executor. Nothing when `stop` was set before
+    /// the end.
     pub fn propose(
         &self,
         table: &Table,
-        rows: impl IntoIterator<Item = u32>,
+        rows: &RoaringBitmap,
         count: usize,
         now: Timestamp,
-    ) -> Vec<u32> {
-        let mut top = TopK::new(count);
-        for row in rows {
-            let mut features = table.features(row, &self.message, now);
-            top.push(self.key(&mut features), row);
-        }
-        top.into_sorted().into_iter().map(|(row, _)| row).collect()
+        stop: &AtomicBool,
+    ) -> Option<Vec<u32>> {
+        let Artifact { model, increase, .. } = &*self.active.artifact;
+        let (models, treated) = match increase {
+            Some(increase) => (increase.models(), None),
+            None => (vec![model], Some(1.0)),
+        };
+        let ready: Vec<_> = models
+            .into_iter()
+            .map(|model| {
+                let view = View::new(table, model.columns(), &self.message, treated, now);
+                (view, model.scorer())
+            })
+            .collect();
+        let rows: Vec<u32> = rows.iter().collect();
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let found = scan::best(&rows, count, threads, stop, |codes, rows, keys| {
+            let mut sums = vec![Vec::new(); ready.len()];
+            for ((view, scorer), sums) in ready.iter().zip(&mut sums) {
+                view.codes(rows, codes);
+                scorer.logits(codes, rows.len(), sums);
+            }
+            let Some(increase) = increase else {
+                keys.clone_from(&sums[0]);
+                return;
+            };
+            let mut logits = vec![0.0; sums.len()];
+            keys.clear();
+            keys.extend((0..rows.len()).map(|at| {
+                logits.iter_mut().zip(&sums).for_each(|(logit, sums)| *logit = sums[at]);
+                increase.expected_of(&logits).worth()
+            }));
+        });
+        Some(found?.into_iter().map(|(row, _)| row).collect())
     }
 
     /// Whether it is worth to propose deeper among linked accounts.

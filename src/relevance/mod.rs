@@ -25,7 +25,11 @@ pub mod proxies;
 mod proxies_tests;
 mod recent;
 mod registry;
+mod scan;
+#[cfg(test)]
+mod scan_tests;
 mod standing;
+mod standings;
 mod store;
 mod table;
 #[cfg(test)]
@@ -41,6 +45,7 @@ pub use exposures::{
 };
 pub use recent::Recent;
 pub use registry::{Active, Version, activate, active, all, find, roll_back, to_explain, versions};
+pub use scan::View;
 pub use standing::Standing;
 pub(crate) use store::STATEMENTS;
 pub use table::{Known, Table};

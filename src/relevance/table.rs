@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use roaring::RoaringBitmap;
-use volens_models::features::{Features, Message, Person, Value, pair};
+use volens_models::features::{Features, Message, Person, pair};
 use volens_privacy::{AgeBand, AppId, PurposeKind, SubjectId, Timestamp};
 
 use super::recent::Recent;
 use super::standing::Standing;
+use super::standings::Standings;
 use crate::signals::DayCounts;
 
 /// What is known about one account, as read from the database.
@@ -55,55 +56,7 @@ pub struct Table {
     live: BTreeMap<PurposeKind, RoaringBitmap>,
     interested: BTreeMap<u32, RoaringBitmap>,
     recent: Recent,
-    columns: Columns,
-}
-
-/// The standings, in columns. What most accounts have none of is kept sparse, by code.
-#[derive(Default)]
-struct Columns {
-    words: Words,
-    own_language: Vec<Option<u32>>,
-    language: Vec<Option<u32>>,
-    last_hour: Vec<Option<i64>>,
-    engagement: Vec<[f64; 3]>,
-    received: Vec<[f64; 3]>,
-    rejected: Vec<[f64; 3]>,
-    topics: Vec<Counters>,
-    denied: Vec<Box<[u32]>>,
-    businesses: Vec<Counters>,
-    traits: Vec<Box<[(u32, Cell)]>>,
-}
-
-/// Counters at three half-lives by the code of what they count.
-type Counters = Box<[(u32, [f64; 3])]>;
-
-#[derive(Clone, Copy)]
-enum Cell {
-    Number(f64),
-    Word(u32),
-}
-
-/// Each distinct text once.
-#[derive(Default)]
-struct Words {
-    codes: BTreeMap<String, u32>,
-    texts: Vec<String>,
-}
-
-impl Words {
-    fn code(&mut self, text: &str) -> u32 {
-        if let Some(code) = self.codes.get(text) {
-            return *code;
-        }
-        let code = self.texts.len() as u32;
-        self.texts.push(text.to_owned());
-        self.codes.insert(text.to_owned(), code);
-        code
-    }
-
-    fn text(&self, code: u32) -> &str {
-        &self.texts[code as usize]
-    }
+    standings: Standings,
 }
 
 static NOBODY: LazyLock<RoaringBitmap> = LazyLock::new(RoaringBitmap::new);
@@ -162,8 +115,8 @@ impl Table {
 
     /// The accounts that showed more interest than disinterest in a topic.
     pub fn interested_in(&self, topic: &str) -> &RoaringBitmap {
-        let code = self.columns.words.codes.get(topic);
-        code.and_then(|code| self.interested.get(code)).unwrap_or(&NOBODY)
+        let code = self.standings.topics.code(topic);
+        code.and_then(|code| self.interested.get(&code)).unwrap_or(&NOBODY)
     }
 
     /// What accounts did lately.
@@ -183,9 +136,7 @@ impl Table {
 
     /// What a learner sees of the person in a row at `now`; an empty person without a profile.
     pub fn person(&self, row: u32, now: Timestamp) -> Person {
-        let columns = &self.columns;
-        let own = columns.own_language.get(row as usize).copied().flatten();
-        self.standing(row).person(own.map(|code| columns.words.text(code)), now)
+        self.standing(row).person(self.standings.own_language(row as usize), now)
     }
 
     /// The features of the person in a row and a message, without what linked accounts lend.
@@ -197,10 +148,9 @@ impl Table {
     pub fn known(&self, row: u32) -> Option<Known> {
         let has =
             |(name, rows): (&String, &RoaringBitmap)| rows.contains(row).then(|| name.clone());
-        let own = self.columns.own_language.get(row as usize).copied().flatten();
         Some(Known {
             app: self.apps.iter().find_map(has).and_then(|app| AppId::parse(&app).ok())?,
-            language: own.map(|code| self.columns.words.text(code).to_owned()),
+            language: self.standings.own_language(row as usize).map(str::to_owned),
             country: self.countries.iter().find_map(has),
             age_band: AgeBand::ALL.into_iter().find(|band| self.aged(*band).contains(row))?,
             frozen: self.frozen.contains(row),
@@ -227,7 +177,7 @@ impl Table {
         if let Some(language) = &known.language {
             let primary = crate::signals::primary_language(language);
             self.languages.entry(primary.unwrap_or_default()).or_default().insert(row);
-            self.columns.own_language[row as usize] = Some(self.columns.words.code(language));
+            self.standings.put_language(row as usize, Some(language));
         }
         if let Some(country) = &known.country {
             self.countries.entry(country.clone()).or_default().insert(row);
@@ -244,8 +194,8 @@ impl Table {
         }
         if let Some(standing) = &known.standing {
             self.profiled.insert(row);
-            self.columns.put(row as usize, standing);
-            for (topic, [_, _, long]) in &self.columns.topics[row as usize] {
+            self.standings.put(row as usize, standing);
+            for (topic, [_, _, long]) in &self.standings.interests[row as usize] {
                 if *long > 0.0 {
                     self.interested.entry(*topic).or_default().insert(row);
                 }
@@ -257,13 +207,13 @@ impl Table {
         let row = self.subjects.len() as u32;
         self.subjects.push(subject);
         self.rows.insert(subject, row);
-        self.columns.grow();
+        self.standings.grow();
         row
     }
 
     fn clear(&mut self, row: u32) {
         self.recent.clear(row);
-        for (topic, _) in &self.columns.topics[row as usize] {
+        for (topic, _) in &self.standings.interests[row as usize] {
             if let Some(rows) = self.interested.get_mut(topic) {
                 rows.remove(row);
             }
@@ -280,81 +230,20 @@ impl Table {
         for rows in [&mut self.present, &mut self.profiled, &mut self.frozen, &mut self.objecting] {
             rows.remove(row);
         }
-        self.columns.own_language[row as usize] = None;
-        self.columns.put(row as usize, &Standing::default());
+        self.standings.put_language(row as usize, None);
+        self.standings.put(row as usize, &Standing::default());
+    }
+
+    /// The columns, for who scans them.
+    pub(super) fn standings(&self) -> &Standings {
+        &self.standings
     }
 
     fn standing(&self, row: u32) -> Standing {
         if self.profiled.contains(row) {
-            self.columns.standing(row as usize)
+            self.standings.standing(row as usize)
         } else {
             Standing::default()
-        }
-    }
-}
-
-impl Columns {
-    fn grow(&mut self) {
-        self.own_language.push(None);
-        self.language.push(None);
-        self.last_hour.push(None);
-        self.engagement.push([0.0; 3]);
-        self.received.push([0.0; 3]);
-        self.rejected.push([0.0; 3]);
-        self.topics.push(Box::default());
-        self.denied.push(Box::default());
-        self.businesses.push(Box::default());
-        self.traits.push(Box::default());
-    }
-
-    fn put(&mut self, row: usize, standing: &Standing) {
-        let words = &mut self.words;
-        let mut coded = |held: &[(String, [f64; 3])]| -> Counters {
-            held.iter().map(|(name, counts)| (words.code(name), *counts)).collect()
-        };
-        self.topics[row] = coded(&standing.topics);
-        self.businesses[row] = coded(&standing.businesses);
-        self.denied[row] = standing.denied.iter().map(|topic| words.code(topic)).collect();
-        self.traits[row] = standing
-            .traits
-            .iter()
-            .map(|(name, value)| {
-                let cell = match value {
-                    Value::Number(number) => Cell::Number(*number),
-                    Value::Category(word) => Cell::Word(words.code(word)),
-                };
-                (words.code(name), cell)
-            })
-            .collect();
-        self.language[row] = standing.language.as_ref().map(|language| words.code(language));
-        self.last_hour[row] = standing.last_hour;
-        self.engagement[row] = standing.engagement;
-        self.received[row] = standing.received;
-        self.rejected[row] = standing.rejected;
-    }
-
-    fn standing(&self, row: usize) -> Standing {
-        let text = |code: u32| self.words.text(code).to_owned();
-        let named = |held: &[(u32, [f64; 3])]| {
-            held.iter().map(|(code, counts)| (text(*code), *counts)).collect()
-        };
-        let value = |cell: &Cell| match cell {
-            Cell::Number(number) => Value::Number(*number),
-            Cell::Word(code) => Value::Category(text(*code)),
-        };
-        Standing {
-            topics: named(&self.topics[row]),
-            denied: self.denied[row].iter().map(|code| text(*code)).collect(),
-            businesses: named(&self.businesses[row]),
-            engagement: self.engagement[row],
-            received: self.received[row],
-            rejected: self.rejected[row],
-            last_hour: self.last_hour[row],
-            language: self.language[row].map(text),
-            traits: self.traits[row]
-                .iter()
-                .map(|(code, cell)| (text(*code), value(cell)))
-                .collect(),
         }
     }
 }

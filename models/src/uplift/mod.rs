@@ -138,8 +138,9 @@ impl UpliftModel {
     /// The expected change of the outcome's probability by the treatment, −1 to 1, for every row.
     pub fn predict(&self, table: &Table) -> Vec<f64> {
         let of = |model: &Model| {
-            let codes = model.encode(table);
-            model.scorer().logits(&codes, 0..codes.rows())
+            let mut logits = Vec::new();
+            model.scorer().logits(&model.encode(table), table.rows(), &mut logits);
+            logits
         };
         let logits: Vec<Vec<f64>> = self.models().into_iter().map(of).collect();
         let row = |row: usize| {

@@ -7,6 +7,7 @@ mod filter;
 mod floor;
 mod ledger;
 mod load;
+mod scan;
 
 use anyhow::Result;
 pub(crate) use floor::STATEMENTS;
@@ -31,6 +32,8 @@ enum What {
     Erasure(erasure::Args),
     /// Filters over many people and what they did lately, against a plain scan of the same
     Filter(filter::Args),
+    /// The best of many people for one message, against reading as many columns once
+    Scan(scan::Args),
 }
 
 /// Runs `volens bench …`.
@@ -40,5 +43,6 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         What::Ledger(args) => ledger::run(args, context).await,
         What::Erasure(args) => erasure::run(args, context).await,
         What::Filter(args) => filter::run(&args, context),
+        What::Scan(args) => scan::run(args, context).await,
     }
 }
