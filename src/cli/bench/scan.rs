@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::num::NonZero;
 use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use rand::rngs::StdRng;
@@ -20,8 +20,11 @@ use volens_models::model::Model;
 use volens_models::scan::{self, BLOCK};
 use volens_models::table::Table as Rows;
 use volens_models::topk::TopK;
-use volens_privacy::{AgeBand, AppId, BusinessId, PurposeKind, SubjectId, Timestamp, Topics};
+use volens_privacy::{
+    AgeBand, AppId, BusinessId, PurposeKind, SubjectId, Timestamp, Topic, Topics,
+};
 
+use super::cpu::Stopwatch;
 use crate::cli::{Context, Exit};
 use crate::clock::{Clock as _, SystemClock};
 use crate::relevance::{Known, Standing, Table, View};
@@ -101,11 +104,8 @@ fn business(number: u8) -> BusinessId {
 fn people(count: u32, now: Timestamp, progress: impl Fn(u32)) -> Table {
     let mut rng = StdRng::seed_from_u64(1);
     let app = AppId::parse("bench").expect("a slug");
-    let topics: Vec<&str> = Topics::builtin()
-        .all()
-        .filter(|topic| !topic.is_sensitive())
-        .map(|topic| topic.id())
-        .collect();
+    let topics: Vec<&str> =
+        Topics::builtin().all().filter(|topic| !topic.is_sensitive()).map(Topic::id).collect();
     let mut table = Table::default();
     for number in 0..count {
         let known = Known {
@@ -189,9 +189,9 @@ fn measure(args: &Args, table: &Table, model: &Model, now: Timestamp) -> Result<
     let fastest = |measured: &mut dyn FnMut()| {
         (0..args.rounds)
             .map(|_| {
-                let begun = Instant::now();
+                let watch = Stopwatch::start();
                 measured();
-                begun.elapsed().as_secs_f64()
+                watch.wall().as_secs_f64()
             })
             .fold(f64::INFINITY, f64::min)
     };
@@ -199,12 +199,12 @@ fn measure(args: &Args, table: &Table, model: &Model, now: Timestamp) -> Result<
     let linear = fastest(&mut || drop(black_box(weigh(&columns, &eligible, top, threads))));
     let mut found = Vec::new();
     let scanned = fastest(&mut || found = scan_best(table, model, &eligible, top, threads, now));
-    let begun = Instant::now();
+    let watch = Stopwatch::start();
     let sample = eligible.iter().take_while(|row| **row < SAMPLE);
     let slow: Vec<(u32, f64)> = sample
         .map(|row| (*row, model.score_values(&features(table, *row, &message(), now)).logit))
         .collect();
-    let one_by_one = begun.elapsed().as_secs_f64() / slow.len() as f64;
+    let one_by_one = watch.wall().as_secs_f64() / slow.len() as f64;
     let cut = found.last().map_or(f64::NEG_INFINITY, |(_, score)| *score);
     let above = |(_, score): &&(u32, f64)| *score > cut;
     ensure!(slow.iter().filter(above).all(|kept| found.contains(kept)), "the scan missed somebody");
@@ -287,7 +287,9 @@ fn weigh(columns: &[Vec<f32>], eligible: &[u32], top: usize, threads: usize) -> 
         let mut best = TopK::new(top);
         for part in parts {
             let kept = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            kept.into_iter().for_each(|(row, score)| best.push(score, row));
+            for (row, score) in kept {
+                best.push(score, row);
+            }
         }
         best.into_sorted()
     })
