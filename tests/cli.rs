@@ -313,6 +313,15 @@ fn the_bench_filters_as_a_plain_scan_does() {
     }
 }
 
+#[test]
+fn the_bench_finds_who_scores_highest_one_by_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let bench = ["bench", "scan", "--json", "--people", "20000", "--top", "100", "--rounds", "1"];
+    let measured = json(&run(directory.path(), &bench));
+    assert_eq!((&measured["people"], &measured["top"]), (&20_000.into(), &100.into()));
+    assert!(measured["scan_ratio_to_floor"].as_f64() > Some(0.0), "{measured}");
+}
+
 #[tokio::test]
 async fn the_bench_erases_for_good() {
     let sqlite = FreshSqlite::create();

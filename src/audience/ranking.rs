@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use roaring::RoaringBitmap;
+use volens_models::artifact::Artifact;
 use volens_models::features::{Features, LENT, Message, TREATMENT};
 use volens_models::model::Model;
 use volens_models::scan;

@@ -234,7 +234,8 @@ fn scan_best(
     threads: usize,
     now: Timestamp,
 ) -> Vec<(u32, f64)> {
-    let (view, scorer) = (View::new(table, model.columns(), &message(), 1.0, now), model.scorer());
+    let (view, scorer) =
+        (View::new(table, model.columns(), &message(), Some(1.0), now), model.scorer());
     let found = scan::best(eligible, top, threads, &AtomicBool::new(false), |codes, rows, out| {
         view.codes(rows, codes);
         scorer.logits(codes, rows.len(), out);
