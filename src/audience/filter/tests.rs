@@ -20,10 +20,10 @@ fn read(text: &str) -> String {
     text::read(text).unwrap_or_else(|fault| panic!("{text}: {fault}")).to_string()
 }
 
-fn set<T: Ord>(values: impl Strategy<Value = T>, least: usize) -> impl Strategy<Value = BTreeSet<T>>
-where
-    T: std::fmt::Debug,
-{
+fn set<T: Ord + std::fmt::Debug>(
+    values: impl Strategy<Value = T>,
+    least: usize,
+) -> impl Strategy<Value = BTreeSet<T>> {
     prop::collection::vec(values, least..4).prop_map(|values| values.into_iter().collect())
 }
 

@@ -206,7 +206,15 @@ async fn a_changed_export_does_not_verify_and_a_restricted_person_still_gets_the
         restrict(&mut tx, &world.keys, subject, asked, world.clock.now()).await.expect("done");
         tx.commit().await.expect("commits");
         let signed = exported(world, subject).await;
-        assert!(signed.export.profile.is_some() && signed.export.account.restriction.is_some());
+        assert!(signed.export.account.restriction.is_some());
+        let recent = signed.export.profile.as_ref().map(|profile| &profile.recent);
+        let once = recent.is_some_and(|days| {
+            days.iter().any(|day| {
+                let about = day.about.as_deref();
+                (day.act.as_str(), about, day.times) == ("viewed", Some("sport.running"), 1)
+            })
+        });
+        assert!(once, "what was done by day");
         let log = world.keys.log_verifier();
         let json = serde_json::to_value(&signed).expect("JSON");
         let refused = |json: Json| verify(json.to_string().as_bytes(), &log).is_err();
