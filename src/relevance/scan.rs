@@ -58,7 +58,7 @@ enum Column<'t> {
 
 #[derive(Clone, Copy)]
 enum Source {
-    /// Of [`Interests::values`].
+    /// The place among [`Interests`].
     Interest(usize),
     Dealings(Half),
     Engagement(Half),

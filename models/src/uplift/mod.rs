@@ -2,7 +2,7 @@
 //!
 //! Learnt from rows of a randomised campaign (treated or held out), measured by how many more outcomes come
 //! from treating those who are ranked first. Four learners over the same additive base; which of them is
-//! decided by [`choose`], inside the training rows.
+//! decided by [`choose()`], inside the training rows.
 
 mod choose;
 mod increase;
