@@ -41,7 +41,8 @@ for (const form of document.querySelectorAll("form[method=post]")) {
   if (!form.querySelector("button")) say("a form cannot be sent", form);
 }
 for (const svg of document.querySelectorAll("svg:not([aria-hidden=true]), img:not([alt])")) {
-  say("a picture says nothing", svg);
+  const title = svg.getAttribute("role") === "img" && svg.querySelector(":scope > title");
+  if (!title || !title.textContent.trim()) say("a picture says nothing", svg);
 }
 if (document.documentElement.scrollWidth > window.innerWidth + 1) say("the page is wider than the window");
 
