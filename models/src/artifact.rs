@@ -4,7 +4,8 @@
 //! and a loaded model the same scores. A file that is not exactly what was written is refused.
 //!
 //! Format 2 has weights in whole units of 2⁻²⁰ and directions of columns; format 1 had log odds with all
-//! their digits, and is read and scored as before. Format 3 may also hold what a message changes.
+//! their digits, and is read and scored as before. Format 3 may also hold what a message changes, and its
+//! SHA-256 covers the format's number, so that no file passes for one of another format.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -68,7 +69,7 @@ impl Artifact {
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&Sha256::digest(&body));
+        bytes.extend_from_slice(&digest(VERSION, &body));
         bytes.extend_from_slice(&body);
         bytes
     }
@@ -84,9 +85,7 @@ impl Artifact {
         }
         let length = u64::from_le_bytes(array(&bytes[LENGTH_AT..HASH_AT]));
         let body = &bytes[BODY_AT..];
-        if body.len() as u64 != length
-            || Sha256::digest(body).as_slice() != &bytes[HASH_AT..BODY_AT]
-        {
+        if body.len() as u64 != length || digest(version, body) != bytes[HASH_AT..BODY_AT] {
             return Err(ArtifactError::Damaged);
         }
         let artifact: Self = serde_json::from_slice(body).map_err(|_| ArtifactError::Unreadable)?;
@@ -99,6 +98,16 @@ impl Artifact {
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.to_bytes()).into()
     }
+}
+
+/// The SHA-256 that stands in a file: of its body, and from format 3 on of the format's number before it.
+fn digest(version: u32, body: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    if version >= 3 {
+        hash.update(version.to_le_bytes());
+    }
+    hash.update(body);
+    hash.finalize().into()
 }
 
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {

@@ -265,7 +265,7 @@ fn a_model_file_of_format_1_scores_as_it_did() {
     let again = Artifact::from_bytes(&artifact.to_bytes()).expect("it can be written");
     assert_eq!(again, artifact);
     let mut later = bytes.to_vec();
-    later[8] = 3;
-    assert_eq!(Artifact::from_bytes(&later), Err(ArtifactError::Version(3)));
-    assert!(ArtifactError::Version(3).to_string().contains("train the model again"));
+    later[8] = 4;
+    assert_eq!(Artifact::from_bytes(&later), Err(ArtifactError::Version(4)));
+    assert!(ArtifactError::Version(4).to_string().contains("train the model again"));
 }
