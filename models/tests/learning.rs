@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::sync::atomic::AtomicBool;
+
 use linfa::DatasetBase;
 use linfa::traits::Fit;
 use linfa_logistic::LogisticRegression;
@@ -12,6 +14,7 @@ use volens_models::calibrate::{Calibration, isotonic, platt};
 use volens_models::dataset::{splits, stratified};
 use volens_models::evaluate::{Metrics, auc};
 use volens_models::learner::{Effect, TrainError};
+use volens_models::scan;
 use volens_models::uplift::{Campaign, Learner, UpliftError, UpliftMetrics, UpliftModel, choose};
 use volens_models::{
     Artifact, Column, Explanation, Features, Model, ModelCard, Options, Table, Trained, train,
@@ -164,6 +167,17 @@ fn bias_and_contributions_sum_to_the_logit_and_the_scan_gives_the_same_numbers()
         assert_eq!(scanned[row].to_bits(), explanation.score.logit.to_bits(), "row {row}");
         assert_eq!(trained.model.score_values(&features), explanation.score);
     }
+    let eligible: Vec<u32> = (0..3000).step_by(3).collect();
+    let scorer = trained.model.scorer();
+    let best = scan::best(&eligible, 10, 2, &AtomicBool::new(false), |codes, rows, logits| {
+        let rows: Vec<usize> = rows.iter().map(|row| *row as usize).collect();
+        *codes = trained.model.encode(&table.take(&rows));
+        scorer.logits(codes, rows.len(), logits);
+    });
+    let mut slow: Vec<(u32, f64)> =
+        eligible.iter().map(|row| (*row, scanned[*row as usize])).collect();
+    slow.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    assert_eq!(best.as_deref(), Some(&slow[..10]));
 }
 
 #[test]

@@ -36,6 +36,46 @@ pub struct Settings {
     pub rounds: usize,
 }
 
+/// Trees between two looks at the rows that were held out.
+const LOOK: usize = 10;
+/// Looks without anything better after which no more trees are tried.
+const PATIENCE: usize = 4;
+
+/// Boosts learners side by side, and ends when `better`, which is asked after every few rounds and told their
+/// number, has said no some times in a row.
+pub fn side_by_side<'a>(
+    boosters: &mut [Booster<'a>],
+    seed: u64,
+    mut better: impl FnMut(&[Booster<'a>], usize) -> bool,
+) {
+    let count = boosters.len();
+    let rounds = boosters.first().map_or(0, |booster| booster.settings.rounds);
+    let mut waited = 0;
+    for round in 1..=rounds {
+        for (fold, booster) in boosters.iter_mut().enumerate() {
+            booster.round(seed.wrapping_add((round * count + fold) as u64));
+        }
+        if round % LOOK == 0 {
+            waited = if better(boosters, round) { 0 } else { waited + 1 };
+            if waited == PATIENCE {
+                return;
+            }
+        }
+    }
+}
+
+/// What learners say together that have learnt for so many rounds, each counting the same: bias and trees.
+pub fn together(boosters: Vec<Booster<'_>>, rounds: usize) -> (f64, Vec<Tree>) {
+    let share = 1.0 / boosters.len() as f64;
+    let (mut bias, mut trees) = (0.0, Vec::new());
+    for booster in boosters {
+        let (own, learnt) = booster.into_trees(rounds);
+        bias += share * own;
+        trees.extend(learnt.into_iter().map(|tree| tree.map(|leaf| share * leaf)));
+    }
+    (bias, trees)
+}
+
 /// A column as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bytes {

@@ -4,7 +4,7 @@
 //! Several targets, each with rows of its own, can be learnt at once: the model is their weighted sum, and
 //! still one table per column and pair of columns.
 
-use crate::learner::boost::{Booster, Settings, Targets};
+use crate::learner::boost::{self, Booster, Settings, Targets};
 use crate::learner::tree::Tree;
 use crate::learner::{Options, Prepared, TrainError, centred, select, tables};
 use crate::model::Model;
@@ -23,10 +23,6 @@ const BOOSTED: Settings = Settings {
     tried: 0.5,
     rounds: 400,
 };
-/// Trees between two looks at the rows that were held out.
-const LOOK: usize = 10;
-/// Looks without a lower loss after which no more trees are tried.
-const PATIENCE: usize = 4;
 
 /// A number to be learnt.
 pub(crate) struct Target {
@@ -87,32 +83,16 @@ fn learn(prepared: &Prepared, target: &Target, options: &Options) -> (f64, Vec<T
         };
         boosters.iter().zip(&held_out).map(of).sum()
     };
-    let (mut best, mut rounds, mut waited) = (loss(&boosters), 0, 0);
-    for round in 1..=BOOSTED.rounds {
-        for (fold, booster) in boosters.iter_mut().enumerate() {
-            booster.round(options.seed.wrapping_add((round * count + fold) as u64));
+    let (mut best, mut rounds) = (loss(&boosters), 0);
+    boost::side_by_side(&mut boosters, options.seed, |boosters, round| {
+        let now = loss(boosters);
+        let better = now < best;
+        if better {
+            (best, rounds) = (now, round);
         }
-        if round % LOOK != 0 {
-            continue;
-        }
-        let now = loss(&boosters);
-        if now < best {
-            (best, rounds, waited) = (now, round, 0);
-        } else {
-            waited += 1;
-            if waited == PATIENCE {
-                break;
-            }
-        }
-    }
-    let share = 1.0 / count as f64;
-    let (mut bias, mut trees) = (0.0, Vec::new());
-    for booster in boosters {
-        let (own, learnt) = booster.into_trees(rounds);
-        bias += share * own;
-        trees.extend(learnt.into_iter().map(|tree| tree.map(|leaf| share * leaf)));
-    }
-    (bias, trees)
+        better
+    });
+    boost::together(boosters, rounds)
 }
 
 #[cfg(test)]

@@ -43,10 +43,6 @@ const BOOSTED: boost::Settings = boost::Settings {
     tried: 0.3,
     rounds: 600,
 };
-/// Trees between two looks at the rows that were held out.
-const LOOK: usize = 10;
-/// Looks without a lower log loss after which no more trees are tried.
-const PATIENCE: usize = 4;
 
 /// What was chosen, and how good it was on rows it had not seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -211,38 +207,22 @@ impl<'a> Inner<'a> {
             })
             .collect();
         let mut best: Option<Tried<boost::Settings>> = None;
-        let mut waited = 0;
-        for round in 1..=BOOSTED.rounds {
-            for (fold, booster) in boosters.iter_mut().enumerate() {
-                booster.round(self.seed.wrapping_add((round * self.count + fold) as u64));
-            }
-            if round % LOOK != 0 {
-                continue;
-            }
+        boost::side_by_side(&mut boosters, self.seed, |boosters, round| {
             let logits: Vec<f64> = (0..self.labels.len())
                 .map(|row| boosters[self.folds[row] as usize].logits()[row])
                 .collect();
             let losses = self.losses(&logits);
             let settings = boost::Settings { rounds: round, ..BOOSTED };
             let tried = Tried { settings, logits, losses };
-            if best.as_ref().is_none_or(|best| tried.log_loss() < best.log_loss()) {
-                (best, waited) = (Some(tried), 0);
-            } else {
-                waited += 1;
-                if waited == PATIENCE {
-                    break;
-                }
+            let better = best.as_ref().is_none_or(|best| tried.log_loss() < best.log_loss());
+            if better {
+                best = Some(tried);
             }
-        }
+            better
+        });
         let tried = best.expect("there is at least one look");
-        let share = 1.0 / boosters.len() as f64;
-        let (mut bias, mut trees) = (0.0, Vec::new());
-        for booster in boosters {
-            // Several learners together bear more trees than one alone.
-            let (own, learnt) = booster.into_trees(tried.settings.rounds * 6 / 5);
-            bias += share * own;
-            trees.extend(learnt.into_iter().map(|tree| tree.map(|leaf| share * leaf)));
-        }
+        // Several learners together bear more trees than one alone.
+        let (bias, trees) = boost::together(boosters, tried.settings.rounds * 6 / 5);
         (tried, Boosted { bias, trees })
     }
 
