@@ -322,6 +322,34 @@ fn the_bench_finds_who_scores_highest_one_by_one() {
     assert!(measured["scan_ratio_to_floor"].as_f64() > Some(0.0), "{measured}");
 }
 
+#[test]
+fn the_bench_takes_signals_in() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut bench = volens(directory.path());
+    bench.args(["bench", "ingest", "--json", "--seconds", "0.3", "--rounds", "1"]);
+    bench.args(["--connections", "2", "--batch", "50", "--accounts", "100"]);
+    let measured = json(&bench.output().expect("it runs"));
+    // The bench refuses to go on where an event of its first request is refused.
+    assert_eq!(measured["requests"]["failed"], 0, "{measured}");
+    assert!(measured["events_per_second"].as_f64() > Some(0.0), "{measured}");
+    assert!(measured["ratio_to_floor"].as_f64() > Some(0.0), "{measured}");
+}
+
+#[test]
+fn the_bench_makes_a_list_step_by_step() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut bench = volens(directory.path());
+    bench.args(["bench", "list", "--json", "--people", "1000", "--rows", "60", "--rounds", "1"]);
+    let measured = json(&bench.output().expect("it runs"));
+    // The bench refuses a file that has fewer rows.
+    let seconds = |pointer: &str| measured.pointer(pointer).and_then(serde_json::Value::as_f64);
+    assert!(seconds("/sealed_seconds") < seconds("/seconds"), "{measured}");
+    for step in ["propose", "rank", "write", "seal"] {
+        let took = seconds(&format!("/steps/{step}"));
+        assert!(took > Some(0.0) && took < seconds("/seconds"), "{step}: {measured}");
+    }
+}
+
 #[tokio::test]
 async fn the_bench_erases_for_good() {
     let sqlite = FreshSqlite::create();

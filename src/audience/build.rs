@@ -25,6 +25,7 @@ use super::{AudienceError, Result};
 use crate::clock::Clock;
 use crate::db::{Db, Tx};
 use crate::ledger;
+use crate::metrics::Metrics;
 use crate::relevance::{self, Columns, RelevanceError, Table};
 
 /// Accounts scored, and rows written, at a time.
@@ -42,6 +43,19 @@ pub struct Workshop<'a> {
     pub clock: &'a dyn Clock,
     /// Policy.
     pub rules: Rules,
+    /// How long the steps of a build take is told here.
+    pub metrics: &'a Metrics,
+}
+
+impl Workshop<'_> {
+    /// Does a step of a build and tells how long it took.
+    async fn timed<T>(&self, step: &'static str, work: impl Future<Output = T>) -> T {
+        let started = tokio::time::Instant::now();
+        let done = work.await;
+        let took = started.elapsed();
+        self.metrics.time("volens_list_build_seconds", &[("step", step)], took);
+        done
+    }
 }
 
 /// Told how many of how many candidates were looked at.
@@ -152,7 +166,7 @@ async fn build_begun(
         stops,
         holdout: list.holdout,
     };
-    let proposals = propose(workshop, list, &judge, narrowing).await?;
+    let proposals = workshop.timed("propose", propose(workshop, list, &judge, narrowing)).await?;
     let mut waterfall = proposals.narrowed.waterfall.clone();
     if waterfall.listed < workshop.rules.k {
         return Err(AudienceError::TooSmall(workshop.rules.k));
@@ -243,12 +257,13 @@ impl Making<'_> {
     ) -> Result<()> {
         let total = (proposals.listed.len() + proposals.kept_aside.len()) as u64;
         let by = self.judge.ranking().by;
-        let mut ranked = self.rank(&proposals.listed, 0, total).await?;
+        let workshop = self.workshop;
+        let mut ranked = workshop.timed("rank", self.rank(&proposals.listed, 0, total)).await?;
         let unranked = proposals.listed.len() - ranked.len();
         let scored = ranked.len();
         ranked.retain(|one| !one.is_put_off(by));
         let put_off = (scored - ranked.len()) as u64;
-        let written = self.write(&ranked, rng).await?;
+        let written = workshop.timed("write", self.write(&ranked, rng)).await?;
         let unverified = (unranked + written.denied) as u64;
         let listed = written.rows as u64;
         waterfall.exclude(Exclusion::Unverified, unverified);
@@ -257,14 +272,15 @@ impl Making<'_> {
         if listed < self.workshop.rules.k {
             return Err(AudienceError::TooSmall(self.workshop.rules.k));
         }
-        let control =
-            self.rank(&proposals.kept_aside, proposals.listed.len() as u64, total).await?;
+        let before = proposals.listed.len() as u64;
+        let ranking = self.rank(&proposals.kept_aside, before, total);
+        let control = workshop.timed("rank", ranking).await?;
         let control = control
             .into_iter()
             .filter(|kept| kept.place(by) >= written.cut && !kept.is_put_off(by));
         let control: Vec<Ranked> = control.collect();
-        self.write_control(&control, listed, rng).await?;
-        self.seal(waterfall, proposals.as_of).await
+        workshop.timed("write", self.write_control(&control, listed, rng)).await?;
+        workshop.timed("seal", self.seal(waterfall, proposals.as_of)).await
     }
 
     /// Scores exactly, best first.

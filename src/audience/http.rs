@@ -190,6 +190,7 @@ pub fn workshop(app: &App) -> Workshop<'_> {
         columns: &app.columns,
         clock: &*app.clock,
         rules: Rules::from(&app.settings.lists),
+        metrics: &app.metrics,
     }
 }
 

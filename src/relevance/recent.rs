@@ -5,6 +5,7 @@
 //! more often. Most did a thing once a day, and the bitmaps of bits are empty.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use roaring::{MultiOps as _, RoaringBitmap};
 
@@ -80,6 +81,37 @@ impl Day {
     }
 }
 
+/// How often the rows of one container did something: those whose upper sixteen bits are the same.
+struct Times(Vec<u32>);
+
+impl Default for Times {
+    fn default() -> Self {
+        Self(vec![0; 1 << 16])
+    }
+}
+
+impl Times {
+    /// Counts anew, from bitmaps with what a row in each of them counts.
+    fn count(&mut self, planes: &[(u32, &RoaringBitmap)], range: RangeInclusive<u32>) {
+        self.0.fill(0);
+        let mut buffer = [0; 1024];
+        for (weight, rows) in planes {
+            let mut rows = rows.range(range.clone());
+            loop {
+                let some = rows.next_many(&mut buffer);
+                if some.is_empty() {
+                    break;
+                }
+                some.iter().for_each(|row| self.0[usize::from(*row as u16)] += weight);
+            }
+        }
+    }
+
+    fn of(&self, row: u32) -> u32 {
+        self.0[usize::from(row as u16)]
+    }
+}
+
 impl Recent {
     /// Rows that are counted by day: those whose notice says so. Of the others nobody knows what they
     /// did, nor what they did not do.
@@ -105,15 +137,21 @@ impl Recent {
             .flat_map(|s| s.days.range(since..))
             .map(|(_, day)| day)
             .collect();
-        let did = days.iter().map(|day| &day.some).union() & within;
-        let Some(last) = did.max().filter(|_| at_least > 1) else { return did };
-        let mut times = vec![0_u32; last as usize + 1];
-        for (weight, rows) in days.iter().flat_map(|day| day.planes()) {
-            for row in &(rows & &did) {
-                times[row as usize] += weight;
-            }
+        if at_least <= 1 {
+            return days.iter().map(|day| &day.some).union() & within;
         }
-        did.iter().filter(|row| times[*row as usize] >= at_least).collect()
+        let planes: Vec<_> = days.iter().flat_map(|day| day.planes()).collect();
+        let mut did = RoaringBitmap::new();
+        let mut times = Times::default();
+        let mut left = within.min();
+        // One container of the bitmaps after the other, so that the counts stay in a near cache.
+        while let Some(first) = left {
+            let range = (first & !0xFFFF)..=(first | 0xFFFF);
+            times.count(&planes, range.clone());
+            did.extend(within.range(range.clone()).filter(|row| times.of(*row) >= at_least));
+            left = range.end().checked_add(1).and_then(|next| within.range(next..).next());
+        }
+        did
     }
 
     /// Bytes of the bitmaps that a question about this would read; what a bench compares with.
@@ -199,5 +237,37 @@ impl Recent {
         self.series.push(Series { of: of.clone(), days: BTreeMap::new() });
         self.codes.insert(of.clone(), code);
         code
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of several containers, at their borders too, with counts of several days.
+    #[test]
+    fn who_did_it_often_enough_is_found_in_every_container() {
+        const ROWS: [u32; 7] = [0, 1, 65_535, 65_536, 131_071, 200_000, u32::MAX];
+        let mut recent = Recent::default();
+        let code = recent.code(&(Kind::Viewed, About::Any));
+        for (nth, row) in (1..).zip(ROWS) {
+            let days = &mut recent.series[code as usize].days;
+            days.entry(10).or_default().insert(row, nth);
+            days.entry(11).or_default().insert(row, 2);
+            days.entry(1).or_default().insert(row, 100);
+        }
+        let everybody: RoaringBitmap = ROWS.into_iter().chain([5, 70_000]).collect();
+        let did = |within: &RoaringBitmap, at_least| {
+            let found = recent.did(Kind::Viewed, &[About::Any], (at_least, 10), within);
+            found.iter().collect::<Vec<u32>>()
+        };
+        for at_least in 1..12 {
+            let times = (1..).map(|nth: u32| nth + 2);
+            let often = ROWS.into_iter().zip(times).filter(|(_, times)| *times >= at_least);
+            assert_eq!(did(&everybody, at_least), often.map(|(row, _)| row).collect::<Vec<_>>());
+        }
+        let some: RoaringBitmap = [1, 200_000].into_iter().collect();
+        assert_eq!(did(&some, 4), [1, 200_000]);
+        assert_eq!(did(&RoaringBitmap::new(), 2), Vec::<u32>::new());
     }
 }

@@ -73,7 +73,8 @@ pub(super) fn rows(
             // What is cheap leaves less for what is not.
             let mut parts: Vec<&Expr> = parts.iter().collect();
             parts.sort_by_key(|part| cost(part));
-            parts.into_iter().fold(within.clone(), |left, of| part(of, &left))
+            let Some((first, rest)) = parts.split_first() else { return within.clone() };
+            rest.iter().fold(part(first, within), |left, of| part(of, &left))
         }
         (Expr::Any(parts), false) | (Expr::All(parts), true) => {
             parts.iter().fold(RoaringBitmap::new(), |all, of| all | part(of, within))
@@ -102,14 +103,19 @@ fn cost(expr: &Expr) -> u8 {
     }
 }
 
+/// Those of `within` that are in any of these. Each is cut first: of few and large bitmaps less is copied so.
+fn among<'b>(within: &RoaringBitmap, of: impl Iterator<Item = &'b RoaringBitmap>) -> RoaringBitmap {
+    of.map(|rows| rows & within).union()
+}
+
 fn fitting(leaf: &Expr, table: &Table, asked: &Asked<'_>, within: &RoaringBitmap) -> RoaringBitmap {
     match leaf {
-        Expr::App(of) => of.iter().map(|app| table.of_app(app)).union() & within,
-        Expr::Country(of) => of.iter().map(|code| table.in_country(code)).union() & within,
-        Expr::Language(of) => of.iter().map(|code| table.speaking(code)).union() & within,
-        Expr::Age(of) => of.iter().map(|band| table.aged(*band)).union() & within,
+        Expr::App(of) => among(within, of.iter().map(|app| table.of_app(app))),
+        Expr::Country(of) => among(within, of.iter().map(|code| table.in_country(code))),
+        Expr::Language(of) => among(within, of.iter().map(|code| table.speaking(code))),
+        Expr::Age(of) => among(within, of.iter().map(|band| table.aged(*band))),
         Expr::Topic(of) => {
-            topics(of).into_iter().map(|topic| table.interested_in(topic)).union() & within
+            among(within, topics(of).into_iter().map(|topic| table.interested_in(topic)))
         }
         Expr::Active(days) => table.recent().active_since(asked.since(*days)) & within,
         Expr::Did { kind, target, at_least, days } => {

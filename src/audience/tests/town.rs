@@ -23,6 +23,7 @@ use crate::audience::{FilterIn, Result};
 use crate::clock::Clock as _;
 use crate::db::{Db, Statement, Value};
 use crate::ids::ExposureId;
+use crate::metrics::Metrics;
 use crate::relevance::{
     self, Columns, Exposure, Goal, Occasion, Outcome, OutcomeKind, gather, keep, learn,
     record_exposures, record_met, record_outcomes,
@@ -41,6 +42,7 @@ pub(super) const K: u32 = 10;
 pub(crate) struct Town {
     pub(crate) world: World,
     pub(super) columns: Columns,
+    metrics: Metrics,
     pub(super) people: Vec<SubjectId>,
     pub(super) campaign: Campaign,
     seed: AtomicU64,
@@ -83,7 +85,8 @@ impl Town {
         train(&world).await;
         know_app(&world).await;
         let campaign = campaign(&world, SHOP).await;
-        Self { world, columns: Columns::default(), people, campaign, seed: AtomicU64::new(100) }
+        let (columns, metrics) = (Columns::default(), Metrics::default());
+        Self { world, columns, metrics, people, campaign, seed: AtomicU64::new(100) }
     }
 
     /// A request of the shop for its campaign.
@@ -110,6 +113,7 @@ impl Town {
             columns: &self.columns,
             clock: &*self.world.clock,
             rules: Self::rules(),
+            metrics: &self.metrics,
         }
     }
 

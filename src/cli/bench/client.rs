@@ -1,5 +1,5 @@
-//! A closed-loop HTTP client: as many connections as asked, each sending its next request when the
-//! last one is answered.
+//! The service on loopback, and a closed-loop HTTP client: as many connections as asked, each sending its
+//! next request when the last one is answered.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,13 +7,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use axum::body::Body;
+use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+
+use crate::config::Web;
+use crate::web::server;
+
+/// The longest answer that is read.
+const ANSWER_MAX: usize = 1 << 30;
 
 /// What came of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -32,6 +40,55 @@ pub(super) struct Measured {
 
 /// Makes the *n*-th request.
 pub(super) type Make = Arc<dyn Fn(u64) -> Request<Body> + Send + Sync>;
+
+/// A request with a key and a JSON body.
+pub(super) fn post(path: &str, bearer: &str, body: String) -> Request<Body> {
+    Request::post(path)
+        .header("host", "localhost")
+        .header("authorization", bearer)
+        .header("content-type", "application/json")
+        .body(Body::from(body))
+        .expect("the request is well-formed")
+}
+
+/// Serves on a free port as long as `work` takes.
+pub(super) async fn served<T>(
+    router: Router,
+    web: &Web,
+    work: impl AsyncFnOnce(SocketAddr) -> Result<T>,
+) -> Result<T> {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let address = listener.local_addr()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let web = web.clone();
+    let serving = tokio::spawn(async move {
+        server::serve(listener, router, &web, async {
+            // Either message or hang-up means stop.
+            drop(stopped.await);
+        })
+        .await;
+    });
+    let done = work(address).await;
+    drop(stop);
+    serving.await?;
+    done
+}
+
+/// Sends one request over a connection of its own, and answers the body.
+///
+/// # Errors
+/// When the answer is not a success.
+pub(super) async fn ask(address: SocketAddr, request: Request<Body>) -> Result<Bytes> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let answer = sender.send_request(request).await?;
+    let status = answer.status();
+    let body = axum::body::to_bytes(Body::new(answer.into_body()), ANSWER_MAX).await?;
+    connection.abort();
+    ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
+    Ok(body)
+}
 
 /// Sends requests over `connections` connections for `seconds`, numbered from `number` on.
 #[expect(clippy::disallowed_methods, reason = "a bench measures with the machine's clock")]
@@ -62,7 +119,7 @@ pub(super) async fn drive(
                 let answer = sender.send_request(request).await?;
                 let status = answer.status();
                 let body = Body::new(answer.into_body());
-                axum::body::to_bytes(body, 1 << 20).await?;
+                axum::body::to_bytes(body, ANSWER_MAX).await?;
                 if status == expected {
                     times.push(sent.elapsed());
                 } else {

@@ -4,37 +4,25 @@
 //! through the product's own use case, makes it physical, and looks for what is left of all of them.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 use serde_json::json;
+use volens_privacy::PurposeKind;
 use volens_privacy::identity::{AppId, SubjectId};
-use volens_privacy::notice::Notices;
-use volens_privacy::{AgeBand, PurposeKind, Topics};
 
-use crate::accounts::{self, Details, Registration};
+use super::people::{self, name};
+use crate::accounts;
 use crate::app::App;
 use crate::cli::output::Stop;
 use crate::cli::scratch::Scratch;
 use crate::cli::{Context, Exit};
 use crate::config::Settings;
-use crate::consent::{
-    self, AppPhones, Command, DecisionRequest, DecisionsRequest, Intake, NoticeRequest, Recording,
-};
 use crate::db::Purged;
-use crate::db::group::Grouped as _;
-use crate::ids::hex;
 use crate::rights;
 use crate::rights::files::Report;
 use crate::rights::traces::{self, Remembered};
-use crate::signals::{self, Batch, segment};
-
-/// Accounts made, and decisions recorded, in one transaction.
-const BATCH: usize = 256;
 
 /// What `bench erasure` takes.
 #[derive(clap::Args)]
@@ -98,9 +86,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     }
     let directory = Scratch::create("bench-erasure")?;
     let app = context.open(settings(context, &args, directory.path())).await?;
-    let id = AppId::parse("bench").expect("a slug");
+    let id = people::app_id();
     let step = args.accounts / args.erased;
-    let ((), making_seconds) = timed(fill(&app, &id, &args, step, context)).await?;
+    let ((), making_seconds) = timed(fill(&app, &args, step, context)).await?;
     let chosen = chosen(&app, &id, args.erased, step).await?;
     let bytes_before = bytes(&app).await?;
     let removed = timed(erase(&app, &chosen, context)).await?;
@@ -181,85 +169,15 @@ fn told(measured: &Measured) -> String {
     .join("\n")
 }
 
-fn name(nth: u64) -> String {
-    format!("bench-person-{nth:09}")
-}
-
 /// Accounts with a consent each; some, and everybody who will be erased, with a profile.
-async fn fill(app: &App, id: &AppId, args: &Args, step: u64, context: &Context) -> Result<()> {
-    let mut rng = app.rng();
-    let recorder = StdRng::from_rng(&mut rng);
-    let recording = Recording::new(Arc::clone(&app.keys), Arc::clone(&app.clock), recorder);
-    let bar = context.output.progress(args.accounts, "making accounts");
-    let all: Vec<u64> = (0..args.accounts).collect();
-    for some in all.chunks(BATCH) {
-        let details = Details {
-            language: "en".to_owned(),
-            country: "IE".to_owned(),
-            time_zone: String::new(),
-            age_band: AgeBand::From25To34,
-        };
-        let mut new =
-            |nth: &u64| Registration::new(&app.keys, &mut rng, id, &name(*nth), details.clone());
-        let items: Vec<Registration> = some.iter().map(&mut new).collect();
-        let commands: Vec<Command> =
-            some.iter().map(|nth| consent(app, id, *nth)).collect::<Result<_>>()?;
-        let mut tx = app.db.begin().await?;
-        consent::register(&mut tx, &app.keys, &mut rng, &items, app.now()).await?;
-        let replies = recording.apply(&mut tx, &commands).await?;
-        ensure!(replies.iter().all(Result::is_ok), "a consent was refused");
-        let watched =
-            some.iter().filter(|nth| **nth % args.profile_every == 0 || **nth % step == 0);
-        let watched: Vec<u64> = watched.copied().collect();
-        if !watched.is_empty() {
-            let batch = viewed(app, id, &watched)?;
-            signals::take_in(&mut tx, &app.keys, &[batch], app.now(), &mut rng).await?;
-        }
-        tx.commit().await?;
-        bar.inc(some.len() as u64);
-    }
-    bar.finish_and_clear();
-    Ok(app.db.analyze().await?)
-}
-
-fn consent(app: &App, id: &AppId, nth: u64) -> Result<Command> {
-    let purpose = PurposeKind::Relevance;
-    let notice = Notices::builtin().latest_for(purpose, "en");
-    let notice = notice.context("there is a notice for relevance")?;
-    let request = DecisionsRequest {
-        account: name(nth),
-        notice: NoticeRequest {
-            id: notice.id.clone(),
-            version: notice.version,
-            language: notice.language.clone(),
-            rendered_sha256: hex(&notice.sha256),
-        },
-        decisions: vec![DecisionRequest {
-            purpose: purpose.to_string(),
-            peer: None,
-            decision: "given".to_owned(),
-        }],
-        phone: None,
-        requested_at: None,
-        decided_at: None,
-        evidence: None,
+async fn fill(app: &App, args: &Args, step: u64, context: &Context) -> Result<()> {
+    let viewed = |nth: u64| {
+        let watched = nth % args.profile_every == 0 || nth % step == 0;
+        let viewed = json!({"type": "track", "event": "Viewed", "userId": name(nth),
+                            "messageId": nth.to_string(), "properties": {"topics": ["sport.running"]}});
+        watched.then_some(viewed).into_iter().collect()
     };
-    let phones = AppPhones(std::collections::BTreeMap::default());
-    let intake = Intake::check(request, id, &phones, &app.keys, Notices::builtin(), app.now());
-    let intake = intake.map_err(|error| anyhow!("{}", error.code))?;
-    Ok(Command::Decide(intake.finish(&app.keys, &app.settings.stretch.cost())?))
-}
-
-fn viewed(app: &App, id: &AppId, people: &[u64]) -> Result<Batch> {
-    let events = people.iter().map(|nth| {
-        json!({"type": "track", "event": "Viewed", "userId": name(*nth),
-               "messageId": nth.to_string(), "properties": {"topics": ["sport.running"]}})
-    });
-    let body = json!({ "batch": events.collect::<Vec<_>>() }).to_string();
-    let now = app.now();
-    let items = segment::batch(Topics::builtin(), body.as_bytes(), now)
-        .map_err(|_| anyhow!("a batch that the program made is none"))?;
-    Ok(Batch { app: id.clone(), received: now, items })
+    people::fill(app, args.accounts, |_| vec![PurposeKind::Relevance], viewed, context).await
 }
 
 /// Who is erased: spread over all accounts.

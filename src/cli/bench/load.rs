@@ -6,7 +6,6 @@
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -17,25 +16,19 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde::Serialize;
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use volens_privacy::identity::AppId;
+use volens_privacy::PurposeKind;
 use volens_privacy::notice::Notices;
-use volens_privacy::phone::PhoneEncoding;
-use volens_privacy::{AgeBand, PurposeKind};
 
-use super::client::{Make, Measured, drive};
-use super::floor;
-use crate::access::directory::{self, AppRecord};
-use crate::access::{Caller, keys};
-use crate::accounts::{self, Details, Registration};
+use super::client::{self, Make, Measured, drive};
+use super::{floor, people};
+use crate::access::Caller;
 use crate::app::App;
 use crate::cli::scratch::Scratch;
 use crate::cli::{Context, Exit};
 use crate::config::Settings;
 use crate::db::Db;
 use crate::ids::hex;
-use crate::web::{router, server};
+use crate::web::router;
 
 /// What `bench load` takes.
 #[derive(clap::Args)]
@@ -50,8 +43,8 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 64, value_parser = at_least_one)]
     connections: usize,
     /// Accounts that decide in turn
-    #[arg(long, default_value_t = 20_000, value_parser = at_least_one)]
-    accounts: usize,
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    accounts: u64,
     /// End with exit code 3 when the consents served are fewer than this many times those with one
     /// transaction per request
     #[arg(long, value_name = "RATIO", value_parser = positive)]
@@ -62,14 +55,14 @@ pub(super) struct Args {
     scratch: Option<String>,
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err("a whole number from 1 on is needed".to_owned()),
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if number > 0.0 && number <= 3600.0 => Ok(number),
         _ => Err("a number above 0, at most 3600, is needed".to_owned()),
@@ -100,9 +93,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         context.open(settings(&context.settings, &args, directory.path(), name, batch)).await
     };
     let grouped = open("grouped", 256).await?;
-    let grouped_requests = prepare(&grouped, args.accounts).await?;
+    let grouped_requests = prepare(&grouped, args.accounts, context).await?;
     let single = open("single", 1).await?;
-    let single_requests = prepare(&single, args.accounts).await?;
+    let single_requests = prepare(&single, args.accounts, context).await?;
     let bare = Db::open(&scratch_url(&args, directory.path(), "floor")).await?;
     let bare_requests: Make = Arc::new(move |n| {
         let body = format!("{n:0300}");
@@ -157,12 +150,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
 }
 
 /// The measurement of the middle rate.
-fn median(rounds: Vec<Measured>) -> Measured {
+pub(super) fn median(rounds: Vec<Measured>) -> Measured {
     middle(rounds, |a, b| a.per_second.total_cmp(&b.per_second))
 }
 
 /// The middle of what there is at least one of.
-fn middle<T>(mut rounds: Vec<T>, order: impl FnMut(&T, &T) -> Ordering) -> T {
+pub(super) fn middle<T>(mut rounds: Vec<T>, order: impl FnMut(&T, &T) -> Ordering) -> T {
     rounds.sort_by(order);
     rounds.swap_remove(rounds.len() / 2)
 }
@@ -193,69 +186,40 @@ fn scratch_url(args: &Args, directory: &Path, name: &str) -> String {
 }
 
 fn settings(base: &Settings, args: &Args, directory: &Path, name: &str, batch: u32) -> Settings {
-    let mut settings = base.clone();
+    let mut settings = unlimited(base);
     directory.clone_into(&mut settings.data);
     settings.set_database(scratch_url(args, directory, name));
     settings.queues.batch = batch;
-    // The bench measures the write path; the guard against a single noisy key would only measure
-    // itself.
+    settings
+}
+
+/// Benches measure the write path; the guard against a single noisy key would only measure itself.
+pub(super) fn unlimited(base: &Settings) -> Settings {
+    let mut settings = base.clone();
     settings.rates.app_per_second = u32::MAX;
     settings.rates.app_burst = u32::MAX;
     settings.web.connections_per_address = settings.web.connections;
     settings
 }
 
-/// Registers an app with a key and accounts, and makes requests from them: each is a new decision.
-async fn prepare(app: &App, accounts: usize) -> Result<Make> {
-    let id = AppId::parse("bench").expect("a slug");
-    let now = app.now();
-    let mut rng = app.rng();
-    let mut tx = app.db.begin().await?;
-    // Both services may be over one database.
-    if directory::app(&mut tx, &id).await?.is_none() {
-        let record = AppRecord {
-            id: id.clone(),
-            title: "Bench".to_owned(),
-            phone_encoding: PhoneEncoding::E164,
-            region: None,
-            created_at: now,
-        };
-        directory::create_app(&mut tx, &record).await?;
-    }
-    let caller = Caller::App(id.clone());
-    let key = keys::issue(&mut tx, &app.keys, &mut rng, &caller, "bench", now).await?;
-    let details = Details {
-        language: "en".to_owned(),
-        country: "IE".to_owned(),
-        time_zone: String::new(),
-        age_band: AgeBand::From25To34,
-    };
-    let registration = |n| {
-        Registration::new(&app.keys, &mut app.rng(), &id, &format!("bench-{n}"), details.clone())
-    };
-    let items: Vec<Registration> = (0..accounts).map(registration).collect();
-    accounts::register(&mut tx, &items, now).await?;
-    tx.commit().await?;
+/// Makes an app with a key and accounts, and requests from them: each is a new decision.
+async fn prepare(app: &App, accounts: u64, context: &Context) -> Result<Make> {
+    people::fill(app, accounts, |_| Vec::new(), |_| Vec::new(), context).await?;
+    let bearer = people::bearer(app, &Caller::App(people::app_id())).await?;
     let notice = Notices::builtin()
         .latest_for(PurposeKind::Relevance, "en")
         .context("there is a notice for relevance")?;
     let (notice_id, version, sha256) = (notice.id.clone(), notice.version, hex(&notice.sha256));
-    let bearer = format!("Bearer {}", *key.text);
     let app = app.clone();
     Ok(Arc::new(move |n| {
         let body = json!({
-            "account": format!("bench-{}", n % accounts as u64),
+            "account": people::name(n % accounts),
             "notice": { "id": notice_id, "version": version, "language": "en",
                         "rendered_sha256": sha256 },
             "decisions": [{ "purpose": "relevance", "decision": "given" }],
             "decided_at": app.now().to_string(),
         });
-        Request::post("/v1/consents")
-            .header("host", "localhost")
-            .header("authorization", &bearer)
-            .header("content-type", "application/json")
-            .body(Body::from(body.to_string()))
-            .expect("the request is well-formed")
+        client::post("/v1/consents", &bearer, body.to_string())
     }))
 }
 
@@ -267,25 +231,14 @@ async fn measure(
     number: &Arc<AtomicU64>,
     make: Make,
 ) -> Result<Measured> {
-    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-    let address = listener.local_addr()?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let web = settings.web.clone();
-    let serving = tokio::spawn(async move {
-        server::serve(listener, router, &web, async {
-            // Either message or hang-up means stop.
-            drop(stopped.await);
-        })
-        .await;
-    });
-    let load = |seconds, make| {
-        drive(address, args.connections, seconds, StatusCode::CREATED, number, make)
-    };
-    load(args.seconds / 4.0, Arc::clone(&make)).await?;
-    // An installation that has run for a minute has been looked at by its engine.
-    db.analyze().await?;
-    let measured = load(args.seconds, make).await?;
-    drop(stop);
-    serving.await?;
-    Ok(measured)
+    client::served(router, &settings.web, async |address| {
+        let load = |seconds, make| {
+            drive(address, args.connections, seconds, StatusCode::CREATED, number, make)
+        };
+        load(args.seconds / 4.0, Arc::clone(&make)).await?;
+        // An installation that has run for a minute has been looked at by its engine.
+        db.analyze().await?;
+        load(args.seconds, make).await
+    })
+    .await
 }

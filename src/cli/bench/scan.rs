@@ -25,6 +25,7 @@ use volens_privacy::{
 };
 
 use super::cpu::Stopwatch;
+use super::welcome;
 use crate::cli::{Context, Exit};
 use crate::clock::{Clock as _, SystemClock};
 use crate::relevance::{Known, Standing, Table, View};
@@ -161,17 +162,7 @@ fn learn(table: &Table, now: Timestamp) -> Result<Model> {
     let mut rng = StdRng::seed_from_u64(2);
     let rows: Vec<Features> =
         (0..SAMPLE).map(|row| features(table, row, &message(), now)).collect();
-    let number = |row: &Features, name: &str| match row.get(name) {
-        Some(volens_models::Value::Number(number)) => *number,
-        _ => 0.0,
-    };
-    let welcome = |row: &Features| {
-        let interest = number(row, "topic.long").min(2.0) + number(row, "business.long").min(2.0);
-        let habits = (number(row, "trait.visits") / 20.0).sin() + number(row, "trait.spent") / 50.0;
-        interest + habits + number(row, "engagement.long").min(5.0) / 5.0 - 2.5
-    };
-    let labels: Vec<bool> =
-        rows.iter().map(|row| rng.random_bool(1.0 / (1.0 + (-welcome(row)).exp()))).collect();
+    let labels: Vec<bool> = rows.iter().map(|row| rng.random_bool(welcome::chance(row))).collect();
     let schema = Schema::covering(&rows);
     let options = Options { directions: schema.directions(), ..Options::default() };
     Ok(train(&Rows::from_features(&schema, &rows), &labels, None, &options)?.model)

@@ -162,7 +162,8 @@ impl Simulation {
             let app = &town.test.app;
             let rules = Rules::from(&app.settings.lists);
             let (db, keys, columns) = (&app.db, &app.keys, &app.columns);
-            let workshop = Workshop { db, keys, columns, clock: &clock, rules };
+            let workshop =
+                Workshop { db, keys, columns, clock: &clock, rules, metrics: &app.metrics };
             build::build(&workshop, order, &mut rng, &|_, _| clock.hold()).await
         });
         let passed = self.between(&mut gates, &let_go).await;
