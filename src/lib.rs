@@ -3,6 +3,7 @@
 //! Modules in the order of their layers; each may use only what stands before it (`tests/tidy.rs`).
 
 pub mod clock;
+pub mod codes;
 pub mod config;
 pub mod needles;
 pub mod names;

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use volens_privacy::topics::TopicId;
 use volens_privacy::{AppId, BusinessId, Timestamp};
 
-use super::{AudienceError, Result, filter, languages, store};
+use super::{AudienceError, Result, filter, store};
 use crate::access::directory;
+use crate::codes;
 use crate::db::Tx;
 use crate::ids::CampaignId;
 use crate::names;
@@ -202,7 +203,7 @@ fn check_window(wanted: Option<Window>, now: Timestamp) -> Result<Window> {
 
 fn check_message(wanted: Message) -> Result<Message> {
     let field = "message.language";
-    if !languages::is_known(&wanted.language) {
+    if !codes::is_language(&wanted.language) {
         return Err(AudienceError::Invalid { field, why: "an ISO 639-1 code, as in \"en\"" });
     }
     if wanted.topics.is_empty() || wanted.topics.len() > TOPICS_MAX {

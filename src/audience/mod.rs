@@ -13,7 +13,6 @@ pub mod export;
 pub mod filter;
 pub mod holdout;
 pub mod http;
-mod languages;
 pub mod order;
 pub mod outcomes;
 mod paths;

@@ -32,6 +32,7 @@ pub use self::names::{Fault, Place, Wrong};
 pub use self::tree::Part;
 use self::tree::{Expr, TopicRange};
 use super::AudienceError;
+use crate::codes;
 use crate::ids::CampaignId;
 use crate::relevance::Table;
 
@@ -187,12 +188,12 @@ fn lower(wanted: &Short) -> Result<Expr, AudienceError> {
             return Err(AudienceError::Invalid { field, why: "at most 64 values" });
         }
     }
-    if !wanted.languages.iter().all(|code| is_code(code, u8::is_ascii_lowercase)) {
-        let why = "two lower-case letters each, as in \"en\"";
+    if !wanted.languages.iter().all(|code| codes::is_language(code)) {
+        let why = "ISO 639-1 codes, as in \"en\"";
         return Err(AudienceError::Invalid { field: "filter.languages", why });
     }
-    if !wanted.countries.iter().all(|code| is_code(code, u8::is_ascii_uppercase)) {
-        let why = "two upper-case letters each, as in \"IE\"";
+    if !wanted.countries.iter().all(|code| codes::is_country(code)) {
+        let why = "ISO 3166-1 codes, as in \"IE\"";
         return Err(AudienceError::Invalid { field: "filter.countries", why });
     }
     let bands = wanted.age_bands.iter().map(|band| age_band(band)).collect::<Result<_, _>>()?;
@@ -208,11 +209,6 @@ fn lower(wanted: &Short) -> Result<Expr, AudienceError> {
     narrow(wanted.age_bands.is_empty(), Expr::Age(bands));
     narrow(wanted.topics.is_empty(), Expr::Topic(topics));
     Ok(Expr::All(parts).normal())
-}
-
-/// Two letters of a kind.
-pub(super) fn is_code(code: &str, letter: fn(&u8) -> bool) -> bool {
-    code.len() == 2 && code.as_bytes().iter().all(letter)
 }
 
 /// Known topics none of which is sensitive.

@@ -6,8 +6,9 @@ use volens_privacy::proxies::Proxies;
 use volens_privacy::topics::{TopicRefusal, Topics};
 use volens_privacy::{AgeBand, AppId};
 
+use super::FilterIn;
 use super::tree::{Part, TopicRange};
-use super::{FilterIn, is_code};
+use crate::codes;
 use crate::ids::CampaignId;
 use crate::signals::Kind;
 
@@ -163,28 +164,38 @@ pub(super) fn nearest(word: &str, names: impl IntoIterator<Item = &'static str>)
 /// A country.
 ///
 /// # Errors
-/// When it is not two capital letters.
+/// When there is none with this code.
 pub(super) fn country(word: &str) -> Result<String, Wrong> {
-    if is_code(word, u8::is_ascii_uppercase) {
-        return Ok(word.to_owned());
-    }
-    let upper = word.to_ascii_uppercase();
-    let mut wrong = Wrong::value("a country of two capital letters, as in IE");
-    wrong.nearest = is_code(&upper, u8::is_ascii_uppercase).then_some(upper);
-    Err(wrong)
+    // As some write it who do not look it up.
+    let meant = match word.to_ascii_uppercase().as_str() {
+        "UK" => "GB".to_owned(),
+        "EL" => "GR".to_owned(),
+        upper => upper.to_owned(),
+    };
+    let what = "a country of two capital letters, as in IE";
+    code(word, meant, codes::is_country, what)
 }
 
 /// A language.
 ///
 /// # Errors
-/// When it is not two small letters.
+/// When there is none with this code.
 pub(super) fn language(word: &str) -> Result<String, Wrong> {
-    if is_code(word, u8::is_ascii_lowercase) {
+    let what = "a language of two small letters, as in en";
+    code(word, word.to_ascii_lowercase(), codes::is_language, what)
+}
+
+fn code(
+    word: &str,
+    meant: String,
+    is_known: fn(&str) -> bool,
+    what: &str,
+) -> Result<String, Wrong> {
+    if is_known(word) {
         return Ok(word.to_owned());
     }
-    let lower = word.to_ascii_lowercase();
-    let mut wrong = Wrong::value("a language of two small letters, as in en");
-    wrong.nearest = is_code(&lower, u8::is_ascii_lowercase).then_some(lower);
+    let mut wrong = Wrong::value(what);
+    wrong.nearest = is_known(&meant).then_some(meant);
     Err(wrong)
 }
 
