@@ -4,11 +4,14 @@
 //! nobody waits long for the writer. Until it is sealed a list cannot be read; a build that was
 //! interrupted starts over.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use rand::Rng;
 use roaring::RoaringBitmap;
+use tokio::task::JoinSet;
 use volens_privacy::ledger::{Hash, Leaf, LeafKind};
 use volens_privacy::{KeyRing, PurposeKind, SubjectId, Timestamp};
 
@@ -244,7 +247,7 @@ struct Making<'a> {
     list: &'a List,
     run: Run,
     campaign: &'a Campaign,
-    judge: &'a Judge,
+    judge: &'a Arc<Judge>,
     progress: Progress<'a>,
 }
 
@@ -283,20 +286,37 @@ impl Making<'_> {
         workshop.timed("seal", self.seal(waterfall, proposals.as_of)).await
     }
 
-    /// Scores exactly, best first.
+    /// Scores exactly, best first. Batches go side by side, since most of it is opening what is sealed; in
+    /// which order they end makes no difference.
     async fn rank(&self, subjects: &[SubjectId], before: u64, total: u64) -> Result<Vec<Ranked>> {
-        let Workshop { db, keys, clock, .. } = self.workshop;
-        let mut ranked = Vec::with_capacity(subjects.len());
-        let mut done = before;
-        for batch in subjects.chunks(BATCH) {
-            let mut tx = db.read().await?;
-            let app = &self.campaign.delivery_app;
-            ranked.extend(self.judge.rank(&mut tx, keys, app, batch, clock.now()).await?);
-            done += batch.len() as u64;
+        let at_once = thread::available_parallelism().map_or(1, NonZero::get);
+        let (mut left, mut running) = (subjects.chunks(BATCH), JoinSet::new());
+        let (mut ranked, mut done) = (Vec::with_capacity(subjects.len()), before);
+        loop {
+            for batch in left.by_ref().take(at_once - running.len()) {
+                running.spawn(self.rank_batch(batch.to_vec()));
+            }
+            let Some(scored) = running.join_next().await else { break };
+            let (looked_at, scored) = scored.map_err(|_| AudienceError::Interrupted)??;
+            ranked.extend(scored);
+            done += looked_at as u64;
             (self.progress)(done, total);
         }
         sort(&mut ranked, self.judge.ranking().by);
         Ok(ranked)
+    }
+
+    fn rank_batch(
+        &self,
+        batch: Vec<SubjectId>,
+    ) -> impl Future<Output = Result<(usize, Vec<Ranked>)>> + Send + use<> {
+        let (db, keys) = (self.workshop.db.clone(), Arc::clone(self.workshop.keys));
+        let (judge, now) = (Arc::clone(self.judge), self.workshop.clock.now());
+        let app = self.campaign.delivery_app.clone();
+        async move {
+            let mut tx = db.read().await?;
+            Ok((batch.len(), judge.rank(&mut tx, &keys, &app, &batch, now).await?))
+        }
     }
 
     /// Writes the best until the list is full; who fails gives the place to the next.
