@@ -57,6 +57,9 @@ const ROWS_BUFFERED: usize = 1024;
 /// Pages (of 4 KiB) in the write-ahead log before they are moved into the file: a page that many
 /// decisions touch is then moved once, and the flushes of moving are shared by thousands of them.
 const WAL_PAGES: &str = "8000";
+/// Pages of the file that each SQLite connection keeps, in KiB (a negative number): 32 MiB.
+const CACHE: &str = "-32768";
+
 /// How long to wait for another process's lock, or for a free connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -86,6 +89,7 @@ impl Db {
             .row_buffer_size(ROWS_BUFFERED)
             .pragma("secure_delete", "on")
             .pragma("wal_autocheckpoint", WAL_PAGES)
+            .pragma("cache_size", CACHE)
             // What a statement may have to take back is kept in memory: a file would cost a write
             // per page, and leave pieces of pages on the disk.
             .pragma("temp_store", "memory")

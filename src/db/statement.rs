@@ -10,7 +10,7 @@ use super::packed::{self, Names};
 ///
 /// Parameters are `$1`, `$2` … on both engines. Two marks are expanded by the driver:
 /// `{rows}` stands for `($1, $2), ($3, $4) …` in a multi-row insert, `{list}` for the members of an
-/// `in (…)`, numbered after the fixed parameters.
+/// `in (…)`, numbered after the fixed parameters, or one array of them there.
 #[derive(Debug, Clone, Copy)]
 pub struct Statement {
     /// The module that owns it.
@@ -27,6 +27,16 @@ pub(super) enum Shape {
     Plain,
     Rows { rows: usize, columns: usize },
     List(usize),
+    Array(Members),
+}
+
+/// What an array in JSON holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Members {
+    /// Numbers or text.
+    Plain,
+    /// Bytes, in hexadecimal.
+    Bytes,
 }
 
 /// A text and how it is expanded, on which engine.
@@ -60,7 +70,10 @@ impl Statement {
         let shape = if text.contains("{rows}") {
             Shape::Rows { rows: count, columns: inserted_columns(text) }
         } else if text.contains("{list}") {
-            Shape::List(count)
+            match engine {
+                Engine::Sqlite => Shape::Array(Members::Bytes),
+                Engine::Postgres => Shape::List(count),
+            }
         } else {
             Shape::Plain
         };
@@ -99,9 +112,10 @@ impl Statement {
     }
 }
 
-/// Rows are numbered on PostgreSQL only. SQLite keeps a list of the names of a statement's parameters
+/// Members are numbered on PostgreSQL only. SQLite keeps a list of the names of a statement's parameters
 /// and searches it for each one that is bound, which for thousands of `$n` takes longer than the
-/// insert; a bare `?` has no name.
+/// insert; a bare `?` has no name. It also prepares a statement anew when what is bound to an `in` changes.
+/// An array in JSON is one parameter, and one text for lists of every length.
 fn expand(text: &str, shape: Shape, engine: Engine) -> String {
     match shape {
         Shape::Plain => text.to_owned(),
@@ -121,6 +135,14 @@ fn expand(text: &str, shape: Shape, engine: Engine) -> String {
             let fixed = fixed_parameters(text);
             let marks: Vec<String> = (1..=members).map(|m| format!("${}", fixed + m)).collect();
             text.replace("{list}", &marks.join(", "))
+        }
+        Shape::Array(members) => {
+            let value = match members {
+                Members::Plain => "value",
+                Members::Bytes => "unhex(value)",
+            };
+            let array = fixed_parameters(text) + 1;
+            text.replace("{list}", &format!("select {value} from json_each(${array})"))
         }
     }
 }
@@ -185,6 +207,10 @@ mod tests {
         assert_eq!(INSERT.sample(Engine::Sqlite, 2), "insert into t (a, b) values (?, ?), (?, ?)");
         assert_eq!(
             LIST.sample(Engine::Sqlite, 2),
+            "select a from t where b = $1 and a in (select unhex(value) from json_each($2))"
+        );
+        assert_eq!(
+            expand(LIST.sqlite, Shape::List(2), Engine::Postgres),
             "select a from t where b = $1 and a in ($2, $3)"
         );
     }

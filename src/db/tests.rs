@@ -11,6 +11,10 @@ statements! {
     VALUE = "select value from counters where name = $1";
     SOME = "select name from counters where value >= $1 and name in ({list}) order by name";
     ALL = "select count(*) as n from counters";
+    NUMBERED = "select name from counters where value in ({list})";
+    MARKED = "select name from counters where value >= $1 and x'00ff' in ({list})"
+        | postgres
+            "select name from counters where value >= $1 and '\\x00ff'::bytea in ({list})";
     EVERY_KIND = "select name, value, cast(1 as double precision) / 3 as third, x'00ff' as mark,
                          cast(null as bigint) as missing, '' as blank
                   from counters where name in ({list}) order by value"
@@ -21,7 +25,7 @@ statements! {
 
 #[test]
 fn the_texts_differ_only_where_they_say_so() {
-    for statement in STATEMENTS.iter().filter(|statement| statement.name != "EVERY_KIND") {
+    for statement in STATEMENTS.iter().filter(|one| !["EVERY_KIND", "MARKED"].contains(&one.name)) {
         assert_eq!(statement.text(Engine::Sqlite), statement.text(Engine::Postgres));
     }
 }
@@ -76,6 +80,30 @@ async fn rows_and_lists_of_any_length_arrive_whole() {
         assert_eq!(tx.fetch_list(SOME, values![1000], list).await.unwrap().len(), 234);
         assert_eq!(tx.fetch_list(SOME, values![0], Vec::new()).await.unwrap().len(), 0);
         tx.commit().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn members_of_a_list_are_what_they_are_bound_as() {
+    on_both(|db| async move {
+        let mut tx = db.begin().await.unwrap();
+        let odd = ["a \"quoted\" name", "null", "[1]", "ünïcode \u{1}", "x'00ff'", "00ff", ""];
+        let rows = odd.iter().zip(0_i64..).map(|(name, n)| values![*name, n]).collect();
+        tx.execute_rows(ADD_ROWS, rows).await.unwrap();
+        for (nth, name) in odd.iter().enumerate() {
+            let list = vec![Value::from(*name), Value::Text(None)];
+            let found = tx.fetch_list(SOME, values![0], list).await.unwrap();
+            let names: Vec<String> = found.iter().map(|row| row.get("name").unwrap()).collect();
+            assert_eq!(names, [*name], "{nth}");
+        }
+        let numbers = vec![Value::from(1_i64), Value::from(4_i64), Value::Int(None)];
+        assert_eq!(tx.fetch_list(NUMBERED, vec![], numbers).await.unwrap().len(), 2);
+        let bytes = [vec![0_u8, 255], Vec::new(), vec![1]].map(Value::from);
+        let found = tx.fetch_list(MARKED, values![0], bytes.to_vec()).await.unwrap();
+        assert_eq!(found.len(), odd.len(), "the mark is among the members");
+        let other = vec![Value::from(vec![0_u8, 254]), Value::Bytes(None)];
+        assert_eq!(tx.fetch_list(MARKED, values![0], other).await.unwrap().len(), 0);
     })
     .await;
 }
@@ -437,7 +465,10 @@ async fn packed_rows_have_the_columns_that_the_engine_names() {
     let mut packed = 0;
     for statement in crate::statements() {
         let sql = statement.sample(Engine::Sqlite, 2);
-        let Some((_, names)) = statement.packed(statement::Shape::List(2)) else { continue };
+        let Some((_, names)) = statement.packed(statement::Shape::Array(statement::Members::Bytes))
+        else {
+            continue;
+        };
         let prepared = writer.prepare(AssertSqlSafe(sql).into_sql_str()).await.unwrap();
         let columns: Vec<&str> = prepared.columns().iter().map(sqlx::Column::name).collect();
         assert_eq!(*names, *columns, "{}", statement.name);

@@ -6,8 +6,9 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Arguments as _, AssertSqlSafe, Postgres, Sqlite};
 
 use super::row::Native;
-use super::statement::Shape;
+use super::statement::{Members, Shape};
 use super::{Engine, Error, Result, Row, Statement, Value, coverage, packed};
+use crate::ids::hex;
 
 /// An open transaction. [`Tx::commit`] keeps its work; dropping it rolls back.
 pub struct Tx {
@@ -150,7 +151,7 @@ impl Tx {
         self.check_arity(statement, fixed.len())?;
         let mut rows = Vec::new();
         for piece in list.chunks(LIST_MAX) {
-            let (shape, values) = listed(&fixed, piece);
+            let (shape, values) = listed(self.engine(), &fixed, piece);
             rows.extend(self.query_many(statement, shape, values).await?);
         }
         Ok(rows)
@@ -166,7 +167,7 @@ impl Tx {
         self.check_arity(statement, fixed.len())?;
         let mut changed = 0;
         for piece in list.chunks(LIST_MAX) {
-            let (shape, values) = listed(&fixed, piece);
+            let (shape, values) = listed(self.engine(), &fixed, piece);
             changed += self.run(statement, shape, values).await?;
         }
         Ok(changed)
@@ -307,12 +308,31 @@ fn cut(left: usize, columns: usize) -> usize {
     CUTS.into_iter().find(fits).unwrap_or_else(|| left.min(CUTS[CUTS.len() - 1] - 1))
 }
 
-/// The values of a list statement: its last member repeated up to a power of two, which changes
-/// nothing about `in` and leaves few distinct texts to prepare.
-fn listed(fixed: &[Value], members: &[Value]) -> (Shape, Vec<Value>) {
+/// The values of a list statement. On SQLite one array; elsewhere its last member is repeated up to a power
+/// of two, which changes nothing about `in` and leaves few distinct texts to prepare.
+fn listed(engine: Engine, fixed: &[Value], members: &[Value]) -> (Shape, Vec<Value>) {
+    if engine == Engine::Sqlite {
+        let of = match members.first() {
+            Some(Value::Bytes(_)) => Members::Bytes,
+            _ => Members::Plain,
+        };
+        let array: serde_json::Value = members.iter().map(in_json).collect();
+        let values = fixed.iter().cloned().chain([Value::from(array.to_string())]);
+        return (Shape::Array(of), values.collect());
+    }
     let count = members.len().next_power_of_two();
     let repeated = members.iter().chain(members.last().into_iter().cycle()).take(count);
     (Shape::List(count), fixed.iter().chain(repeated).cloned().collect())
+}
+
+/// A member of an array; nothing is equal to no member, as in a list.
+fn in_json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Int(value) => (*value).into(),
+        Value::Real(value) => (*value).into(),
+        Value::Text(value) => value.as_deref().into(),
+        Value::Bytes(value) => value.as_deref().map(hex).into(),
+    }
 }
 
 macro_rules! arguments {
