@@ -89,21 +89,21 @@ async fn members_of_a_list_are_what_they_are_bound_as() {
     on_both(|db| async move {
         let mut tx = db.begin().await.unwrap();
         let odd = ["a \"quoted\" name", "null", "[1]", "ünïcode \u{1}", "x'00ff'", "00ff", ""];
-        let rows = odd.iter().zip(0_i64..).map(|(name, n)| values![*name, n]).collect();
+        let rows = odd.iter().zip(1000_i64..).map(|(name, n)| values![*name, n]).collect();
         tx.execute_rows(ADD_ROWS, rows).await.unwrap();
         for (nth, name) in odd.iter().enumerate() {
             let list = vec![Value::from(*name), Value::Text(None)];
-            let found = tx.fetch_list(SOME, values![0], list).await.unwrap();
+            let found = tx.fetch_list(SOME, values![1000], list).await.unwrap();
             let names: Vec<String> = found.iter().map(|row| row.get("name").unwrap()).collect();
             assert_eq!(names, [*name], "{nth}");
         }
-        let numbers = vec![Value::from(1_i64), Value::from(4_i64), Value::Int(None)];
+        let numbers = vec![Value::from(1001_i64), Value::from(1004_i64), Value::Int(None)];
         assert_eq!(tx.fetch_list(NUMBERED, vec![], numbers).await.unwrap().len(), 2);
         let bytes = [vec![0_u8, 255], Vec::new(), vec![1]].map(Value::from);
-        let found = tx.fetch_list(MARKED, values![0], bytes.to_vec()).await.unwrap();
+        let found = tx.fetch_list(MARKED, values![1000], bytes.to_vec()).await.unwrap();
         assert_eq!(found.len(), odd.len(), "the mark is among the members");
         let other = vec![Value::from(vec![0_u8, 254]), Value::Bytes(None)];
-        assert_eq!(tx.fetch_list(MARKED, values![0], other).await.unwrap().len(), 0);
+        assert_eq!(tx.fetch_list(MARKED, values![1000], other).await.unwrap().len(), 0);
     })
     .await;
 }
