@@ -7,6 +7,7 @@ mod browser;
 mod dump;
 mod independent;
 mod journeys;
+mod peers;
 mod slow;
 mod sql;
 mod support;
