@@ -9,8 +9,8 @@
 //! [`features`] (person and message as named values) → [`table`] → [`binning`] → [`learner`] (additive terms
 //! by FTRL or boosted trees of two columns, chosen by cross-validation) → [`calibrate`] → [`model`] → [`score`] and [`explain`] → [`words`]
 //! (reasons a person can read, and how two differ). [`flip`] finds the smallest change that would have
-//! turned a decision. [`evaluate`] and [`uplift`] say how good it is, [`association`] what a
-//! column could stand for, [`reliability`] and [`segments`] whether its probabilities can be believed, [`card`] what it is, and [`artifact`] is the file it is kept in.
+//! turned a decision. [`evaluate`] and [`uplift`] say how good it is, [`offpolicy`] what a list is expected to
+//! bring, [`association`] what a column could stand for, [`reliability`] and [`segments`] whether its probabilities can be believed, [`card`] what it is, and [`artifact`] is the file it is kept in.
 
 pub mod artifact;
 pub mod association;
@@ -26,6 +26,7 @@ pub mod flip;
 pub mod learner;
 mod math;
 pub mod model;
+pub mod offpolicy;
 pub mod reliability;
 pub mod scan;
 pub mod score;
