@@ -5,7 +5,8 @@
 //!
 //! Format 2 has weights in whole units of 2⁻²⁰ and directions of columns; format 1 had log odds with all
 //! their digits, and is read and scored as before. Format 3 may also hold what a message changes, and its
-//! SHA-256 covers the format's number, so that no file passes for one of another format.
+//! SHA-256 covers the format's number, so that no file passes for one of another format. Format 4 may also hold
+//! what earlier campaigns tell of lists to come.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -13,12 +14,13 @@ use thiserror::Error;
 
 use crate::card::ModelCard;
 use crate::model::{Model, ModelError};
+use crate::offpolicy::Evidence;
 use crate::uplift::Increase;
 
 /// First bytes of every model file.
 const MAGIC: &[u8; 8] = b"VOLMODEL";
 /// The format this program writes.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// The oldest format it reads.
 pub const OLDEST: u32 = 1;
 const LENGTH_AT: usize = 12;
@@ -36,6 +38,9 @@ pub struct Artifact {
     /// What a message changes, where earlier campaigns tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub increase: Option<Increase>,
+    /// What earlier campaigns tell of lists to come, where enough were kept aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
 }
 
 /// Why a model file is refused.
@@ -91,6 +96,9 @@ impl Artifact {
         let artifact: Self = serde_json::from_slice(body).map_err(|_| ArtifactError::Unreadable)?;
         artifact.model.check()?;
         artifact.increase.as_ref().map_or(Ok(()), Increase::check)?;
+        if !artifact.evidence.as_ref().is_none_or(Evidence::is_sound) {
+            return Err(ArtifactError::Unreadable);
+        }
         Ok(artifact)
     }
 

@@ -12,12 +12,14 @@ use std::thread;
 use rand::Rng;
 use roaring::RoaringBitmap;
 use tokio::task::JoinSet;
+use volens_models::offpolicy::Target;
 use volens_privacy::ledger::{Hash, Leaf, LeafKind};
 use volens_privacy::{KeyRing, PurposeKind, SubjectId, Timestamp};
 
 use super::campaigns::{self, Campaign};
 use super::candidates::{Narrowed, Narrowing, Stops, Wanted, depth};
 use super::filter::Filter;
+use super::forecast::Forecast;
 use super::ranking::{Judge, Ranked, sort};
 use super::request::{self, List, Order, Rules, Sealing};
 use super::seal::{RowsTree, SealedList, sealed_as};
@@ -268,7 +270,7 @@ impl Making<'_> {
         let put_off = (scored - ranked.len()) as u64;
         let written = workshop.timed("write", self.write(&ranked, rng)).await?;
         let unverified = (unranked + written.denied) as u64;
-        let listed = written.rows as u64;
+        let listed = written.rows.len() as u64;
         waterfall.exclude(Exclusion::Unverified, unverified);
         waterfall.exclude(Exclusion::PutOff, put_off);
         waterfall.exclude(Exclusion::BelowCut, waterfall.listed - listed);
@@ -283,7 +285,8 @@ impl Making<'_> {
             .filter(|kept| kept.place(by) >= written.cut && !kept.is_put_off(by));
         let control: Vec<Ranked> = control.collect();
         workshop.timed("write", self.write_control(&control, listed, rng)).await?;
-        workshop.timed("seal", self.seal(waterfall, proposals.as_of)).await
+        let forecast = Forecast::of(self.judge.evidence(), &written.rows, workshop.rules.k);
+        workshop.timed("seal", self.seal(waterfall, proposals.as_of, forecast)).await
     }
 
     /// Scores exactly, best first. Batches go side by side, since most of it is opening what is sealed; in
@@ -322,19 +325,20 @@ impl Making<'_> {
     /// Writes the best until the list is full; who fails gives the place to the next.
     async fn write(&self, ranked: &[Ranked], rng: &mut (dyn Rng + Send)) -> Result<Written> {
         let size = self.list.size as usize;
-        let mut written = Written { rows: 0, denied: 0, cut: f64::INFINITY };
+        let mut written = Written { rows: Vec::new(), denied: 0, cut: f64::INFINITY };
         let mut left = ranked;
-        while written.rows < size && !left.is_empty() {
-            let (batch, rest) = left.split_at(left.len().min(BATCH).min(size - written.rows));
+        while written.rows.len() < size && !left.is_empty() {
+            let count = written.rows.len();
+            let (batch, rest) = left.split_at(left.len().min(BATCH).min(size - count));
             left = rest;
             let mut tx = self.workshop.db.begin().await?;
-            store::hold_run(&mut tx, self.run, written.rows as u64).await?;
-            let first = written.rows as u32 + 1;
+            store::hold_run(&mut tx, self.run, count as u64).await?;
+            let first = count as u32 + 1;
             let done = self.batch(Arm::Listed).write(&mut tx, batch, first, rng).await?;
-            store::hold_run(&mut tx, self.run, (written.rows + done.rows) as u64).await?;
+            store::hold_run(&mut tx, self.run, (count + done.rows.len()) as u64).await?;
             tx.commit().await?;
-            written.rows += done.rows;
-            written.denied += batch.len() - done.rows;
+            written.denied += batch.len() - done.rows.len();
+            written.rows.extend(done.rows);
             written.cut = done.lowest.unwrap_or(written.cut);
         }
         Ok(written)
@@ -367,7 +371,12 @@ impl Making<'_> {
     }
 
     /// Commits the list to the ledger and opens it for reading.
-    async fn seal(&self, waterfall: &Waterfall, as_of: Timestamp) -> Result<()> {
+    async fn seal(
+        &self,
+        waterfall: &Waterfall,
+        as_of: Timestamp,
+        forecast: Forecast,
+    ) -> Result<()> {
         let Self { workshop, list, campaign, judge, .. } = self;
         let now = workshop.clock.now();
         let mut tx = workshop.db.begin().await?;
@@ -396,6 +405,7 @@ impl Making<'_> {
             checkpoint_size: appended.size,
             at: now,
             ranking: Some(judge.ranking()),
+            forecast: Some(forecast),
         };
         if !store::seal(&mut tx, self.run, waterfall, as_of, &sealing).await? {
             return Err(AudienceError::Overtaken);
@@ -407,7 +417,7 @@ impl Making<'_> {
 }
 
 struct Written {
-    rows: usize,
+    rows: Vec<Target>,
     denied: usize,
     /// Where the last row stands.
     cut: f64,

@@ -11,6 +11,7 @@ pub mod campaigns;
 pub mod candidates;
 pub mod export;
 pub mod filter;
+pub mod forecast;
 pub mod holdout;
 pub mod http;
 pub mod order;

@@ -10,6 +10,7 @@ use roaring::RoaringBitmap;
 use volens_models::artifact::Artifact;
 use volens_models::features::{Features, LENT, Message, TREATMENT};
 use volens_models::model::Model;
+use volens_models::offpolicy::{Evidence, Target};
 use volens_models::scan;
 use volens_models::words;
 use volens_privacy::topics::TopicId;
@@ -45,6 +46,8 @@ pub struct Ranked {
     pub subject: SubjectId,
     /// Probability that the goal is reached.
     pub score: f64,
+    /// The same without the message.
+    pub without: f64,
     /// Expected increase of it through the message, where the model can tell.
     pub uplift: Option<f64>,
     /// Probability of a complaint or a stop, where people are ranked by the increase and it is known.
@@ -89,6 +92,11 @@ impl Judge {
     /// What people are ranked by, and why.
     pub fn ranking(&self) -> Ranking {
         Ranking::of(&self.active.artifact)
+    }
+
+    /// What earlier campaigns tell of lists that it ranks.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        self.active.artifact.evidence.as_ref()
     }
 
     /// The `count` rows that would be ranked first among `rows`, best first, by what their own app knows:
@@ -214,13 +222,11 @@ impl Judge {
         let treated = seen.map(|features| with_treatment(features, 1.0));
         let explanation = model.explain_score(&treated);
         let score = explanation.score.probability;
-        let difference = || {
-            let untreated = treated.map(|features| with_treatment(features, 0.0));
-            score - model.score(&untreated).probability
-        };
+        let untreated = treated.map(|features| with_treatment(features, 0.0));
+        let without = model.score(&untreated).probability;
         let uplift = match expected {
             Some(expected) => Some(expected.increase),
-            None => self.knows_treatment.then(difference),
+            None => self.knows_treatment.then_some(score - without),
         };
         let risk = expected.and_then(|expected| expected.risk);
         let reasons =
@@ -233,6 +239,7 @@ impl Judge {
         Ranked {
             subject,
             score,
+            without,
             uplift: uplift.map(six_decimals),
             risk: risk.map(six_decimals),
             reasons: reasons.collect(),
@@ -262,6 +269,16 @@ impl Ranked {
     /// Where it stands: larger is better.
     pub fn place(&self, by: By) -> f64 {
         by.place(self.score, self.uplift, self.risk)
+    }
+
+    /// As a row that is expected to bring something. Its place does without the risk: what is known of
+    /// increases is known of these alone.
+    pub fn target(&self, by: By) -> Target {
+        let place = match by {
+            By::Score => self.score,
+            By::Increase => self.uplift.unwrap_or(0.0),
+        };
+        Target { place, with: self.score, without: self.without }
     }
 
     /// Whether the goal is expected to be reached less often with the message than without it.

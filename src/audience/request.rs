@@ -10,6 +10,7 @@ use volens_privacy::{BusinessId, Timestamp};
 
 use super::campaigns::{self, Campaign};
 use super::filter::{Fault, Filter, FilterIn};
+use super::forecast::Forecast;
 use super::order::{By, Ranking};
 use super::waterfall::Waterfall;
 use super::{AudienceError, Result, build, holdout, reach, store};
@@ -150,6 +151,8 @@ pub struct Sealing {
     pub at: Timestamp,
     /// How it is ranked; by score, without a reason, where it was sealed before there was a choice.
     pub ranking: Option<Ranking>,
+    /// What it is expected to bring; nothing where it was sealed before that was told.
+    pub forecast: Option<Forecast>,
 }
 
 impl Sealing {
@@ -193,6 +196,11 @@ pub struct List {
 }
 
 impl List {
+    /// How probable it was for each of its rows to be written to rather than kept aside.
+    pub fn propensity(&self) -> f64 {
+        1.0 - self.holdout
+    }
+
     /// Whether it was not asked of everybody. A filter that can no longer be read did narrow.
     pub fn narrows(&self) -> bool {
         !Filter::check(&self.filter).is_ok_and(|filter| filter.is_empty())

@@ -24,6 +24,11 @@ pub struct Row {
     /// Probability of a complaint or a stop, where the list is ranked by increase and it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<f64>,
+    /// How probable it was that this person would be written to rather than kept aside, drawn before anybody
+    /// was ranked: what an estimate from what happened has to be weighed by. Absent on lists of before it was
+    /// written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propensity: Option<f64>,
     /// Why, the strongest first.
     pub reasons: Vec<Reason>,
     /// What it rests on.
@@ -124,6 +129,7 @@ impl Row {
             score: self.score,
             uplift: self.uplift,
             risk: self.risk,
+            propensity: self.propensity,
             reasons: &self.reasons,
             entries: &entries,
             salt: &self.seal.salt,

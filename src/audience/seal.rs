@@ -67,6 +67,10 @@ pub struct SealedRow<'a> {
     /// Probability of a complaint or a stop, where the list is ranked by increase and it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk: Option<f64>,
+    /// How probable it was to be written to rather than kept aside; absent on lists of before it was written
+    /// down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propensity: Option<f64>,
     /// Why.
     pub reasons: &'a [Reason],
     /// What it rests on.
@@ -223,6 +227,7 @@ mod tests {
             score: six_decimals(0.123_456_78),
             uplift: None,
             risk: None,
+            propensity: Some(0.9),
             reasons: &reasons,
             entries: &entries,
             salt: "00",
@@ -236,6 +241,8 @@ mod tests {
             SealedRow { rank: 0, ..row.clone() },
             SealedRow { score: 0.9, ..row.clone() },
             SealedRow { risk: Some(0.1), ..row.clone() },
+            SealedRow { propensity: Some(0.5), ..row.clone() },
+            SealedRow { propensity: None, ..row.clone() },
             SealedRow { reasons: &[], ..row.clone() },
             SealedRow { entries: &other, ..row.clone() },
             SealedRow { salt: "01", ..row.clone() },

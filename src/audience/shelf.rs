@@ -218,6 +218,7 @@ impl Shelf {
             score: stored.score,
             uplift: stored.uplift,
             risk: stored.risk,
+            propensity: stored.propensity,
             reasons: stored.reasons,
             consent,
             seal: RowSeal { salt: hex(&stored.salt), path },

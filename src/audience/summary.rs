@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 use volens_privacy::Timestamp;
 use volens_privacy::ledger::Hash;
 
+use super::forecast::Forecast;
 use super::order::Ranking;
 use super::reach::{Answer, Budget};
 use super::request::{List, ListState, Rules};
@@ -74,6 +75,10 @@ pub struct SealSummary {
     /// By what, and why; absent where the list was sealed before there was a choice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ranking: Option<Ranking>,
+    /// What writing to these rows is expected to bring, from the business's earlier campaigns; absent where
+    /// the list was sealed before that was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// Rows that were sealed.
     pub rows: u64,
     /// Rows that are there now; consents that ended took the others along.
@@ -102,6 +107,7 @@ impl ListSummary {
             data_as_of: list.data_as_of,
             model: sealing.model.clone(),
             ranking: sealing.ranking.clone(),
+            forecast: sealing.forecast,
             rows: sealing.rows,
             rows_now,
             entry: sealing.entry,

@@ -4,6 +4,7 @@ mod audit;
 mod chance;
 mod export;
 mod filters;
+mod forecast;
 mod increase;
 mod lists;
 mod pages;

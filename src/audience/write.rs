@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::Rng;
+use volens_models::offpolicy::Target;
 use volens_privacy::{KeyRing, PurposeKind, SubjectId, Timestamp};
 
 use super::Result;
@@ -33,7 +34,7 @@ pub(super) struct Batch<'a> {
 /// What was written of a batch.
 pub(super) struct Done {
     /// Members that were permitted.
-    pub(super) rows: usize,
+    pub(super) rows: Vec<Target>,
     /// Where the last of them stands.
     pub(super) lowest: Option<f64>,
 }
@@ -77,7 +78,8 @@ impl Batch<'_> {
             .collect();
         let by = self.judge.ranking().by;
         let lowest = members.last().map(|member| member.ranked.place(by));
-        let done = Done { rows: members.len(), lowest };
+        let rows = members.iter().map(|member| member.ranked.target(by)).collect();
+        let done = Done { rows, lowest };
         self.keep(tx, members, first, rng).await?;
         Ok(done)
     }
@@ -115,7 +117,6 @@ impl Batch<'_> {
 
     fn occasion(&self) -> Occasion {
         let treated = self.arm == Arm::Listed;
-        let share = self.list.holdout;
         Occasion {
             app: self.campaign.delivery_app.clone(),
             business: self.list.business,
@@ -125,7 +126,7 @@ impl Batch<'_> {
             treated,
             at: self.now,
             closes_at: self.campaign.window.until.plus(OUTCOMES_FOR),
-            propensity: if treated { 1.0 - share } else { share },
+            propensity: if treated { self.list.propensity() } else { self.list.holdout },
         }
     }
 
@@ -180,6 +181,7 @@ impl Batch<'_> {
             score: six_decimals(ranked.score),
             uplift: ranked.uplift,
             risk: ranked.risk,
+            propensity: Some(six_decimals(self.list.propensity())),
             reasons: ranked.reasons.clone(),
             salt,
             messages: member.messages,
@@ -200,6 +202,7 @@ impl Batch<'_> {
             score: row.score,
             uplift: row.uplift,
             risk: row.risk,
+            propensity: row.propensity,
             reasons: &row.reasons,
             entries: &entries,
             salt: &hex(&row.salt),

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::audience::build::build;
 use crate::audience::export::{Exporter, Format, Manifest};
 use crate::audience::filter::Short;
+use crate::audience::forecast::Words;
 use crate::audience::http::workshop;
 use crate::audience::reach::{self, Budget};
 use crate::audience::recalls::{self, ALL_RANKS};
@@ -205,6 +206,8 @@ async fn show(
     let mut lines = summary.waterfall.as_ref().map(waterfall).unwrap_or_default();
     lines.extend(warned(&summary.warnings));
     lines.extend(list.sealing.iter().filter_map(|s| Some(s.ranking.as_ref()?.text())));
+    let forecast = list.sealing.as_ref().and_then(|sealing| sealing.forecast);
+    lines.extend(forecast.iter().flat_map(|told| told.sentences(Words::of("en"))));
     let rows = rows(app, list.business, list, args.export.is_none()).await?;
     lines.extend(rows.iter().take(SHOWN).map(|row| {
         let why: Vec<&str> = row.reasons.iter().map(|reason| reason.text.as_str()).collect();

@@ -56,6 +56,7 @@ const MIGRATIONS: &[Texts] = migrations![
     34 "0034_ledger_shards",
     35 "0035_reach_answers",
     36 "0036_ranking",
+    38 "0038_forecast",
 ];
 
 /// The newest migration this program knows.

@@ -16,6 +16,7 @@ mod challenge;
 #[cfg(test)]
 mod challenge_tests;
 pub mod columns;
+mod evidence;
 mod exposures;
 pub mod features;
 mod increase;

@@ -28,7 +28,7 @@ use super::exposures::{Goal, OutcomeKind, context};
 use super::proxies::{self, Findings, Told};
 use super::registry::Version;
 use super::store::{self, Closed};
-use super::{Result, members};
+use super::{Result, evidence, members};
 use crate::db::Tx;
 use crate::ids::{ModelId, hex};
 use crate::{accounts, consent, ledger};
@@ -66,6 +66,8 @@ pub struct TrainingSet {
 }
 
 struct Row {
+    /// Whose, by number.
+    person: usize,
     at: Timestamp,
     features: Features,
     met: bool,
@@ -107,8 +109,13 @@ pub async fn gather(
     let champion = Champion::read(tx, order).await?;
     let closed = store::closed(tx, order.business, now).await?;
     let total = closed.len() as u64;
-    let mut gathering =
-        Gathering { now, rows: Vec::new(), excluded: BTreeMap::new(), proofs: Vec::new() };
+    let mut gathering = Gathering {
+        now,
+        rows: Vec::new(),
+        people: 0,
+        excluded: BTreeMap::new(),
+        proofs: Vec::new(),
+    };
     let mut looked_at = 0;
     for page in pages(closed) {
         let subjects: Vec<SubjectId> = page.keys().copied().collect();
@@ -155,6 +162,8 @@ fn pages(closed: Vec<Closed>) -> Vec<BTreeMap<SubjectId, Vec<Closed>>> {
 struct Gathering {
     now: Timestamp,
     rows: Vec<(SubjectId, Row)>,
+    /// Accounts among them.
+    people: usize,
     excluded: BTreeMap<&'static str, u64>,
     proofs: Vec<Vec<u8>>,
 }
@@ -194,9 +203,11 @@ impl Gathering {
             let Closed { treated, propensity: of_arm, at, .. } = exposure;
             let propensity = if treated { of_arm } else { 1.0 - of_arm };
             let told = told.clone();
-            let row = Row { at, features, met, treated, propensity, harmed, told };
+            let row =
+                Row { person: self.people, at, features, met, treated, propensity, harmed, told };
             self.rows.push((subject, row));
         }
+        self.people += 1;
         Ok(())
     }
 
@@ -251,15 +262,21 @@ pub fn learn(set: TrainingSet, now: Timestamp) -> Result<Learned> {
         treated: set.rows.iter().map(|row| row.treated).collect(),
         propensity: set.rows.iter().map(|row| row.propensity).collect(),
         harmed: set.rows.iter().map(|row| row.harmed).collect(),
+        person: set.rows.iter().map(|row| row.person).collect(),
     };
     let (increase, choice) = super::increase::learn(&rows, &options);
+    // Of one business's campaigns alone: a model learned from all has nothing to tell of any one's.
+    let evidence = set.order.business.and_then(|_| {
+        let ranked_by = increase.as_ref().zip(choice.as_ref().map(|choice| choice.learner));
+        evidence::learn(&rows, &trained.model, ranked_by, &options)
+    });
     card.uplift = choice;
     let mut models = vec![&trained.model];
     models.extend(increase.iter().flat_map(Increase::models));
     let proxies = Findings::of(Proxies::builtin(), &models, &table, &told);
     Ok(Learned {
         set,
-        artifact: Artifact { model: trained.model, card, increase },
+        artifact: Artifact { model: trained.model, card, increase, evidence },
         proxies,
         challenge,
     })

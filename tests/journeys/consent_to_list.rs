@@ -42,6 +42,8 @@ async fn from_consents_to_a_checked_list(town: &Town) {
     let list = town.list(wanted).await;
     assert_eq!(list["state"], "sealed", "{list}");
     assert_eq!(list["seal"]["rows"], 12);
+    let unknown = json!({"why": "exposures.too_few"});
+    assert_eq!(list["seal"]["forecast"], json!({"reached": unknown, "increase": unknown}));
     let id = list["id"].as_str().expect("an id");
     let rows = town.recipients(id).await;
     assert_eq!(rows.len(), 12);
@@ -49,6 +51,7 @@ async fn from_consents_to_a_checked_list(town: &Town) {
         verify(&row["consent"], PurposeKind::BusinessMessages, &log);
         verify(&row["consent"]["relevance"], PurposeKind::Relevance, &log);
         assert_eq!(row["reasons"][0]["text"], "Interested in Running");
+        assert_eq!(row["propensity"], 1.0, "nobody was kept aside");
     }
 
     for format in Format::ALL {

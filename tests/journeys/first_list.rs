@@ -22,11 +22,11 @@ struct Scale {
 
 /// What the page says.
 const REAL: Scale = Scale { rows: 64_000, size: 2_000 };
-const SMALL: Scale = Scale { rows: 4_000, size: 200 };
+const SMALL: Scale = Scale { rows: 4_000, size: 400 };
 
 impl Scale {
     /// What the walk must have said, in this order.
-    fn said(self) -> [String; 10] {
+    fn said(self) -> [String; 11] {
         let Self { rows, size } = self;
         let willing = rows - rows / 3;
         [
@@ -34,6 +34,7 @@ impl Scale {
             "dry run: nothing was written".to_owned(),
             format!("accounts   {rows} new, 0 known"),
             format!("learned from {willing} exposures"),
+            "Written to, about ".to_owned(),
             format!("{size} rows sealed"),
             format!("{size} rows were sealed in entry"),
             "the file is confirmed".to_owned(),

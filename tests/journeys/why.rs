@@ -19,6 +19,15 @@ const TITLES: [(&str, &str); 5] = [
     ("pt", "Porque recebi isto?"),
 ];
 
+/// What the page of a list says in each language when nothing can be told of what it will bring.
+const UNKNOWN: [(&str, &str); 5] = [
+    ("en", "Not enough is known to say how many"),
+    ("fr", "On n’en sait pas assez pour dire combien"),
+    ("de", "Es ist nicht genug bekannt, um zu sagen, wie viele"),
+    ("es", "No se sabe lo suficiente para decir cuántas"),
+    ("pt", "Não se sabe o suficiente para dizer quantas"),
+];
+
 #[tokio::test]
 async fn a_person_a_business_and_an_officer_read_why() {
     on_both_with(&[SMALL], |test| async move {
@@ -47,6 +56,10 @@ async fn a_person_a_business_and_an_officer_read_why() {
         let answer = town.test.anonymous().form("/console/sign-in", &signed_in).await;
         let cookie = answer.header("set-cookie").split(';').next().expect("a pair").to_owned();
         let browser = town.test.anonymous().with_cookie(&cookie);
+        for (language, words) in UNKNOWN {
+            let page = browser.get(&format!("/console/lists/{list}?language={language}")).await;
+            assert!(page.text().contains(words), "{language}: {}", page.text());
+        }
         let page = browser.get(&format!("/console/lists/{list}/rows/1?than=12")).await.text();
         assert!(page.contains(&words) && page.contains("Beside rank 12"), "{page}");
         let desk = Desk::open(&town.test).await;

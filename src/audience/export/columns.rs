@@ -8,12 +8,13 @@ use crate::audience::rows::{Borrowed, Ground, NoticeName, Row, RowConsent, RowSe
 use crate::audience::seal::Reason;
 
 /// The columns, in order.
-pub(super) const NAMES: [&str; 18] = [
+pub(super) const NAMES: [&str; 19] = [
     "rank",
     "recipient",
     "score",
     "uplift",
     "risk",
+    "propensity",
     "why",
     "reasons",
     "consent_entry",
@@ -38,6 +39,7 @@ pub(super) struct Columns {
     pub(super) score: f64,
     pub(super) uplift: Option<f64>,
     pub(super) risk: Option<f64>,
+    pub(super) propensity: Option<f64>,
     pub(super) why: String,
     pub(super) reasons: String,
     pub(super) consent_entry: u64,
@@ -63,6 +65,7 @@ impl Columns {
             score: row.score,
             uplift: row.uplift,
             risk: row.risk,
+            propensity: row.propensity,
             why: why.join("; "),
             reasons: json(&row.reasons),
             consent_entry: row.consent.messages.entry,
@@ -89,6 +92,7 @@ impl Columns {
             score: self.score,
             uplift: self.uplift,
             risk: self.risk,
+            propensity: self.propensity,
             reasons,
             consent: RowConsent {
                 messages: Ground {

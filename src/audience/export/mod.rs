@@ -27,7 +27,7 @@ use crate::audience::order::{By, Ranking};
 use crate::ids::{CampaignId, ListId};
 
 /// What an exported file is called in its own manifest.
-pub const MANIFEST_TYPE: &str = "volens/list-export/3";
+pub const MANIFEST_TYPE: &str = "volens/list-export/4";
 
 /// How an export is written.
 #[derive(

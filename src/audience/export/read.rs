@@ -144,6 +144,7 @@ fn columns(row: &ParquetRow) -> Result<Columns, ExportError> {
         score: number("score")?.ok_or(ExportError::Cell("score"))?,
         uplift: number("uplift")?,
         risk: number("risk")?,
+        propensity: number("propensity")?,
         why: text("why")?,
         reasons: text("reasons")?,
         consent_entry: entry("consent_entry")?,

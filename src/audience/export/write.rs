@@ -30,6 +30,7 @@ pub(super) const SCHEMA: &str = "message list {
     required double score;
     optional double uplift;
     optional double risk;
+    optional double propensity;
     required binary why (UTF8);
     required binary reasons (JSON);
     required int64 consent_entry;
@@ -147,6 +148,7 @@ fn write_group<W: Write + Send>(
     doubles(group, rows.iter().map(|row| Some(row.score)), false)?;
     doubles(group, rows.iter().map(|row| row.uplift), true)?;
     doubles(group, rows.iter().map(|row| row.risk), true)?;
+    doubles(group, rows.iter().map(|row| row.propensity), true)?;
     texts(group, rows.iter().map(|row| &row.why))?;
     texts(group, rows.iter().map(|row| &row.reasons))?;
     ints64(group, rows.iter().map(|row| row.consent_entry))?;

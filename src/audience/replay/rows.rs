@@ -11,7 +11,7 @@ use volens_privacy::{
 use super::{PAGE, Progress, Replay};
 use crate::audience::Result;
 use crate::audience::request::{List, Sealing};
-use crate::audience::seal::RowsTree;
+use crate::audience::seal::{RowsTree, six_decimals};
 use crate::audience::store::{self, StoredRow};
 use crate::db::Tx;
 use crate::{accounts, consent};
@@ -91,6 +91,10 @@ impl Rows<'_> {
     fn check(&self, row: &StoredRow, then: &Then) -> Result<bool, &'static str> {
         if self.keys.recipient(self.list.business, row.subject) != row.recipient {
             return Err("row.recipient");
+        }
+        let drawn = six_decimals(self.list.propensity());
+        if row.propensity.is_some_and(|said| said.total_cmp(&drawn).is_ne()) {
+            return Err("row.not_drawn_so");
         }
         if self.tree.leaf(row.rank) != Some(row.sealed_leaf(self.list.id)) {
             return Err("row.not_sealed_so");

@@ -22,15 +22,15 @@ statements! {
                                       relevance_entry)
                   values {rows}";
     ADD_ROWS = "insert into list_rows (subject, list, business, recipient, rank, score, uplift, risk,
-                                       reasons, salt, messages_grant, messages_entry,
+                                       propensity, reasons, salt, messages_grant, messages_entry,
                                        relevance_grant, relevance_entry)
                 values {rows}";
     ADD_LOANS = "insert into list_loans (subject, list, business, peer, lender, own_grant, own_entry,
                                          lender_grant, lender_entry, relevance_grant,
                                          relevance_entry)
                  values {rows}";
-    PAGE = "select subject, recipient, rank, score, uplift, risk, reasons, salt, messages_entry,
-                   relevance_entry
+    PAGE = "select subject, recipient, rank, score, uplift, risk, propensity, reasons, salt,
+                   messages_entry, relevance_entry
               from list_rows where business = $1 and list = $2 and rank > $3 order by rank limit $4";
     LOANS = "select subject, peer, lender, own_entry, lender_entry, relevance_entry
                from list_loans where list = $1 and subject in ({list}) order by subject, peer";
@@ -97,6 +97,7 @@ pub(in crate::audience) struct NewRow {
     pub(in crate::audience) score: f64,
     pub(in crate::audience) uplift: Option<f64>,
     pub(in crate::audience) risk: Option<f64>,
+    pub(in crate::audience) propensity: Option<f64>,
     pub(in crate::audience) reasons: Vec<Reason>,
     pub(in crate::audience) salt: [u8; 16],
     pub(in crate::audience) messages: Footing,
@@ -121,6 +122,7 @@ pub(in crate::audience) struct StoredRow {
     pub(in crate::audience) score: f64,
     pub(in crate::audience) uplift: Option<f64>,
     pub(in crate::audience) risk: Option<f64>,
+    pub(in crate::audience) propensity: Option<f64>,
     pub(in crate::audience) reasons: Vec<Reason>,
     pub(in crate::audience) salt: [u8; 16],
     pub(in crate::audience) messages_entry: u64,
@@ -159,6 +161,7 @@ impl StoredRow {
             score: self.score,
             uplift: self.uplift,
             risk: self.risk,
+            propensity: self.propensity,
             reasons: &self.reasons,
             entries: &entries,
             salt: &hex(&self.salt),
@@ -236,6 +239,7 @@ pub(in crate::audience) async fn add_rows(
             row.score.into(),
             row.uplift.into(),
             row.risk.into(),
+            row.propensity.into(),
             super::json(&row.reasons).into(),
             row.salt.into(),
             row.messages.grant.into(),
@@ -306,6 +310,7 @@ fn read_row(row: &Row) -> Result<StoredRow> {
         score: row.get("score")?,
         uplift: row.get("uplift")?,
         risk: row.get("risk")?,
+        propensity: row.get("propensity")?,
         reasons: serde_json::from_str(&reasons)
             .map_err(|_| AudienceError::Unreadable("list_rows.reasons"))?,
         salt: row.get("salt")?,

@@ -120,7 +120,15 @@ struct Forgery {
     says: &'static str,
 }
 
-const FORGERIES: [Forgery; 13] = [
+const FORGERIES: [Forgery; 15] = [
+    Forgery {
+        what: same("PROPENSITY", "update list_rows set propensity = 0.5 where rank = 3"),
+        says: "row.not_drawn_so",
+    },
+    Forgery {
+        what: same("HOLDOUT", "update lists set holdout = 0.4 where state = 'sealed'"),
+        says: "row.not_drawn_so",
+    },
     Forgery {
         what: same("SCORE", "update list_rows set score = 0.99 where rank = 3"),
         says: "row.not_sealed_so",
@@ -227,14 +235,14 @@ async fn whatever_is_changed_is_denied() {
 
 const REMEMBER: Statement = same(
     "REMEMBER",
-    "select subject, recipient, score, uplift, reasons, salt, messages_grant, messages_entry,
+    "select subject, recipient, score, uplift, propensity, reasons, salt, messages_grant, messages_entry,
             relevance_grant, relevance_entry from list_rows where rank = 1",
 );
 const PUT_BACK: Statement = same(
     "PUT_BACK",
-    "insert into list_rows (list, business, rank, subject, recipient, score, uplift, reasons, salt,
-                            messages_grant, messages_entry, relevance_grant, relevance_entry)
-     values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    "insert into list_rows (list, business, rank, subject, recipient, score, uplift, propensity, reasons,
+                            salt, messages_grant, messages_entry, relevance_grant, relevance_entry)
+     values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
 );
 const REVIVE: Statement =
     same("REVIVE", "update grants set state = 'given', entry = $3 where subject = $1 and id = $2");
@@ -270,6 +278,7 @@ async fn a_withdrawal_cannot_be_undone_behind_the_ledger() {
             bytes("recipient"),
             real("score"),
             real("uplift"),
+            real("propensity"),
             reasons,
             bytes("salt"),
             bytes("messages_grant"),

@@ -151,7 +151,7 @@ async fn whatever_a_reader_sees_in_a_file_is_bound() {
         let text = std::fs::read_to_string(file.path()).expect("text");
         let csv = (Format::Csv, text.as_str());
         let (_, first) = text.split_once('\n').expect("lines");
-        let why = first.split(',').nth(5).expect("the reasons in words").split(';').next();
+        let why = first.split(',').nth(6).expect("the reasons in words").split(';').next();
         let why = why.expect("a reason").trim_matches('"');
         assert_eq!(altered(&town, csv, why, "Asked for this"), ["export.rewritten"]);
     })

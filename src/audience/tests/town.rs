@@ -224,6 +224,59 @@ impl Town {
         learn_again(world, &mut rng).await;
     }
 
+    /// An earlier campaign that wrote to a half of `people` new ones, drawn at random. Of ten who like the topic
+    /// seven click for the message and two without it; of ten others four, either way. Trains on them.
+    pub(super) async fn draw(&self, people: usize) {
+        let (world, at) = (&self.world, self.world.clock.now());
+        let mut rng = self.rng();
+        let mut seen = Vec::new();
+        for n in 0..people {
+            let reference = format!("drawn{n}");
+            let subject = world.account("social", &reference).await;
+            for purpose in [PurposeKind::Relevance, PurposeKind::ModelTraining] {
+                let request = world.choice(&reference, purpose, None, Decision::Given, None);
+                world.decide("social", request).await.expect("taken");
+            }
+            let consents = world.consents_of(subject).await.expect("verified");
+            let permit = consents.permit::<Relevance>((), at).expect("consented");
+            let (likes, treated) = (n % 2 == 0, n % 4 < 2);
+            let mut features = Features::default();
+            features.number("topic.long", if likes { 0.9 } else { 0.0 });
+            let occasion = Occasion {
+                app: app("social"),
+                business: SHOP,
+                campaign: None,
+                list: None,
+                arm: "half".to_owned(),
+                treated,
+                at,
+                closes_at: at.plus(Duration::from_mins(1)),
+                propensity: 0.5,
+            };
+            let clicks = match (likes, treated) {
+                (true, true) => n / 4 % 10 < 7,
+                (true, false) => n / 4 % 10 < 2,
+                (false, _) => n / 4 % 10 < 4,
+            };
+            let id = ExposureId::random(&mut rng);
+            seen.push((Exposure::of(&permit, id, occasion, features), clicks));
+        }
+        let mut tx = world.db.begin().await.expect("begins");
+        let met: Vec<usize> = (0..people).filter(|n| seen[*n].1).collect();
+        let shown: Vec<Exposure> = seen.into_iter().map(|(exposure, _)| exposure).collect();
+        record_exposures(&mut tx, &world.keys, &shown, &mut rng).await.expect("kept");
+        let met = met.iter().map(|n| (&shown[*n], OutcomeKind::Click, at, None));
+        record_met(&mut tx, met).await.expect("noted");
+        tx.commit().await.expect("commits");
+        world.clock.advance(Duration::from_hours(1));
+        self.learn_again().await;
+    }
+
+    /// Trains on what is on record now.
+    pub(super) async fn learn_again(&self) {
+        learn_again(&self.world, &mut self.rng()).await;
+    }
+
     /// What a replay of the list finds.
     pub(crate) async fn replayed(&self, list: &List) -> Replay {
         let now = self.world.clock.now();

@@ -70,6 +70,7 @@ statements! {
                           union all select 'lists.reason', reason from lists
                           union all select 'lists.waterfall', waterfall from lists
                           union all select 'lists.ranking', ranking from lists
+                          union all select 'lists.forecast', forecast from lists
                           union all select 'lists.model', model from lists
                           union all select 'scores.arm', arm from scores
                           union all select 'scores.model', model from scores
@@ -165,6 +166,7 @@ statements! {
                           union all select 'lists.reason', reason from lists
                           union all select 'lists.waterfall', waterfall from lists
                           union all select 'lists.ranking', ranking from lists
+                          union all select 'lists.forecast', forecast from lists
                           union all select 'lists.model', model from lists
                           union all select 'scores.arm', arm from scores
                           union all select 'scores.model', model from scores

@@ -266,6 +266,9 @@ pub struct RowPart {
     /// Probability of a complaint or a stop, where the list is ranked by increase and it is known.
     #[serde(default)]
     pub risk: Option<f64>,
+    /// How probable it was to be written to rather than kept aside, which was drawn.
+    #[serde(default)]
+    pub propensity: Option<f64>,
     /// Why, the strongest first, as the business reads it.
     pub reasons: Vec<Reason>,
     /// Ledger entries of the consents that it rests on.

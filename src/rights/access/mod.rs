@@ -328,6 +328,7 @@ fn row_part(row: &Row) -> Result<Option<RowPart>, RightsError> {
         rank: row.get("rank")?,
         uplift: row.get("uplift")?,
         risk: row.get("risk")?,
+        propensity: row.get("propensity")?,
         reasons: reasons.map_err(|_| db::Error::Damaged("list_rows.reasons"))?,
         entries: vec![row.get("messages_entry")?, row.get("relevance_entry")?],
     }))

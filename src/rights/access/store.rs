@@ -8,7 +8,7 @@ use crate::ids::{CampaignId, ExposureId, ListId};
 
 statements! {
     SCORES = "select s.list, s.business, s.arm, s.score, s.model, r.recipient, r.rank, r.uplift, r.risk,
-                     r.reasons, r.messages_entry, s.relevance_entry, l.created_at, l.expires_at,
+                     r.propensity, r.reasons, r.messages_entry, s.relevance_entry, l.created_at, l.expires_at,
                      c.title, b.name
               from scores s
               join lists l on l.business = s.business and l.id = s.list

@@ -34,6 +34,11 @@ impl FromRequestParts<App> for Chosen {
 }
 
 impl Chosen {
+    /// The code of the language; English where none was chosen.
+    pub(super) fn code(&self) -> &'static str {
+        self.0.unwrap_or("en")
+    }
+
     /// Whose page it is, as they read it.
     pub(super) fn by(&self, person: Person) -> Person {
         let language = self.0.map_or(person.language, ToOwned::to_owned);

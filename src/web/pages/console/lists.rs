@@ -8,10 +8,12 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 
 use super::super::guard::AsBusiness;
+use super::super::languages::{Chosen, LANGUAGES};
 use super::super::shell::{Page, Shell};
 use super::super::text;
 use crate::app::App;
 use crate::audience::export::Format;
+use crate::audience::forecast::{Forecast, Words};
 use crate::audience::order::Ranking;
 use crate::audience::recalls;
 use crate::audience::request::{self, ListState, Rules};
@@ -53,6 +55,7 @@ struct Sealed {
     root: String,
     model: String,
     ranking: Option<Ranking>,
+    forecast: Option<Forecast>,
     checkpoint: String,
 }
 
@@ -71,6 +74,8 @@ struct ListPage {
     counts: Option<PublishedWaterfall>,
     done: u64,
     after: u32,
+    /// In which the forecast is read; the rest of the console is in English.
+    words: &'static Words,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +90,7 @@ async fn list(
     State(app): State<App>,
     Path(list): Path<ListId>,
     Query(query): Query<ListQuery>,
+    chosen: Chosen,
 ) -> ApiResult<impl IntoResponse> {
     let (mut tx, now) = (app.db.read().await?, app.now());
     let found = request::find(&mut tx, id, list).await?;
@@ -112,6 +118,7 @@ async fn list(
             root: shelf.sealing.rows_root.to_string(),
             model: shelf.sealing.model.clone(),
             ranking: shelf.sealing.ranking.clone(),
+            forecast: shelf.sealing.forecast,
             checkpoint: shelf.checkpoint.as_str().to_owned(),
         }),
     };
@@ -135,6 +142,7 @@ async fn list(
         list: found,
         sealed,
         after: query.after,
+        words: Words::of(chosen.code()),
     }))
 }
 
