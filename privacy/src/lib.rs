@@ -20,6 +20,7 @@
 //! | **ledger** | the append-only Merkle log of every decision about consent and its use | [`ledger`] |
 //! | **shard** | a calendar year of the ledger: a tree of its own that begins with what the one before was | [`ledger::shard`] |
 //! | **claim** | what an app's evidence says that people agreed to elsewhere; leads to no permit | [`claims`] |
+//! | **manifest** | from whom a model learned: one leaf for each person, and a root in the ledger | [`manifest`] |
 //! | **receipt** | what a person can check about a decision without us | [`Receipt`] |
 //!
 //! Outcome, campaign, list, bot, passage, follow-up and panel are words of the service and do not
@@ -46,6 +47,7 @@ pub mod jurisdiction;
 pub mod keys;
 mod language;
 pub mod ledger;
+pub mod manifest;
 pub mod noise;
 pub mod notice;
 pub mod parties;

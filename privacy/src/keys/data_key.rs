@@ -77,6 +77,11 @@ impl DataKey {
         EntryKey(*expand(&self.0, SALT, &[b"entry", record]))
     }
 
+    /// The key that makes the salts of what the account taught models; see [`crate::manifest`].
+    pub fn lesson_key(&self) -> LessonKey {
+        LessonKey(*expand(&self.0, SALT, &[b"lesson"]))
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         let key = expand::<32>(&self.0, SALT, &[b"seal"]);
         XChaCha20Poly1305::new_from_slice(&*key).expect("the key has 32 bytes")
@@ -107,7 +112,19 @@ impl EntryKey {
     }
 }
 
-hide_debug!(DataKey, EntryKey);
+/// Makes the salts of one account's leaves in training manifests: `HKDF(data key, "lesson")`.
+#[derive(ZeroizeOnDrop)]
+pub struct LessonKey([u8; 32]);
+
+impl LessonKey {
+    /// The salt of the account's leaf in the manifest of one model: `HKDF(key, "model" ‖ model)`. Handed
+    /// out, it opens that leaf and no other.
+    pub fn salt(&self, model: &[u8; 16]) -> Zeroizing<[u8; 32]> {
+        expand(&self.0, SALT, &[b"model", model])
+    }
+}
+
+hide_debug!(DataKey, EntryKey, LessonKey);
 
 /// The length that `length` bytes and the mark after them are padded to.
 fn padded_length(length: usize) -> usize {

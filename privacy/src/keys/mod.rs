@@ -25,8 +25,8 @@ mod ring;
 mod rotation;
 mod tags;
 
-pub use data_key::DataKey;
 pub(crate) use data_key::EntryKey;
+pub use data_key::{DataKey, LessonKey};
 pub use file::{KeyDomain, KeyState};
 pub use oprf::{Blinding, Evaluation, OprfError, PepperPublic, PepperSecret};
 pub use pepper::{Blinded, Hardened};

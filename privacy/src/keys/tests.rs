@@ -184,6 +184,13 @@ mod frozen {
     }
 
     #[test]
+    fn salts_of_lessons() {
+        let key = DataKey::from_bytes([5; 32]).lesson_key();
+        let expected = "07e5be192caf4721ed7d433f7682d5e08937e4f86bffd43e405d2dc1a9677aba";
+        assert_eq!(hex(&*key.salt(&[7; 16])), expected);
+    }
+
+    #[test]
     fn checks_and_signatures() {
         let ring = fixed_ring();
         let checks: Vec<String> = ring.checks().iter().map(|check| hex(&check.value)).collect();
