@@ -53,7 +53,7 @@ pub fn statements() -> Vec<db::Statement> {
         identity::STATEMENTS,
         privacy_centre::STATEMENTS,
         signals::STATEMENTS,
-        relevance::STATEMENTS,
+        &relevance::statements(),
         &audience::statements(),
         &assistant::statements(),
         &rights::statements(),

@@ -78,6 +78,8 @@ const OPERATIONS: &[(&str, Who)] = &[
     ("POST /v1/audit/invariants", Only(&[Officer])),
     ("POST /v1/audit/verify", Only(&[Officer])),
     ("GET /v1/audit/lists/{id}", Only(&[Officer])),
+    ("GET /v1/audit/models/{model}/manifest", Only(&[Officer])),
+    ("GET /v1/audit/models/{model}/people/{subject}", Only(&[Officer])),
     ("GET /v1/audit/openings", Only(&[Officer])),
     ("POST /v1/audit/openings/{id}/decision", Only(&[Officer])),
     ("GET /v1/records-of-processing", Only(&[Officer])),

@@ -11,6 +11,7 @@ mod invariants;
 mod join_attack;
 mod kill;
 mod list_at_the_command_line;
+mod manifest;
 mod models;
 mod new_year;
 mod pepper;

@@ -13,7 +13,7 @@ use crate::uplift;
 
 mod page;
 
-pub use page::page;
+pub use page::{effects, page};
 
 /// The model card.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

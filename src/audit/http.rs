@@ -1,5 +1,6 @@
 //! What officers read over HTTP.
 
+mod lessons;
 pub(crate) mod time;
 
 use axum::extract::State;
@@ -19,6 +20,7 @@ use crate::audience::request;
 use crate::ids::{JobId, ListId, hex};
 use crate::ledger;
 use crate::readings::Reader;
+use crate::relevance::RelevanceError;
 use crate::web::callers::{Known, Officer};
 use crate::web::extract::Path;
 use crate::web::idempotency::Repeat;
@@ -31,6 +33,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show_timeline))
         .routes(routes!(replay_list))
         .merge(time::routes())
+        .merge(lessons::routes())
         .routes(routes!(last_run, order_run))
         .routes(routes!(verify_ledger))
 }
@@ -38,7 +41,9 @@ pub fn routes() -> OpenApiRouter<App> {
 impl From<AuditError> for Problem {
     fn from(error: AuditError) -> Self {
         match error {
-            AuditError::NoAccount => Self::not_found(),
+            AuditError::NoAccount | AuditError::Relevance(RelevanceError::NoVersion) => {
+                Self::not_found()
+            }
             AuditError::Period(fault) => Self::refused("incident.period", fault.to_string()),
             AuditError::Unverifiable => Self::new(
                 StatusCode::CONFLICT,
@@ -51,6 +56,13 @@ impl From<AuditError> for Problem {
             AuditError::Audience(error) => error.into(),
             AuditError::Opening(error) => error.into(),
             AuditError::Access(error) => error.into(),
+            AuditError::Relevance(
+                ref told @ (RelevanceError::NoManifest | RelevanceError::ManifestDiffers),
+            ) => {
+                let absent = matches!(told, RelevanceError::NoManifest);
+                let code = if absent { "manifest.absent" } else { "manifest.differs" };
+                Self::conflict(code, told.to_string())
+            }
             AuditError::Relevance(_) => Self::internal(&error),
         }
     }

@@ -7,6 +7,7 @@
 pub mod evidence;
 pub mod http;
 pub mod invariants;
+pub mod lessons;
 pub mod records;
 pub mod time_machine;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::ledger::LedgerError;
 use crate::readings::openings::{self, OpeningError};
 use crate::readings::{self, Reader, Subject};
 use crate::relevance::RelevanceError;
+use crate::relevance::manifest::InModel;
 use crate::{accounts, consent};
 
 /// Why a reading did not take place.
@@ -83,6 +85,8 @@ pub struct Timeline {
     pub decisions: Vec<DecisionMade>,
     /// Lists the account is on now.
     pub lists: Vec<Membership>,
+    /// Models that learned from the account, of the newest hundred whose manifests are kept.
+    pub models: Vec<InModel>,
     /// Ledger index of the entry that records this reading.
     pub access_entry: u64,
 }
@@ -150,6 +154,7 @@ pub async fn timeline(
     });
     let decisions = decisions.collect();
     let lists = audience::memberships(tx, subject).await?;
+    let models = lessons::of_account(tx, keys, subject).await?;
     let record = (Subject::Record(subject, opening), 1);
     let access_entry = readings::note(tx, keys, rng, reader, record, now).await?;
     Ok(Timeline {
@@ -159,6 +164,7 @@ pub async fn timeline(
         frozen_at: account.frozen_at,
         decisions,
         lists,
+        models,
         access_entry,
     })
 }

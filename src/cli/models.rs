@@ -1,4 +1,6 @@
-//! `volens models`: what a model is, as a page that needs nothing else.
+//! `volens models`: what a model is, as a page that needs nothing else, and from whom it learned.
+
+mod manifest;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,8 @@ enum Action {
         #[arg(long, value_name = "FOLDER", default_value = "models/cards")]
         out: PathBuf,
     },
+    /// From whom a model learned, as its ledger entry commits to, and whether somebody is among them
+    Manifest(manifest::Args),
     /// Hold what was promised since a model was trained against what came, in order; ends with code 3 when it
     /// has stopped fitting
     Watch {
@@ -43,6 +47,7 @@ enum Action {
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
     match args.action {
         Action::Card { model, out } => cards(model, &out, context).await,
+        Action::Manifest(args) => manifest::run(args, context).await,
         Action::Watch { model } => watch(model, context).await,
     }
 }

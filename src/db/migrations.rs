@@ -57,6 +57,7 @@ const MIGRATIONS: &[Texts] = migrations![
     35 "0035_reach_answers",
     36 "0036_ranking",
     38 "0038_forecast",
+    40 "0040_training_manifests",
 ];
 
 /// The newest migration this program knows.

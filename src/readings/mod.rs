@@ -19,7 +19,7 @@ use volens_privacy::{KeyRing, SubjectId, Timestamp};
 
 use crate::access::{Credential, Role};
 use crate::db::{self, Tx};
-use crate::ids::{ListId, OpeningId};
+use crate::ids::{KeyId, ListId, OpeningId};
 use crate::ledger::{self, LedgerError};
 
 pub(crate) use store::STATEMENTS;
@@ -29,6 +29,8 @@ pub(crate) use store::STATEMENTS;
 pub enum Subject {
     /// The record of one account, behind an approved opening.
     Record(SubjectId, OpeningId),
+    /// Whether a model learned from one account, at the machine itself, where nobody approves.
+    Lesson(SubjectId),
     /// Rows of a list, as a page.
     Rows(ListId),
     /// A list as a file.
@@ -46,6 +48,7 @@ impl Subject {
     pub const fn what(&self) -> &'static str {
         match self {
             Self::Record(..) => "record",
+            Self::Lesson(_) => "lesson",
             Self::Rows(_) => "list_rows",
             Self::Export(_) => "list_export",
             Self::Inbox => "inbox",
@@ -57,7 +60,7 @@ impl Subject {
     /// The bytes that are committed to.
     fn bytes(&self) -> Vec<u8> {
         match self {
-            Self::Record(subject, _) => subject.as_bytes().to_vec(),
+            Self::Record(subject, _) | Self::Lesson(subject) => subject.as_bytes().to_vec(),
             Self::Rows(list) | Self::Export(list) => list.as_bytes().to_vec(),
             Self::Inbox | Self::Requests | Self::Reachability => Vec::new(),
         }
@@ -71,6 +74,12 @@ pub struct Reader {
     pub credential: Credential,
     /// In which role.
     pub role: Role,
+}
+
+impl Reader {
+    /// Whoever sits at the machine: the program there has no credential, only the key ring.
+    pub const AT_THE_MACHINE: Self =
+        Self { credential: Credential::Key(KeyId::from_bytes([0; 16])), role: Role::Operator };
 }
 
 /// One reading, as it is kept.

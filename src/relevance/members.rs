@@ -3,18 +3,21 @@
 //! Each member is a row that names the grants it rests on. When one of them ends, a trigger takes the
 //! row away and notes on the model that somebody left, and when the first did. A model that somebody
 //! left a day ago is not used until it is trained again; half a day before that a training is ordered.
-//! Members plus those who left are as many as the ledger says the model learned from (invariant I-15).
+//! Members plus those who left are as many as the ledger says the model learned from, and as there are
+//! leaves in its manifest (invariant I-15).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use volens_privacy::manifest::Manifest;
 use volens_privacy::{BusinessId, PurposeKind, SubjectId, Timestamp};
 
 use super::exposures::Goal;
+use super::manifest::Teaching;
 use super::registry::Version;
-use super::{RelevanceError, Result, store};
+use super::{RelevanceError, Result, store, store_manifest};
 use crate::db::{self, Tx};
 use crate::ids::ModelId;
 use crate::jobs;
@@ -71,15 +74,15 @@ pub(super) async fn is_stale(tx: &mut Tx, model: ModelId, now: Timestamp) -> Res
     Ok(standing.is_none_or(|standing| standing.is_stale(now)))
 }
 
-/// Notes from whom a new model learned. Whoever took a consent back while it was learning has left
-/// already.
+/// Notes from whom a new model learned, and its manifest. Whoever took a consent back while it was
+/// learning has left already.
 pub(super) async fn keep(
     tx: &mut Tx,
     version: &Version,
-    members: &BTreeSet<SubjectId>,
+    (members, manifest): (&BTreeMap<SubjectId, Teaching>, &Manifest),
     now: Timestamp,
 ) -> Result<()> {
-    let all: Vec<SubjectId> = members.iter().copied().collect();
+    let all: Vec<SubjectId> = members.keys().copied().collect();
     let mut grants: BTreeMap<SubjectId, [Option<[u8; 16]>; 2]> = BTreeMap::new();
     for (subject, grant, purpose) in store::member_grants(tx, &all).await? {
         let which = usize::from(purpose == PurposeKind::ModelTraining);
@@ -87,16 +90,18 @@ pub(super) async fn keep(
     }
     let mut rows = Vec::with_capacity(grants.len());
     for (subject, grants) in grants {
-        if let [Some(relevance), Some(training)] = grants {
-            rows.push((subject, relevance, training));
+        if let ([Some(relevance), Some(training)], Some(teaches)) = (grants, members.get(&subject))
+        {
+            rows.push((subject, [relevance, training], teaches.lesson(version.id, subject)));
         }
     }
     let departed = (all.len() - rows.len()) as u64;
-    store::add_members(tx, version.id, rows).await?;
+    store_manifest::add_members(tx, version.id, rows).await?;
+    store_manifest::add_leaves(tx, version.id, manifest.leaves()).await?;
     let since = (departed > 0).then_some(now);
     store::count_people(tx, version.id, all.len() as u64, (departed, since)).await?;
     let oldest = version.version.saturating_sub(STEPS_BACK);
-    store::forget_members(tx, (version.business, version.goal), oldest).await
+    store_manifest::forget(tx, (version.business, version.goal), oldest).await
 }
 
 /// Orders the training of every model in use that somebody left half a day ago.

@@ -20,6 +20,9 @@ mod evidence;
 mod exposures;
 pub mod features;
 mod increase;
+pub mod manifest;
+#[cfg(test)]
+mod manifest_tests;
 pub mod members;
 pub mod proxies;
 #[cfg(test)]
@@ -32,6 +35,7 @@ mod scan_tests;
 mod standing;
 mod standings;
 mod store;
+mod store_manifest;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -48,10 +52,14 @@ pub use recent::Recent;
 pub use registry::{Active, Version, activate, active, all, find, roll_back, to_explain, versions};
 pub use scan::View;
 pub use standing::Standing;
-pub(crate) use store::STATEMENTS;
 pub use table::{Known, Table};
 pub use training::{Order, Progress, Report, TrainingSet, gather, keep, learn};
 pub use watch::{Watch, watch};
+
+/// Every statement of the slice.
+pub(crate) fn statements() -> Vec<db::Statement> {
+    [store::STATEMENTS, store_manifest::STATEMENTS].concat()
+}
 
 use crate::{accounts, consent, db, ledger, signals};
 
@@ -91,6 +99,13 @@ pub enum RelevanceError {
     /// No such version of the model.
     #[error("there is no such version of the model")]
     NoVersion,
+    /// There is no manifest of the model: it is of before manifests were kept, or its people were forgotten
+    /// with a later version.
+    #[error("no manifest of this model is kept")]
+    NoManifest,
+    /// The kept leaves are not those that the ledger commits to.
+    #[error("the kept manifest is not the one that the ledger commits to")]
+    ManifestDiffers,
     /// The model waits until an officer has looked at what it could stand for.
     #[error("the model waits until an officer has looked at what its columns could stand for")]
     Held,

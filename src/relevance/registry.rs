@@ -59,7 +59,10 @@ impl Version {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn goal_name<S: serde::Serializer>(goal: &Goal, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn goal_name<S: serde::Serializer>(
+    goal: &Goal,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(goal.as_str())
 }
 

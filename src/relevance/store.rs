@@ -63,11 +63,7 @@ statements! {
     LEVEL = "update profiles set changed = $1 where subject in ({list})";
     MEMBERS = "select subject, id, purpose from grants
         where state = 'given' and purpose in ('relevance', 'model_training') and subject in ({list})";
-    ADD_MEMBERS = "insert into model_members (subject, model, relevance_grant, training_grant)
-        values {rows}";
     COUNT_PEOPLE = "update models set people = $2, departed = $3, departed_since = $4 where id = $1";
-    FORGET_MEMBERS = "delete from model_members where model in (
-        select id from models where business = $1 and goal = $2 and version < $3)";
     STANDING = "select people, departed, departed_since,
             (select count(*) from model_members m where m.model = models.id) as members
         from models where id = $1";
@@ -393,7 +389,7 @@ fn file(row: &Row) -> Result<(ModelId, u32, Vec<u8>)> {
     Ok((row.get("id")?, version, row.get("artifact")?))
 }
 
-fn owner(business: Option<BusinessId>) -> Vec<u8> {
+pub(super) fn owner(business: Option<BusinessId>) -> Vec<u8> {
     business.map(|business| business.as_bytes().to_vec()).unwrap_or_default()
 }
 
@@ -429,17 +425,6 @@ pub(super) async fn member_grants(
     rows.iter().map(grant).collect()
 }
 
-pub(super) async fn add_members(
-    tx: &mut Tx,
-    model: ModelId,
-    rows: Vec<(SubjectId, [u8; 16], [u8; 16])>,
-) -> Result<u64> {
-    let rows = rows
-        .into_iter()
-        .map(|(subject, relevance, training)| values![subject, model, relevance, training]);
-    Ok(tx.execute_rows(ADD_MEMBERS, rows.collect()).await?)
-}
-
 pub(super) async fn count_people(
     tx: &mut Tx,
     model: ModelId,
@@ -448,16 +433,6 @@ pub(super) async fn count_people(
 ) -> Result<()> {
     let row = vec![model.into(), Value::count(people)?, Value::count(departed)?, since.into()];
     tx.execute(COUNT_PEOPLE, row).await?;
-    Ok(())
-}
-
-/// Forgets who was behind versions before `oldest`; they cannot be used any more.
-pub(super) async fn forget_members(
-    tx: &mut Tx,
-    (business, goal): (Option<BusinessId>, Goal),
-    oldest: u32,
-) -> Result<()> {
-    tx.execute(FORGET_MEMBERS, values![owner(business), goal.as_str(), oldest]).await?;
     Ok(())
 }
 

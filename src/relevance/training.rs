@@ -3,7 +3,7 @@
 //! Three steps, so that nobody waits for the learner: [`gather`] reads under a read transaction and
 //! verifies every permit, [`learn`] is pure, [`keep`] writes the ledger entry and the model.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rand::Rng;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use volens_models::features::{Features, Schema, TREATMENT};
 use volens_models::learner::{Options, train};
 use volens_models::table::Table;
 use volens_models::uplift::Increase;
-use volens_privacy::ledger::{Frontier, leaf_hash};
+use volens_privacy::manifest::{MANIFEST_KIND, Manifest};
 use volens_privacy::proxies::Proxies;
 use volens_privacy::purpose::{ModelTraining, Relevance};
 use volens_privacy::{
@@ -25,6 +25,7 @@ use volens_privacy::{
 
 use super::challenge::{Challenge, Champion};
 use super::exposures::{Goal, OutcomeKind, context};
+use super::manifest::Teaching;
 use super::proxies::{self, Findings, Told};
 use super::registry::Version;
 use super::store::{self, Closed};
@@ -54,13 +55,13 @@ pub type Progress<'p> = &'p (dyn Fn(u64, u64) + Send + Sync);
 pub struct TrainingSet {
     order: Order,
     rows: Vec<Row>,
-    /// From whom.
-    members: BTreeSet<SubjectId>,
+    /// From whom, and what each teaches.
+    members: BTreeMap<SubjectId, Teaching>,
     excluded: BTreeMap<&'static str, u64>,
     /// Entries of the ledger when the permits were verified.
     ledger_size: u64,
-    /// Root of the Merkle tree over (account, exposure, entries that permit it).
-    manifest: [u8; 32],
+    /// The moment at which the permits were good.
+    as_of: Timestamp,
     /// The model in use.
     champion: Option<Champion>,
 }
@@ -90,9 +91,9 @@ impl TrainingSet {
         &self.excluded
     }
 
-    /// Commitment to the set; the same set gives the same.
-    pub fn manifest(&self) -> [u8; 32] {
-        self.manifest
+    /// From how many people.
+    pub fn people(&self) -> usize {
+        self.members.len()
     }
 }
 
@@ -114,7 +115,7 @@ pub async fn gather(
         rows: Vec::new(),
         people: 0,
         excluded: BTreeMap::new(),
-        proofs: Vec::new(),
+        members: BTreeMap::new(),
     };
     let mut looked_at = 0;
     for page in pages(closed) {
@@ -165,7 +166,7 @@ struct Gathering {
     /// Accounts among them.
     people: usize,
     excluded: BTreeMap<&'static str, u64>,
-    proofs: Vec<Vec<u8>>,
+    members: BTreeMap<SubjectId, Teaching>,
 }
 
 impl Gathering {
@@ -190,15 +191,17 @@ impl Gathering {
             }
         };
         let subject = teaching.subject();
+        let teaches = Teaching {
+            key: key.lesson_key(),
+            messages: exposures.len() as u64,
+            relevance_entry: profiled.entry(),
+            training_entry: teaching.entry(),
+        };
+        self.members.insert(subject, teaches);
         for exposure in exposures {
             let plain = key.open(&context(&subject, &exposure.id), &exposure.features)?;
             let mut features = store::decode(&plain)?;
             features.number(TREATMENT, f64::from(u8::from(exposure.treated)));
-            let mut proof = subject.as_bytes().to_vec();
-            proof.extend_from_slice(exposure.id.as_bytes());
-            proof.extend_from_slice(&profiled.entry().to_be_bytes());
-            proof.extend_from_slice(&teaching.entry().to_be_bytes());
-            self.proofs.push(proof);
             let [met, harmed] = happened(exposure.id);
             let Closed { treated, propensity: of_arm, at, .. } = exposure;
             let propensity = if treated { of_arm } else { 1.0 - of_arm };
@@ -212,18 +215,14 @@ impl Gathering {
     }
 
     fn finish(mut self, order: Order, ledger_size: u64, champion: Option<Champion>) -> TrainingSet {
-        let mut manifest = Frontier::default();
-        for proof in &self.proofs {
-            manifest.append(leaf_hash(proof));
-        }
         self.rows.sort_by_key(|(subject, row)| (row.at, *subject));
         TrainingSet {
             order,
-            members: self.rows.iter().map(|(subject, _)| *subject).collect(),
+            members: self.members,
             rows: self.rows.into_iter().map(|(_, row)| row).collect(),
             excluded: self.excluded,
             ledger_size,
-            manifest: *manifest.root().as_bytes(),
+            as_of: self.now,
             champion,
         }
     }
@@ -341,6 +340,8 @@ pub async fn keep(
     let lost = |met: &Challenge| met.is_lost() && in_use == Some(met.champion);
     let kept_back = challenge.as_ref().is_some_and(lost);
     let version = store::last_version(tx, business, goal).await? + 1;
+    let leaves = set.members.iter().map(|(subject, teaches)| teaches.leaf(id, *subject));
+    let manifest = Manifest::new(leaves);
     let detail = json!({
         "model": id,
         "goal": goal.as_str(),
@@ -349,7 +350,9 @@ pub async fn keep(
         "rows": set.rows.len(),
         "people": set.members.len(),
         "ledger_size": set.ledger_size,
-        "training_set": hex(&set.manifest),
+        "as_of": set.as_of,
+        "manifest": MANIFEST_KIND,
+        "training_set": manifest.root(),
         "proxies": proxies.suspicions.len(),
         "held": held,
     });
@@ -379,7 +382,7 @@ pub async fn keep(
         cleared: None,
     };
     store::add_model(tx, &version, artifact.to_bytes()).await?;
-    members::keep(tx, &version, &set.members, now).await?;
+    members::keep(tx, &version, (&set.members, &manifest), now).await?;
     if version.active {
         store::activate(tx, business, goal, version.version, now).await?;
     }

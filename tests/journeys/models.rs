@@ -62,6 +62,9 @@ async fn an_officer_lets_a_model_through_that_waits() {
         assert!(!card.contains("<script") && !card.contains("http"), "it needs nothing else");
         let watched = desk.browser.get(&format!("/officer/models?watch={model}")).await.text();
         assert!(watched.contains("Since it was trained: it fits. 0 outcomes"), "{watched}");
+        let drawn = desk.browser.get(&format!("/officer/models?effects={model}")).await.text();
+        let effects = between(&drawn, "What matters most in it</h3>", "</details>");
+        assert!(effects.contains("<svg") && effects.contains("topic.long"), "{drawn}");
         let (code, said) = proxies(&town, &model);
         assert_eq!((code, &said["held"]), (Some(0), &json!(false)), "{said}");
         assert_eq!(said["proxies"]["suspicions"], json!([]), "{said}");

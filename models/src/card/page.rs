@@ -46,15 +46,18 @@ pub fn page(artifact: &Artifact, facts: &[(String, String)]) -> String {
     measures(&mut page, artifact);
     segments(&mut page, &card.segments);
     page.push_str("<h2>What matters most</h2>\n");
-    let drawn = card.effects.iter().take(DRAWN).filter_map(|effect| {
-        let model = &artifact.model;
-        model.terms().iter().find(|term| model.feature_of(term) == effect.feature)
-    });
-    for term in drawn {
-        page.push_str(&effect(&artifact.model, term));
-    }
+    page.push_str(&effects(artifact));
     page.push_str("</html>\n");
     page
+}
+
+/// The effects that matter most, the strongest first, each as a figure with its plot.
+pub fn effects(artifact: &Artifact) -> String {
+    let model = &artifact.model;
+    let drawn = artifact.card.effects.iter().take(DRAWN).filter_map(|effect| {
+        model.terms().iter().find(|term| model.feature_of(term) == effect.feature)
+    });
+    drawn.map(|term| effect(model, term)).collect()
 }
 
 fn learner(artifact: &Artifact) -> String {

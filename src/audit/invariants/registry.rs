@@ -164,7 +164,7 @@ const DEFINITIONS: [Definition; 20] = [
         "I-15",
         "No model in use learned from somebody who took that back more than a day ago",
         "GDPR Art. 7(3), 17",
-        "models in use with the people they learned from, compared with the ledger",
+        "models in use with the people they learned from and their manifests, compared with the ledger",
     ),
     applies(
         "I-16",

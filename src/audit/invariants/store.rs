@@ -166,8 +166,6 @@ statements! {
     NEXT_MODEL = "select id, artifact from models
                   where activated_at is not null and id > $1 order by id limit 1";
     MODELS_IN_USE = "select id, entry from models where activated_at is not null order by id";
-    MEMBERS_AFTER = "select subject from model_members where model = $1 and subject > $2
-                     order by subject limit $3";
     PROFILED_AFTER = "select subject from profiles where subject > $1 order by subject limit $2";
 
     COUNT_LASTING = "select (select count(*) from grants) + (select count(*) from scores)
@@ -305,15 +303,4 @@ pub(super) async fn profiled_after(
 pub(super) async fn models_in_use(tx: &mut Tx) -> db::Result<Vec<(ModelId, u64)>> {
     let rows = tx.fetch(MODELS_IN_USE, values![]).await?;
     rows.iter().map(|row| Ok((row.get("id")?, row.get("entry")?))).collect()
-}
-
-/// Up to `limit` people behind a model, behind the id `after`.
-pub(super) async fn members_after(
-    tx: &mut Tx,
-    model: ModelId,
-    after: Vec<u8>,
-    limit: u32,
-) -> db::Result<Vec<SubjectId>> {
-    let rows = tx.fetch(MEMBERS_AFTER, values![model, after, limit]).await?;
-    rows.iter().map(|row| row.get("subject")).collect()
 }

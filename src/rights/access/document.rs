@@ -10,7 +10,7 @@ use volens_privacy::purpose::PurposeKind;
 use volens_privacy::{AppId, BusinessId, RecipientId, Timestamp};
 
 use crate::audience::seal::Reason;
-use crate::ids::{CampaignId, ExposureId, ListId};
+use crate::ids::{CampaignId, ExposureId, ListId, ModelId};
 use crate::rights::interests::Interest;
 
 /// The kind of document, signed with it.
@@ -60,6 +60,9 @@ pub struct AccountExport {
     pub lent: Vec<LentPart>,
     /// Messages that are remembered to learn from, and what happened after them.
     pub messages: Vec<MessagePart>,
+    /// Models that learned from what happened after those messages, for as long as they may.
+    #[serde(default)]
+    pub models: Vec<ModelPart>,
     /// Businesses that the person told to stop, or complained about.
     pub stops: Vec<StopPart>,
     /// Businesses that received an id for the person (Art. 15(1)(c)).
@@ -333,6 +336,31 @@ pub struct OutcomePart {
     pub at: Timestamp,
     /// What it was worth to the business.
     pub value: Option<f64>,
+}
+
+/// A model that learned from the person.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelPart {
+    /// Which.
+    #[schema(value_type = String)]
+    pub model: ModelId,
+    /// Whose messages it is for; all businesses' when absent.
+    #[schema(value_type = Option<String>)]
+    pub business: Option<BusinessId>,
+    /// What it predicts: `click`, `reply` or `buy`.
+    pub goal: String,
+    /// When it learned.
+    #[schema(value_type = String, format = "date-time")]
+    pub trained_at: Timestamp,
+    /// Whether people are ranked by it now.
+    pub in_use: bool,
+    /// Ledger index of the entry that commits to everybody it learned from.
+    pub entry: u64,
+    /// How many of the messages it learned from; unknown for a model of before this was kept.
+    pub messages: Option<u64>,
+    /// Ledger entries of the consents that it rested on.
+    pub entries: Vec<u64>,
 }
 
 /// A business that was told to stop.

@@ -14,12 +14,13 @@ use serde_json::Value;
 pub(crate) use store::STATEMENTS;
 use volens_privacy::keys::KeyRing;
 use volens_privacy::ledger::{DocumentError, LogVerifier};
+use volens_privacy::manifest::Lesson;
 use volens_privacy::purpose::Purposes;
 use volens_privacy::receipt::{Issuer, Receipt};
 use volens_privacy::{DataKey, SubjectId, Timestamp};
 
 use self::document::{
-    AccountPart, ConsentPart, DayPart, ListPart, MessagePart, ProfilePart, PurposePart,
+    AccountPart, ConsentPart, DayPart, ListPart, MessagePart, ModelPart, ProfilePart, PurposePart,
     RecipientPart, RequestPart, RestrictionPart, RowPart, StopPart,
 };
 use super::requests::{self, SignedReceipt};
@@ -50,7 +51,7 @@ pub(super) const KEPT: &[(&str, Kept)] = &[
     ("list_loans", Kept::In("lent")),
     ("list_rows", Kept::In("lists")),
     ("list_stops", Kept::In("stops")),
-    ("model_members", Kept::Left("who is in a model; purposes names models among what is done")),
+    ("model_members", Kept::In("models")),
     (
         "openings",
         Kept::Left("why an officer asked to read the record: another person's words and work"),
@@ -141,6 +142,7 @@ pub async fn export(
         lists,
         lent: store::lent(tx, subject).await?,
         messages: messages(tx, &key, subject).await?,
+        models: models(tx, subject).await?,
         stops: stops(tx, keys, subject).await?,
         requests: requests_of(tx, keys, subject).await?,
         signal_marks: store::marks(tx, subject).await?,
@@ -347,6 +349,23 @@ fn recipients(lists: &[ListPart]) -> Vec<RecipientPart> {
         }
     }
     recipients
+}
+
+async fn models(tx: &mut Tx, subject: SubjectId) -> Result<Vec<ModelPart>, RightsError> {
+    let taught = relevance::manifest::taught_by(tx, subject).await?;
+    let part = |(version, lesson): (relevance::Version, Option<Lesson>)| ModelPart {
+        model: version.id,
+        business: version.business,
+        goal: version.goal.as_str().to_owned(),
+        trained_at: version.created_at,
+        in_use: version.active,
+        entry: version.entry,
+        messages: lesson.map(|lesson| lesson.messages),
+        entries: lesson
+            .map(|lesson| vec![lesson.relevance_entry, lesson.training_entry])
+            .unwrap_or_default(),
+    };
+    Ok(taught.into_iter().map(part).collect())
 }
 
 async fn messages(

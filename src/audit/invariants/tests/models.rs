@@ -1,5 +1,6 @@
 //! A model that remembers somebody who took that back: found, not used, and trained again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use volens_models::features::Features;
@@ -162,4 +163,94 @@ async fn members_that_were_removed_quietly_are_missed() {
         assert!(matches!(usable(&world).await, Err(RelevanceError::Stale)));
     })
     .await;
+}
+
+/// A way to break what is kept of a manifest, and what is found then.
+struct Break {
+    statement: Statement,
+    codes: &'static [&'static str],
+}
+
+const DIFFERS: &str = "model.manifest_differs";
+const MISCOUNTED: &str = "model.leaves_miscounted";
+const WITHOUT_LEAF: &str = "model.member_without_leaf";
+const WITHOUT_CONSENT: &str = "model.learned_without_consent";
+
+const BREAKS: &[Break] = &[
+    Break {
+        statement: breaking(
+            "ALTER_LEAF",
+            "update model_leaves set leaf = zeroblob(32)
+             where leaf = (select leaf from model_leaves order by leaf limit 1)",
+            "update model_leaves set leaf = decode(repeat('00', 32), 'hex')
+             where leaf = (select leaf from model_leaves order by leaf limit 1)",
+        ),
+        codes: &[DIFFERS, WITHOUT_LEAF],
+    },
+    Break {
+        statement: same(
+            "REMOVE_LEAF",
+            "delete from model_leaves
+             where leaf = (select leaf from model_leaves order by leaf limit 1)",
+        ),
+        codes: &[DIFFERS, MISCOUNTED, WITHOUT_LEAF],
+    },
+    Break {
+        statement: breaking(
+            "ADD_LEAF",
+            "insert into model_leaves (model, leaf) select id, zeroblob(32) from models",
+            "insert into model_leaves (model, leaf)
+             select id, decode(repeat('00', 32), 'hex') from models",
+        ),
+        codes: &[DIFFERS, MISCOUNTED],
+    },
+    Break {
+        statement: same(
+            "ADD_MEMBER",
+            "insert into model_members (subject, model, relevance_grant, training_grant, messages,
+                 relevance_entry, training_entry)
+             select r.subject, m.id, r.id, t.id, 1, r.entry, t.entry from grants r
+             join grants t on t.subject = r.subject and t.purpose = 'model_training'
+             cross join models m
+             where r.purpose = 'relevance' and r.state = 'given' and t.state = 'given'
+               and r.subject not in (select subject from model_members)",
+        ),
+        codes: &["model.members_missing", MISCOUNTED, WITHOUT_LEAF, WITHOUT_CONSENT],
+    },
+    Break {
+        statement: same(
+            "OTHER_CONSENT",
+            "update model_members set training_entry = relevance_entry
+             where subject = (select subject from model_members order by subject limit 1)",
+        ),
+        codes: &[WITHOUT_LEAF, WITHOUT_CONSENT],
+    },
+    Break {
+        statement: same(
+            "OTHER_NUMBER",
+            "update model_members set messages = messages + 1
+             where subject = (select subject from model_members order by subject limit 1)",
+        ),
+        codes: &[WITHOUT_LEAF],
+    },
+];
+
+#[tokio::test]
+async fn a_manifest_that_is_not_what_the_ledger_commits_to_is_found() {
+    for Break { statement, codes: expected } in BREAKS {
+        on_both(|db| async move {
+            let (world, _) = healthy(db).await;
+            taught(&world).await;
+            // Somebody who agreed after the training, and somebody who left since: both are in order.
+            world.give("messenger", "anna", PurposeKind::ModelTraining).await;
+            leave(&world, "taught3").await;
+            assert_eq!(violated(&world).await, Vec::<String>::new());
+            assert_eq!(tamper(&world, *statement, values![]).await, 1, "{}", statement.name);
+            assert_eq!(violated(&world).await, ["I-15"], "{}", statement.name);
+            let expected: BTreeSet<String> =
+                expected.iter().map(|code| (*code).to_owned()).collect();
+            assert_eq!(codes(&world).await, expected, "{}", statement.name);
+        })
+        .await;
+    }
 }

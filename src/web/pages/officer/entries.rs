@@ -166,6 +166,7 @@ fn detail(leaf: &Leaf, name: &str) -> Option<String> {
 fn read(what: &str) -> &str {
     match what {
         "record" => "a person's record",
+        "lesson" => "whether a model learned from somebody",
         "list_rows" => "rows of a list",
         "list_export" => "a list as a file",
         "inbox" => "conversations that wait",

@@ -2,6 +2,7 @@
 
 mod entries;
 mod invariants;
+mod lessons;
 mod lists;
 mod models;
 mod notices;
@@ -32,6 +33,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/officer/verify", post(verify))
         .merge(entries::routes())
         .merge(invariants::routes())
+        .merge(lessons::routes())
         .merge(lists::routes())
         .merge(models::routes())
         .merge(notices::routes())

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use volens_models::ModelCard;
+use volens_models::card::effects;
 use volens_models::segments::Segment;
 
 use super::super::guard::AsOfficer;
@@ -34,6 +35,10 @@ struct Shown {
     /// What was promised and what came, drawn; our own markup, with every name escaped.
     plot: Option<String>,
     challenge: Option<Challenge>,
+    /// Root of its manifest and how many people it is over; nothing for a model of before.
+    manifest: Option<(String, u64)>,
+    /// What matters most in it, drawn, where that was asked; our own markup, with every name escaped.
+    effects: Option<String>,
     /// What came of what it promised, where that was asked.
     watch: Option<Watch>,
     version: Version,
@@ -45,7 +50,11 @@ impl Shown {
         let reliability = card.as_ref().and_then(|card| card.reliability.as_ref());
         let plot = reliability.map(|found| found.svg("What was promised, and what came"));
         let challenge = version.challenge();
-        Self { found: version.proxies(), card, plot, challenge, watch: None, version }
+        let training = &version.card["training"];
+        let root = training["training_set"].as_str().filter(|_| training["manifest"].is_string());
+        let manifest = root.map(str::to_owned).zip(training["people"].as_u64());
+        let (effects, watch) = (None, None);
+        Self { found: version.proxies(), card, plot, challenge, manifest, effects, watch, version }
     }
 
     /// Groups in which what was promised did not come, by more than noise.
@@ -66,32 +75,41 @@ struct ModelsPage {
 async fn page(
     app: &App,
     session: &Session,
-    watched: Option<ModelId>,
+    asked: Asked,
     problem: Option<String>,
 ) -> ApiResult<Response> {
     let mut tx = app.db.read().await?;
     let all = relevance::all(&mut tx).await.map_err(failed)?;
     let mut models: Vec<Shown> = all.into_iter().map(Shown::new).collect();
-    for shown in models.iter_mut().filter(|shown| Some(shown.version.id) == watched) {
-        let watch = relevance::watch(&mut tx, &app.keys, &shown.version, app.now()).await;
-        shown.watch = Some(watch.map_err(failed)?);
+    for shown in &mut models {
+        let id = Some(shown.version.id);
+        if asked.watch == id {
+            let watch = relevance::watch(&mut tx, &app.keys, &shown.version, app.now()).await;
+            shown.watch = Some(watch.map_err(failed)?);
+        }
+        if asked.effects == id {
+            let model = relevance::to_explain(&mut tx, shown.version.id).await.map_err(failed)?;
+            shown.effects = Some(effects(&model.artifact));
+        }
     }
     drop(tx);
     let shell = Shell::of(session, "/officer/models");
     Ok(Page(ModelsPage { shell, models, problem }).into_response())
 }
 
-#[derive(Deserialize)]
-struct ShowQuery {
+/// Of which model more is asked.
+#[derive(Default, Deserialize)]
+struct Asked {
     watch: Option<ModelId>,
+    effects: Option<ModelId>,
 }
 
 async fn show(
     AsOfficer(session): AsOfficer,
     State(app): State<App>,
-    Query(query): Query<ShowQuery>,
+    Query(asked): Query<Asked>,
 ) -> ApiResult<Response> {
-    page(&app, &session, query.watch, None).await
+    page(&app, &session, asked, None).await
 }
 
 #[derive(Deserialize)]
@@ -113,7 +131,7 @@ async fn clear(
         }
         Err(error @ (RelevanceError::NotHeld | RelevanceError::Reason)) => {
             tx.rollback().await;
-            page(&app, &session, None, Some(error.to_string())).await
+            page(&app, &session, Asked::default(), Some(error.to_string())).await
         }
         Err(error) => Err(failed(error)),
     }
@@ -135,7 +153,7 @@ async fn put_in_use(
         }
         Err(error @ (RelevanceError::Held | RelevanceError::Stale)) => {
             tx.rollback().await;
-            page(&app, &session, None, Some(error.to_string())).await
+            page(&app, &session, Asked::default(), Some(error.to_string())).await
         }
         Err(error) => Err(failed(error)),
     }

@@ -15,6 +15,7 @@ use volens_privacy::identity::{AppId, SubjectId};
 use super::super::guard::AsOfficer;
 use super::super::shell::{Page, Shell};
 use super::super::text;
+use super::lessons;
 use crate::accounts::{self, Account};
 use crate::app::App;
 use crate::audit::{self, AuditError, DecisionMade};
@@ -22,6 +23,7 @@ use crate::db::Tx;
 use crate::identity;
 use crate::readings::Reader;
 use crate::readings::openings::OpeningError;
+use crate::relevance::manifest::InModel;
 use crate::rights::requests;
 use crate::web::callers::Known;
 use crate::web::extract::Form;
@@ -85,6 +87,8 @@ struct Found {
     links: Vec<AppId>,
     steps: Vec<Step>,
     lists: usize,
+    /// Models that learned from the person.
+    models: Vec<InModel>,
     /// The entry that says this was read; absent when the records do not match the ledger.
     access: Option<u64>,
 }
@@ -120,10 +124,12 @@ async fn look(
             tx.commit().await?;
             let steps = timeline.decisions.iter().rev().map(step).collect();
             let access = Some(timeline.access_entry);
-            Found { account, links, steps, lists: timeline.lists.len(), access }
+            let (lists, models) = (timeline.lists.len(), timeline.models);
+            Found { account, links, steps, lists, models, access }
         }
         Err(AuditError::Unverifiable) => {
-            Found { account, links: Vec::new(), steps: Vec::new(), lists: 0, access: None }
+            let (links, steps, models) = (Vec::new(), Vec::new(), Vec::new());
+            Found { account, links, steps, lists: 0, models, access: None }
         }
         Err(error) => return Err(error.into()),
     };
