@@ -102,7 +102,9 @@ impl Times {
                 if some.is_empty() {
                     break;
                 }
-                some.iter().for_each(|row| self.0[usize::from(*row as u16)] += weight);
+                for row in some.iter() {
+                    self.0[usize::from(*row as u16)] += weight;
+                }
             }
         }
     }

@@ -172,7 +172,7 @@ fn told(measured: &Measured) -> String {
 /// Accounts with a consent each; some, and everybody who will be erased, with a profile.
 async fn fill(app: &App, args: &Args, step: u64, context: &Context) -> Result<()> {
     let viewed = |nth: u64| {
-        let watched = nth % args.profile_every == 0 || nth % step == 0;
+        let watched = nth.is_multiple_of(args.profile_every) || nth.is_multiple_of(step);
         let viewed = json!({"type": "track", "event": "Viewed", "userId": name(nth),
                             "messageId": nth.to_string(), "properties": {"topics": ["sport.running"]}});
         watched.then_some(viewed).into_iter().collect()

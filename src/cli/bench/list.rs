@@ -299,7 +299,7 @@ impl Client {
         let sealed = watch.seconds();
         let export = self.get(&format!("/v1/lists/{list}/export?format=jsonl")).await?;
         let seconds = watch.seconds();
-        let lines = export.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let lines = std::str::from_utf8(&export)?.lines().count() as u64;
         ensure!(lines >= rows, "the file has {lines} lines for {rows} rows");
         let again = Watch::start();
         self.get(&format!("/v1/lists/{list}/recipients?limit={PAGE}")).await?;
@@ -325,16 +325,15 @@ fn steps(app: &App, rounds: usize) -> BTreeMap<String, f64> {
 
 fn text(measured: &Measured) -> String {
     let Measured { people, rows, rounds, .. } = measured;
-    let mut text = format!(
-        "the best {rows} of {people} people, over HTTP, with the proofs of every row; median of {rounds}\n\
-         from the request to the last proof {:7.2} s\n\
-         until it is sealed                 {:7.2} s\n",
-        measured.seconds, measured.sealed_seconds
-    );
-    for (step, seconds) in &measured.steps {
-        text.push_str(&format!("  {step:<32} {seconds:7.2} s\n"));
-    }
-    text.push_str(&format!(
+    let mut lines = vec![
+        format!(
+            "the best {rows} of {people} people, over HTTP, with the proofs of every row; median of {rounds}"
+        ),
+        format!("from the request to the last proof {:7.2} s", measured.seconds),
+        format!("until it is sealed                 {:7.2} s", measured.sealed_seconds),
+    ];
+    lines.extend(measured.steps.iter().map(|(step, took)| format!("  {step:<32} {took:7.2} s")));
+    lines.push(format!(
         "the file with rows and proofs      {:7.2} s, {:.1} MB\n\
          a page of {PAGE} rows, besides         {:7.3} s\n\
          reading everybody at the start     {:7.2} s, no part of the sum",
@@ -343,5 +342,5 @@ fn text(measured: &Measured) -> String {
         measured.page_seconds,
         measured.start_seconds,
     ));
-    text
+    lines.join("\n")
 }

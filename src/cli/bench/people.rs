@@ -102,7 +102,7 @@ pub(super) async fn fill(
         ensure!(replies.iter().all(Result::is_ok), "a consent was refused");
         let did: Vec<Value> = some.iter().flat_map(|nth| events(*nth)).collect();
         if !did.is_empty() {
-            let batch = batch(app, &id, did)?;
+            let batch = batch(app, &id, &did)?;
             let taken = signals::take_in(&mut tx, &app.keys, &[batch], app.now(), &mut rng).await?;
             let refused =
                 |taken: &signals::Taken| matches!(taken.outcome, signals::Outcome::Refused(_));
@@ -142,7 +142,7 @@ fn consent(app: &App, id: &AppId, nth: u64, purpose: PurposeKind) -> Result<Comm
     Ok(Command::Decide(intake.finish(&app.keys, &app.settings.stretch.cost())?))
 }
 
-fn batch(app: &App, id: &AppId, events: Vec<Value>) -> Result<Batch> {
+fn batch(app: &App, id: &AppId, events: &[Value]) -> Result<Batch> {
     let body = json!({ "batch": events }).to_string();
     let now = app.now();
     let items = segment::batch(Topics::builtin(), body.as_bytes(), now)
