@@ -133,7 +133,7 @@ fn is_sensitive(name: &str) -> bool {
     let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
     Topics::builtin().all().filter(|topic| topic.is_sensitive()).any(|topic| {
         let ids = topic.id().split('.').any(|part| words.contains(&part));
-        ids || topic.keywords().iter().any(|keyword| words.contains(&keyword.as_str()))
+        ids || topic.keywords().any(|keyword| words.contains(&keyword))
     })
 }
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::language::Translated;
+use crate::language::{LANGUAGES, Translated};
 
 /// A topic that may be used, such as `sport.running`. Only [`Topics::check`] makes one.
 ///
@@ -76,7 +76,7 @@ pub struct Topic {
     sensitive: bool,
     title: Translated,
     #[serde(default)]
-    keywords: Vec<String>,
+    keywords: BTreeMap<String, Vec<String>>,
 }
 
 impl Topic {
@@ -95,9 +95,14 @@ impl Topic {
         self.title.get(language)
     }
 
-    /// Words, in several languages, by which text about it is recognised. Lower case.
-    pub fn keywords(&self) -> &[String] {
-        &self.keywords
+    /// Words and short phrases, in every language, by which text about it is recognised. Lower case.
+    pub fn keywords(&self) -> impl Iterator<Item = &str> {
+        self.keywords.values().flatten().map(String::as_str)
+    }
+
+    /// Those of one language, given by its code.
+    pub fn keywords_in(&self, language: &str) -> impl Iterator<Item = &str> {
+        self.keywords.get(language).into_iter().flatten().map(String::as_str)
     }
 
     /// The topic it is part of.
@@ -127,7 +132,7 @@ impl Topics {
     }
 
     /// Reads topics: unique ids, parents present, titles in every language, keywords in lower
-    /// case, and everything under a sensitive topic sensitive too.
+    /// case and by language, and everything under a sensitive topic sensitive too.
     pub fn parse(text: &str) -> Result<Self, TopicsError> {
         let file: TopicsFile = toml::from_str(text)
             .map_err(|error| TopicsError::Unreadable(error.message().to_owned()))?;
@@ -188,7 +193,10 @@ fn check_topic(topic: &Topic, topics: &BTreeMap<String, Topic>) -> Result<(), &'
     if topic.title.missing().is_some() {
         return Err("the title is empty in a language");
     }
-    if topic.keywords.iter().any(|word| word.trim().is_empty() || *word != word.to_lowercase()) {
+    if topic.keywords.keys().any(|language| !LANGUAGES.contains(&language.as_str())) {
+        return Err("keywords are of one of the five languages");
+    }
+    if topic.keywords().any(|word| word.trim().is_empty() || word != word.to_lowercase()) {
         return Err("keywords are lower case and not empty");
     }
     let Some(parent) = topic.parent() else { return Ok(()) };

@@ -8,6 +8,10 @@ fn builtin_topics_are_complete() {
     assert!(topics.all().count() >= 45);
     let usable: Vec<&str> = Topics::builtin().usable().map(TopicId::as_str).collect();
     assert!(usable.contains(&"sport.running") && !usable.contains(&"religion"));
+    for topic in topics.all() {
+        let bare = LANGUAGES.into_iter().find(|language| topic.keywords_in(language).count() == 0);
+        assert_eq!(bare, None, "{} has no keyword", topic.id());
+    }
 }
 
 #[test]
@@ -57,7 +61,11 @@ fn mistakes_are_named() {
     check("[[topic]]\nid = \"a\"\nTITLE\n[[topic]]\nid = \"a\"\nTITLE", "topic a: repeated");
     check("[[topic]]\nid = \"a.b\"\nTITLE", "topic a.b: its parent is missing");
     check("[[topic]]\nid = \"A\"\nTITLE", "an id is one or two words");
-    check("[[topic]]\nid = \"a\"\nTITLE\nkeywords = [\"Big\"]", "keywords are lower case");
+    check("[[topic]]\nid = \"a\"\nTITLE\nkeywords = { en = [\"Big\"] }", "keywords are lower case");
+    check(
+        "[[topic]]\nid = \"a\"\nTITLE\nkeywords = { it = [\"big\"] }",
+        "one of the five languages",
+    );
     check("[[topic]]\nid = \"a\"\nname = \"a\"\nTITLE", "unknown field");
     check("[[topic]]\nid = \"a\"", "missing field `title`");
     check(
