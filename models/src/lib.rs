@@ -11,6 +11,10 @@
 //! (reasons a person can read, and how two differ). [`flip`] finds the smallest change that would have
 //! turned a decision. [`evaluate`] and [`uplift`] say how good it is, [`offpolicy`] what a list is expected to
 //! bring, [`association`] what a column could stand for, [`reliability`] and [`segments`] whether its probabilities can be believed, [`card`] what it is, and [`artifact`] is the file it is kept in.
+//! turned a decision. [`evaluate`] and [`uplift`] say how good it is, [`association`] what a
+//! column could stand for, [`reliability`] and [`segments`] whether its probabilities can be believed, [`card`] what it is, and [`artifact`] is the file it is kept in.
+//!
+//! Beside it, [`topics`] reads what a message is about from its text.
 
 pub mod artifact;
 pub mod association;
@@ -32,9 +36,11 @@ pub mod scan;
 pub mod score;
 pub mod segments;
 pub mod table;
+pub mod topics;
 pub mod topk;
 mod units;
 pub mod uplift;
+pub mod vector;
 pub mod words;
 
 pub use crate::artifact::Artifact;

@@ -7,8 +7,10 @@
 
 use std::ops::Range;
 
+use volens_models::vector::Vector;
+
 use super::corpus::PassageKind;
-use super::similarity::{Sentence, Vector, Vocabulary, best_sentence, matched, meets_meaning};
+use super::similarity::{Sentence, Vocabulary, best_sentence, matched, meets_meaning};
 use crate::search::{Found, Language, Question, Word};
 
 /// How many passages are fetched for a question.
