@@ -141,6 +141,7 @@ const OPERATIONS: &[(&str, Who)] = &[
     ("POST /v1/screen", Only(&[App])),
     ("POST /v1/sign-in-links", Only(&[Operator])),
     ("GET /v1/signals/refusals", Only(&[App])),
+    ("POST /v1/topics/propose", Only(&[Business])),
     ("POST /v1/track", Only(&[App])),
     ("GET /v1/users", Only(&[Operator])),
     ("POST /v1/users", Only(&[Operator])),

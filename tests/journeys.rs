@@ -20,6 +20,7 @@ mod rotation;
 mod signals;
 mod support_chat;
 mod tiles;
+mod topics;
 mod why;
 mod withdrawal;
 mod withdrawal_under_load;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use volens_privacy::topics::TopicId;
 use volens_privacy::{AppId, BusinessId, Timestamp};
 
+use super::topics::{self, Recognised};
 use super::{AudienceError, Result, filter, store};
 use crate::access::directory;
 use crate::codes;
@@ -32,9 +33,46 @@ mod goal_name {
     }
 }
 
-/// What the recipient reads.
+/// What the recipient is to read, and what it is about if the business says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+pub struct MessageIn {
+    /// One line, at most 120 characters.
+    pub title: String,
+    /// At most 1024 characters (the limit of a WhatsApp template body).
+    pub text: String,
+    /// ISO 639-1.
+    #[schema(example = "en")]
+    pub language: String,
+    /// One to eight topics of the registry, none of them sensitive. Recognised in title and text when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["sport.running"]))]
+    pub topics: Option<Vec<String>>,
+}
+
+/// A text that has to be read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// One line, at most 120 characters.
+    pub title: String,
+    /// At most 1024 characters.
+    pub text: String,
+    /// ISO 639-1.
+    #[schema(example = "en")]
+    pub language: String,
+}
+
+impl Text {
+    /// Of a message.
+    pub fn of(message: &Message) -> Self {
+        let Message { title, text, language, .. } = message.clone();
+        Self { title, text, language }
+    }
+}
+
+/// What the recipient reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Message {
     /// One line, at most 120 characters.
     pub title: String,
@@ -44,7 +82,7 @@ pub struct Message {
     #[schema(example = "en")]
     pub language: String,
     /// One to eight topics of the registry, none of them sensitive.
-    #[schema(value_type = Vec<String>, example = json!(["sport.running"]))]
+    #[schema(example = json!(["sport.running"]))]
     pub topics: Vec<String>,
 }
 
@@ -70,7 +108,7 @@ pub struct CampaignIn {
     #[schema(value_type = String, example = "messenger")]
     pub delivery_app: AppId,
     /// The message.
-    pub message: Message,
+    pub message: MessageIn,
     /// What it is meant to bring about: `click`, `reply` or `buy`. The model predicts this.
     #[serde(with = "goal_name")]
     #[schema(value_type = String, example = "click")]
@@ -81,7 +119,7 @@ pub struct CampaignIn {
 }
 
 /// A campaign of a business.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Campaign {
     /// Its id.
     #[schema(value_type = String, example = "cmp_00000000000000000000000000000000")]
@@ -96,6 +134,9 @@ pub struct Campaign {
     pub delivery_app: AppId,
     /// The message.
     pub message: Message,
+    /// How its topics were recognised in the text; absent when the business named them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recognised: Option<Vec<Recognised>>,
     /// What it is meant to bring about: `click`, `reply` or `buy`. The model predicts this.
     #[serde(with = "goal_name")]
     #[schema(value_type = String, example = "click")]
@@ -115,10 +156,10 @@ const TITLE_MAX: usize = 120;
 const TEXT_MAX: usize = 1024;
 const TOPICS_MAX: usize = 8;
 
-/// Checks a campaign and keeps it.
+/// Checks a campaign and keeps it. Topics that are not named are recognised in the text.
 ///
 /// # Errors
-/// `request.invalid` naming the field, `topic.unknown`, `topic.sensitive`, `app.unknown`.
+/// `request.invalid` naming the field, `topic.unknown`, `topic.sensitive`, `topic.unclear`, `app.unknown`.
 pub async fn make(
     tx: &mut Tx,
     business: BusinessId,
@@ -127,13 +168,14 @@ pub async fn make(
     now: Timestamp,
 ) -> Result<Campaign> {
     let window = check_window(wanted.window, now)?;
-    let message = check_message(wanted.message)?;
+    let (message, recognised) = check_message(tx, business, wanted.message).await?;
     let campaign = Campaign {
         id: CampaignId::random(rng),
         business,
         name: line("name", &wanted.name, NAME_MAX, "one line of 1 to 100 visible characters")?,
         delivery_app: wanted.delivery_app,
         message,
+        recognised,
         goal: wanted.goal,
         window,
         created_at: now,
@@ -201,22 +243,45 @@ fn check_window(wanted: Option<Window>, now: Timestamp) -> Result<Window> {
     Ok(window)
 }
 
-fn check_message(wanted: Message) -> Result<Message> {
+async fn check_message(
+    tx: &mut Tx,
+    business: BusinessId,
+    wanted: MessageIn,
+) -> Result<(Message, Option<Vec<Recognised>>)> {
+    let MessageIn { title, text, language, topics } = wanted;
+    let text = check_text(Text { title, text, language })?;
+    let recognised = match topics {
+        Some(_) => None,
+        None => Some(topics::recognise(tx, business, &text).await?),
+    };
+    let topics = match (topics, &recognised) {
+        (Some(named), _) => check_topics(&named)?,
+        (None, found) => found.iter().flatten().map(|found| found.topic.clone()).collect(),
+    };
+    let Text { title, text, language } = text;
+    Ok((Message { title, text, language, topics }, recognised))
+}
+
+fn check_topics(named: &[String]) -> Result<Vec<String>> {
+    if named.is_empty() || named.len() > TOPICS_MAX {
+        return Err(AudienceError::Invalid { field: "message.topics", why: "one to eight topics" });
+    }
+    Ok(filter::check_topics(named)?.iter().map(ToString::to_string).collect())
+}
+
+/// A text within its bounds.
+pub(super) fn check_text(wanted: Text) -> Result<Text> {
     let field = "message.language";
     if !codes::is_language(&wanted.language) {
         return Err(AudienceError::Invalid { field, why: "an ISO 639-1 code, as in \"en\"" });
     }
-    if wanted.topics.is_empty() || wanted.topics.len() > TOPICS_MAX {
-        return Err(AudienceError::Invalid { field: "message.topics", why: "one to eight topics" });
-    }
-    let checked = filter::check_topics(&wanted.topics)?;
     let text = wanted.text.trim();
     let length = text.chars().count();
     if length == 0 || length > TEXT_MAX || text.chars().any(|c| c.is_control() && c != '\n') {
         let why = "1 to 1024 characters, no control characters but line breaks";
         return Err(AudienceError::Invalid { field: "message.text", why });
     }
-    Ok(Message {
+    Ok(Text {
         title: line(
             "message.title",
             &wanted.title,
@@ -225,7 +290,6 @@ fn check_message(wanted: Message) -> Result<Message> {
         )?,
         text: text.to_owned(),
         language: wanted.language,
-        topics: checked.iter().map(ToString::to_string).collect(),
     })
 }
 

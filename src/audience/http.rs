@@ -2,6 +2,7 @@
 
 mod download;
 mod recalls;
+mod topics;
 mod why;
 mod wire;
 
@@ -13,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::wire::{OutcomesIn, OutcomesOut, ReadSince, RecipientsOut, TakenOut};
+use self::wire::{CampaignMade, OutcomesIn, OutcomesOut, ReadSince, RecipientsOut, TakenOut};
 use super::AudienceError;
 use super::build::Workshop;
 use super::campaigns::{self, Campaign, CampaignIn};
@@ -40,6 +41,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(make_campaign, list_campaigns))
         .routes(routes!(show_campaign))
+        .routes(routes!(topics::propose_topics))
         .routes(routes!(make_list, list_lists))
         .routes(routes!(show_list))
         .routes(routes!(recipients))
@@ -62,6 +64,9 @@ impl From<AudienceError> for Problem {
             }
             AudienceError::SizeBelow(_) | AudienceError::SizeAbove(_) => {
                 Self::refused(code, "a value is not acceptable").field("/size", "field.value", said)
+            }
+            AudienceError::UnclearText | AudienceError::SensitiveText(_) => {
+                Self::refused(code, said).field("/message/topics", code, "one to eight topics")
             }
             AudienceError::Topic { refusal, .. } => Self::refused(code, refusal.to_string()),
             AudienceError::Filter(fault) => {
@@ -103,9 +108,12 @@ impl From<AudienceError> for Problem {
 
 /// Make a campaign.
 ///
-/// Topics that are special categories of personal data are refused with `topic.sensitive`.
+/// Topics that are special categories of personal data are refused with `topic.sensitive`. Without
+/// `message.topics` they are recognised in title and text, and `recognised` says by which words; when nothing
+/// is near, `topic.unclear`, and when the text reads as if it were about a special category,
+/// `topic.sensitive`. Where topics are named although it reads so, `sensitive` is the warning.
 #[utoipa::path(post, path = "/v1/campaigns", tag = "audience", security(("key" = []), ("session" = [])),
-    request_body = CampaignIn, responses((status = 201, body = Campaign)))]
+    request_body = CampaignIn, responses((status = 201, body = CampaignMade)))]
 async fn make_campaign(
     Business { id }: Business,
     State(app): State<App>,
@@ -114,6 +122,7 @@ async fn make_campaign(
 ) -> ApiResult<Response> {
     let mut tx = app.db.begin().await?;
     let made = campaigns::make(&mut tx, id, body, &mut app.rng(), app.now()).await?;
+    let made = CampaignMade::from(made);
     let answer = repeat.answer(&app, &mut tx, StatusCode::CREATED, &made).await?;
     tx.commit().await?;
     Ok(answer)

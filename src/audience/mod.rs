@@ -27,6 +27,7 @@ pub mod seal;
 pub mod shelf;
 mod store;
 pub mod summary;
+pub mod topics;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod verify;
@@ -36,7 +37,7 @@ mod write;
 
 pub(crate) use store::statements;
 
-pub use campaigns::{Campaign, Message, Window};
+pub use campaigns::{Campaign, Message, MessageIn, Text, Window};
 pub use filter::{Filter, FilterIn, Warning};
 pub use request::{List, ListState, Request};
 pub use rows::{Ground, Row};
@@ -69,6 +70,17 @@ pub enum AudienceError {
         /// Why it is refused.
         refusal: TopicRefusal,
     },
+    /// No topic was named, and none is near the text.
+    #[error(
+        "nothing in the text says what the message is about: name one to eight topics, as in sport.running"
+    )]
+    UnclearText,
+    /// No topic was named, and the text reads as if it were about one that nobody may be addressed by.
+    #[error(
+        "the text reads as if it were about {0}, a special category of personal data by which nobody is \
+         addressed: if it is not, name the topics that it is about"
+    )]
+    SensitiveText(String),
     /// A filter cannot be read, or asks for what it may not.
     #[error(transparent)]
     Filter(#[from] filter::Fault),
@@ -179,6 +191,8 @@ impl AudienceError {
         match self {
             Self::Invalid { .. } | Self::SizeAbove(_) => "request.invalid",
             Self::Topic { refusal, .. } => refusal.code(),
+            Self::UnclearText => "topic.unclear",
+            Self::SensitiveText(_) => TopicRefusal::Sensitive.code(),
             Self::Filter(fault) => fault.wrong.code,
             Self::Underage => "filter.underage",
             Self::UnknownApp => "app.unknown",

@@ -12,5 +12,6 @@ mod reach;
 mod recalls;
 mod runs;
 mod small;
+mod topics;
 pub(crate) mod town;
 mod why;

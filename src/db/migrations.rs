@@ -56,8 +56,9 @@ const MIGRATIONS: &[Texts] = migrations![
     34 "0034_ledger_shards",
     35 "0035_reach_answers",
     36 "0036_ranking",
+    37 "0037_recognised_topics",
     38 "0038_forecast",
-    40 "0040_training_manifests",
+    39 "0039_training_manifests",
 ];
 
 /// The newest migration this program knows.

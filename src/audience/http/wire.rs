@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use volens_privacy::Timestamp;
 
+use crate::audience::Campaign;
 use crate::audience::export::Format;
 use crate::audience::outcomes::{OutcomeIn, Refused};
 use crate::audience::rows::Row;
+use crate::audience::topics::{self, Recognised};
 
 /// In which format.
 #[derive(Deserialize, IntoParams)]
@@ -15,6 +17,23 @@ use crate::audience::rows::Row;
 pub(super) struct ExportQuery {
     /// `csv`, `jsonl` or `parquet`.
     pub(super) format: Format,
+}
+
+/// A campaign that was made.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CampaignMade {
+    #[serde(flatten)]
+    campaign: Campaign,
+    /// Special categories of personal data that the text reads as if it were about, whatever it was named:
+    /// a reason to look twice.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sensitive: Vec<Recognised>,
+}
+
+impl From<Campaign> for CampaignMade {
+    fn from(campaign: Campaign) -> Self {
+        Self { sensitive: topics::sensitive(&campaign.message), campaign }
+    }
 }
 
 /// A page of recipients.

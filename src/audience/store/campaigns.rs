@@ -10,15 +10,18 @@ use crate::relevance::Goal;
 
 statements! {
     ADD = "insert into campaigns (business, id, name, delivery_app, title, body, language, topics,
-                                  goal, window_from, window_until, created_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-    FIND = "select business, id, name, delivery_app, title, body, language, topics, goal,
+                                  recognised, goal, window_from, window_until, created_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    FIND = "select business, id, name, delivery_app, title, body, language, topics, recognised, goal,
                    window_from, window_until, created_at
               from campaigns where business = $1 and id = $2";
     OWNER = "select business from campaigns where id = $1";
-    PAGE = "select business, id, name, delivery_app, title, body, language, topics, goal,
+    PAGE = "select business, id, name, delivery_app, title, body, language, topics, recognised, goal,
                    window_from, window_until, created_at
               from campaigns where business = $1 and id > $2 order by id limit $3";
+    NAMED = "select title, body, language, topics from campaigns
+             where business = $1 and language = $2 and recognised is null
+             order by created_at desc, id limit $3";
 }
 
 pub(in crate::audience) async fn add_campaign(tx: &mut Tx, campaign: &Campaign) -> db::Result<()> {
@@ -31,6 +34,7 @@ pub(in crate::audience) async fn add_campaign(tx: &mut Tx, campaign: &Campaign) 
         &campaign.message.text,
         &campaign.message.language,
         json(&campaign.message.topics),
+        campaign.recognised.as_ref().map(json),
         campaign.goal.as_str(),
         campaign.window.from,
         campaign.window.until,
@@ -68,22 +72,40 @@ pub(in crate::audience) async fn campaign_owner(
     row.map(|row| row.get("business")).transpose()
 }
 
+/// The latest messages in a language whose topics this business named itself, newest first.
+pub(in crate::audience) async fn named(
+    tx: &mut Tx,
+    business: BusinessId,
+    language: &str,
+    limit: u32,
+) -> db::Result<Vec<Message>> {
+    tx.fetch(NAMED, values![business, language, limit]).await?.iter().map(message).collect()
+}
+
 fn read(row: &Row) -> db::Result<Campaign> {
-    let (topics, goal): (String, String) = (row.get("topics")?, row.get("goal")?);
+    let (recognised, goal): (Option<String>, String) = (row.get("recognised")?, row.get("goal")?);
     Ok(Campaign {
         id: row.get("id")?,
         business: row.get("business")?,
         name: row.get("name")?,
         delivery_app: row.get("delivery_app")?,
-        message: Message {
-            title: row.get("title")?,
-            text: row.get("body")?,
-            language: row.get("language")?,
-            topics: serde_json::from_str(&topics)
-                .map_err(|_| db::Error::Decode("topics".into()))?,
-        },
+        message: message(row)?,
+        recognised: recognised
+            .map(|found| serde_json::from_str(&found))
+            .transpose()
+            .map_err(|_| db::Error::Decode("recognised".into()))?,
         goal: Goal::parse(&goal).ok_or_else(|| db::Error::Decode("goal".into()))?,
         window: Window { from: row.get("window_from")?, until: row.get("window_until")? },
         created_at: row.get("created_at")?,
+    })
+}
+
+fn message(row: &Row) -> db::Result<Message> {
+    let topics: String = row.get("topics")?;
+    Ok(Message {
+        title: row.get("title")?,
+        text: row.get("body")?,
+        language: row.get("language")?,
+        topics: serde_json::from_str(&topics).map_err(|_| db::Error::Decode("topics".into()))?,
     })
 }

@@ -11,7 +11,7 @@ mod stops;
 
 use crate::db::Statement;
 
-pub(super) use campaigns::{add_campaign, campaign, campaign_owner, campaigns};
+pub(super) use campaigns::{add_campaign, campaign, campaign_owner, campaigns, named};
 pub(super) use lists::{
     Run, add_leaves, add_list, begin, expired, give_up, hold_run, leaves, list, lists, owner,
     refuse, remove_leaves, rows_removed, seal,

@@ -14,7 +14,7 @@ use volens_privacy::{BusinessId, PhoneEncoding, PurposeKind, SubjectId};
 
 use crate::access::directory;
 use crate::audience::build::{Workshop, build};
-use crate::audience::campaigns::{self, Campaign, CampaignIn, Message};
+use crate::audience::campaigns::{self, Campaign, CampaignIn, MessageIn};
 use crate::audience::reach;
 use crate::audience::replay::{Replay, replay};
 use crate::audience::request::{self, List, Order, RequestIn, Rules};
@@ -313,7 +313,7 @@ async fn views(world: &World, of: &str, who: impl Iterator<Item = usize>) {
 }
 
 /// Enters the messenger in the directory.
-async fn know_app(world: &World) {
+pub(super) async fn know_app(world: &World) {
     let record = directory::AppRecord {
         id: app("messenger"),
         title: "Messenger".to_owned(),
@@ -339,11 +339,11 @@ pub(super) fn running_shoes() -> CampaignIn {
     CampaignIn {
         name: "Autumn".to_owned(),
         delivery_app: app("messenger"),
-        message: Message {
+        message: MessageIn {
             title: "New shoes".to_owned(),
             text: "Light ones.".to_owned(),
             language: "en".to_owned(),
-            topics: vec!["sport.running".to_owned()],
+            topics: Some(vec!["sport.running".to_owned()]),
         },
         goal: Goal::Click,
         window: None,

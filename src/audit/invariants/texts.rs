@@ -14,6 +14,7 @@ pub(super) const EXEMPT: &[(&str, &str)] = &[
     ("campaigns.name", "a business's own words"),
     ("campaigns.title", "a business's own words, which may name its own number"),
     ("campaigns.body", "a business's own words, which may name its own number"),
+    ("campaigns.recognised", "words of a business's own text"),
     ("bots.name", "a business's own words"),
     ("bots.persona", "a business's own words"),
     ("bot_versions.name", "a business's own words"),

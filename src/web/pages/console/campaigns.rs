@@ -1,4 +1,4 @@
-//! Campaigns: what they are, a form for a new one, and the order for a list.
+//! Campaigns: what they are, and the order for a list.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use volens_privacy::topics::Topics;
-use volens_privacy::{AppId, Timestamp};
 
 use super::super::guard::AsBusiness;
 use super::super::shell::{Page, Shell};
@@ -18,15 +17,15 @@ use super::elsewhere;
 use super::forms::{Errors, Sent};
 use crate::access::{Caller, directory};
 use crate::app::App;
-use crate::audience::campaigns::{self, CampaignIn};
+use crate::audience::campaigns;
 use crate::audience::filter::{Fault, Place};
 use crate::audience::http::workshop;
 use crate::audience::request::{self, RequestIn, Rules};
 use crate::audience::summary::DryRun;
-use crate::audience::{AudienceError, Campaign, FilterIn, List, Message, Window, holdout, reach};
+use crate::audience::topics::{self, Recognised};
+use crate::audience::{AudienceError, Campaign, FilterIn, List, holdout, reach};
 use crate::db::Tx;
 use crate::ids::CampaignId;
-use crate::relevance::Goal;
 use crate::web::callers::Session;
 use crate::web::extract::{Form, Path};
 use crate::web::problem::{ApiResult, Problem};
@@ -34,13 +33,11 @@ use crate::web::problem::{ApiResult, Problem};
 /// What is offered as the size of a list.
 const FIRST_SIZE: &str = "1000";
 /// Campaigns and lists shown at most.
-const SHOWN: u32 = 500;
+pub(super) const SHOWN: u32 = 500;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/console", get(home))
-        .route("/console/campaigns", post(make))
-        .route("/console/campaigns/new", get(new))
         .route("/console/campaigns/{campaign}", get(campaign))
         .route("/console/campaigns/{campaign}/lists", post(order))
         .route("/console/campaigns/{campaign}/reach", post(reach_of))
@@ -76,129 +73,8 @@ async fn home(session: Session, State(app): State<App>) -> ApiResult<Response> {
     .into_response())
 }
 
-/// A topic a message may be about.
-struct TopicChoice {
-    id: &'static str,
-    title: &'static str,
-}
-
-#[derive(Template)]
-#[template(path = "console/new_campaign.html")]
-struct NewCampaign {
-    shell: Shell,
-    sent: Sent,
-    errors: Errors,
-    apps: Vec<(String, String)>,
-    topics: Vec<TopicChoice>,
-}
-
-async fn new_page(
-    app: &App,
-    session: &Session,
-    sent: Sent,
-    errors: Errors,
-) -> ApiResult<NewCampaign> {
-    let mut tx = app.db.read().await?;
-    let apps = directory::apps(&mut tx, "", i64::from(SHOWN)).await?;
-    let topic = |id: volens_privacy::topics::TopicId| TopicChoice {
-        id: id.as_str(),
-        title: Topics::builtin().get(id.as_str()).map_or(id.as_str(), |topic| topic.title("en")),
-    };
-    Ok(NewCampaign {
-        shell: Shell::of(session, "/console"),
-        sent,
-        errors,
-        apps: apps.into_iter().map(|app| (app.id.to_string(), app.title)).collect(),
-        topics: Topics::builtin().usable().map(topic).collect(),
-    })
-}
-
-async fn new(
-    AsBusiness { session, .. }: AsBusiness,
-    State(app): State<App>,
-) -> ApiResult<impl IntoResponse> {
-    Ok(Page(new_page(&app, &session, Sent::default(), Errors::default()).await?))
-}
-
-async fn make(
-    AsBusiness { session, id }: AsBusiness,
-    State(app): State<App>,
-    Form(pairs): Form<Vec<(String, String)>>,
-) -> ApiResult<Response> {
-    let sent = Sent::new(pairs);
-    let made = match wanted(&sent) {
-        Err(errors) => Err(errors),
-        Ok(wanted) => {
-            let mut tx = app.db.begin().await?;
-            match campaigns::make(&mut tx, id, wanted, &mut app.rng(), app.now()).await {
-                Ok(campaign) => {
-                    tx.commit().await?;
-                    Ok(campaign.id)
-                }
-                Err(error) => Err(at_field(error)?),
-            }
-        }
-    };
-    match made {
-        Ok(campaign) => Ok(Redirect::to(&format!("/console/campaigns/{campaign}")).into_response()),
-        Err(errors) => {
-            let page = Page(new_page(&app, &session, sent, errors).await?);
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
-        }
-    }
-}
-
-/// Reads the form and says at once what is missing; what else the slice checks is left to it.
-fn wanted(sent: &Sent) -> Result<CampaignIn, Errors> {
-    let mut missing = Errors::default();
-    for (field, text) in [
-        ("name", "Give it a name."),
-        ("title", "Give the message a title."),
-        ("text", "Write the text."),
-        ("topics", "Choose at least one topic."),
-    ] {
-        if sent.get(field).trim().is_empty() {
-            missing.and(field, text);
-        }
-    }
-    let app = AppId::parse(sent.get("delivery_app"));
-    let goal = Goal::parse(sent.get("goal"));
-    if app.is_err() {
-        missing.and("delivery_app", "Choose the app it is delivered in.");
-    }
-    if goal.is_none() {
-        missing.and("goal", "Choose what it should bring about.");
-    }
-    let (Ok(app), Some(goal), false) = (app, goal, missing.any()) else { return Err(missing) };
-    Ok(CampaignIn {
-        name: sent.get("name").to_owned(),
-        delivery_app: app,
-        message: Message {
-            title: sent.get("title").to_owned(),
-            // Browsers send line breaks as two characters.
-            text: sent.get("text").replace("\r\n", "\n"),
-            language: sent.get("language").to_owned(),
-            topics: sent.all("topics"),
-        },
-        goal,
-        window: window(sent)?,
-    })
-}
-
-fn window(sent: &Sent) -> Result<Option<Window>, Errors> {
-    let (from, until) = (sent.get("from"), sent.get("until"));
-    if from.is_empty() && until.is_empty() {
-        return Ok(None);
-    }
-    let read = |day: &str, time: &str| Timestamp::parse(&format!("{day}T{time}Z"));
-    match (read(from, "00:00:00"), read(until, "23:59:59")) {
-        (Ok(from), Ok(until)) => Ok(Some(Window { from, until })),
-        _ => Err(Errors::at("window", "Give both days, or neither for thirty days from now.")),
-    }
-}
-
 /// A refusal as an error at its field; what is no refusal stays an error.
-fn at_field(error: AudienceError) -> Result<Errors, Problem> {
+pub(super) fn at_field(error: AudienceError) -> Result<Errors, Problem> {
     let field = match &error {
         AudienceError::Invalid { field, .. } => match *field {
             "message.title" => "title",
@@ -207,7 +83,9 @@ fn at_field(error: AudienceError) -> Result<Errors, Problem> {
             "message.topics" => "topics",
             other => other,
         },
-        AudienceError::Topic { .. } => "topics",
+        AudienceError::Topic { .. }
+        | AudienceError::UnclearText
+        | AudienceError::SensitiveText(_) => "topics",
         AudienceError::UnknownApp => "delivery_app",
         AudienceError::SizeBelow(_)
         | AudienceError::SizeAbove(_)
@@ -223,12 +101,27 @@ fn at_field(error: AudienceError) -> Result<Errors, Problem> {
     Ok(Errors::at(field, why))
 }
 
+/// A topic's name.
+pub(super) fn title(topic: &str) -> &'static str {
+    Topics::builtin().get(topic).map(|topic| topic.title("en")).unwrap_or_default()
+}
+
+/// Topics with the words that led to them: "Running (half marathon, pace)".
+pub(super) fn in_words(found: &[Recognised]) -> String {
+    let one = |found: &Recognised| format!("{} ({})", title(&found.topic), found.words.join(", "));
+    found.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
 #[derive(Template)]
 #[template(path = "console/campaign.html")]
 struct CampaignPage {
     shell: Shell,
     campaign: Campaign,
     topics: Vec<&'static str>,
+    /// How the topics were recognised, in words.
+    recognised: Option<String>,
+    /// What the text reads as if it were about although nobody may be addressed by it, in words.
+    sensitive: Option<String>,
     lists: Vec<(List, u64)>,
     typed: Typed,
     smallest: u64,
@@ -294,11 +187,14 @@ async fn campaign_page(
         counted.push((list, left));
     }
     let rules = Rules::from(&app.settings.lists);
-    let title =
-        |id: &String| Topics::builtin().get(id).map(|topic| topic.title("en")).unwrap_or_default();
+    let title = |id: &String| title(id);
     Ok(CampaignPage {
         shell: Shell::of(session, "/console"),
         topics: campaign.message.topics.iter().map(title).collect(),
+        recognised: campaign.recognised.as_deref().map(in_words),
+        sensitive: Some(topics::sensitive(&campaign.message))
+            .filter(|found| !found.is_empty())
+            .map(|found| in_words(&found)),
         campaign,
         lists: counted,
         typed,

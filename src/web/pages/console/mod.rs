@@ -4,6 +4,7 @@ mod bots;
 mod campaigns;
 mod forms;
 mod lists;
+mod new_campaign;
 
 use axum::Router;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -14,7 +15,11 @@ use crate::app::App;
 use crate::web::callers::Session;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().merge(campaigns::routes()).merge(lists::routes()).merge(bots::routes())
+    Router::new()
+        .merge(campaigns::routes())
+        .merge(new_campaign::routes())
+        .merge(lists::routes())
+        .merge(bots::routes())
 }
 
 #[derive(askama::Template)]
