@@ -133,7 +133,7 @@ impl Reader {
             language == Language::German,
             |keyword| words(&analyzer, keyword),
         );
-        Self { recogniser, analyzer }
+        Self { analyzer, recogniser }
     }
 
     fn words(&self, title: &str, text: &str) -> Vec<Word> {

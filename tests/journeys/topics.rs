@@ -10,7 +10,7 @@ fn asked(text: &str) -> Json {
     json!({"title": "Spring half marathon", "text": text, "language": "en"})
 }
 
-fn campaign(message: Json) -> Json {
+fn campaign(message: &Json) -> Json {
     json!({"name": "Spring", "delivery_app": "messenger", "goal": "click", "message": message})
 }
 
@@ -31,7 +31,7 @@ async fn a_campaign_tells_where_its_topics_came_from() {
         let page = shop.get("/v1/campaigns").await.expect(200);
         assert_eq!(page["data"], json!([]), "asking makes nothing");
 
-        let made = shop.post("/v1/campaigns", campaign(asked(HALF))).await.expect(201);
+        let made = shop.post("/v1/campaigns", campaign(&asked(HALF))).await.expect(201);
         assert_eq!(made["message"]["topics"], json!(["sport.running"]));
         assert_eq!(made["recognised"], found["topics"]);
         let words = made["recognised"][0]["words"].as_array().expect("words");
@@ -42,7 +42,7 @@ async fn a_campaign_tells_where_its_topics_came_from() {
 
         let mut named = asked(HALF);
         named["topics"] = json!(["events"]);
-        let made = shop.post("/v1/campaigns", campaign(named)).await.expect(201);
+        let made = shop.post("/v1/campaigns", campaign(&named)).await.expect(201);
         assert_eq!(
             (&made["message"]["topics"], made.get("recognised")),
             (&json!(["events"]), None)
@@ -57,7 +57,7 @@ async fn a_text_that_says_nothing_or_too_much_is_refused_with_a_code() {
         test.new_app("messenger").await;
         let (_, shop) = test.new_business("Lakeside").await;
         let thanks = json!({"title": "Thank you", "text": "See you soon.", "language": "en"});
-        let refused = shop.post("/v1/campaigns", campaign(thanks)).await;
+        let refused = shop.post("/v1/campaigns", campaign(&thanks)).await;
         refused.problem(422, "topic.unclear");
         assert_eq!(refused.json()["errors"][0]["pointer"], "/message/topics");
         let mut health =
@@ -65,11 +65,11 @@ async fn a_text_that_says_nothing_or_too_much_is_refused_with_a_code() {
         let found = shop.post("/v1/topics/propose", health.clone()).await.expect(200);
         assert_eq!(found["topics"], json!([]));
         assert_eq!(found["sensitive"][0]["topic"], "health.conditions");
-        let refused = shop.post("/v1/campaigns", campaign(health.clone())).await;
+        let refused = shop.post("/v1/campaigns", campaign(&health)).await;
         refused.problem(422, "topic.sensitive");
         assert!(!refused.text().contains("Insulin"), "no text of a message in a refusal");
         health["topics"] = json!(["services"]);
-        let made = shop.post("/v1/campaigns", campaign(health)).await.expect(201);
+        let made = shop.post("/v1/campaigns", campaign(&health)).await.expect(201);
         assert_eq!(made["sensitive"][0]["topic"], "health.conditions", "a reason to look twice");
         let long = json!({"title": "x", "text": "x".repeat(1025), "language": "en"});
         let refused = shop.post("/v1/topics/propose", long).await;
@@ -87,7 +87,7 @@ async fn what_a_business_chooses_is_proposed_to_it_and_to_nobody_else() {
         let (_, rival) = test.new_business("Hillside Running").await;
         let mut named = asked(HALF);
         named["topics"] = json!(["events", "food.coffee"]);
-        shop.post("/v1/campaigns", campaign(named)).await.expect(201);
+        shop.post("/v1/campaigns", campaign(&named)).await.expect(201);
         let alike = asked("Registration is open for the half marathon. Runners are welcome.");
         let mut found = topics(&shop, alike.clone()).await;
         found.sort_by_key(ToString::to_string);

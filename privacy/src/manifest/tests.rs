@@ -147,7 +147,7 @@ fn alter(text: &str, holds: impl Fn(&str) -> bool) {
             '0'..='8' | 'a'..='y' | 'A'..='Y' => char::from(character as u8 + 1),
             _ => '~',
         };
-        let altered = format!("{}{other}{}", &text[..at], &text[at + 1..]);
+        let altered = format!("{}{other}{}", &text[..at], &text[at + character.len_utf8()..]);
         assert!(!holds(&altered), "at {at}: {character} became {other}");
     }
 }
