@@ -8,7 +8,6 @@ use sqlx::{Arguments as _, AssertSqlSafe, Postgres, Sqlite};
 use super::row::Native;
 use super::statement::{Members, Shape};
 use super::{Engine, Error, Result, Row, Statement, Value, coverage, packed};
-use crate::ids::hex;
 
 /// An open transaction. [`Tx::commit`] keeps its work; dropping it rolls back.
 pub struct Tx {
@@ -331,7 +330,7 @@ fn in_json(value: &Value) -> serde_json::Value {
         Value::Int(value) => (*value).into(),
         Value::Real(value) => (*value).into(),
         Value::Text(value) => value.as_deref().into(),
-        Value::Bytes(value) => value.as_deref().map(hex).into(),
+        Value::Bytes(value) => value.as_deref().map(faster_hex::hex_string).into(),
     }
 }
 
