@@ -10,7 +10,7 @@ use volens_models::features::Features;
 use volens_privacy::consent::Decision;
 use volens_privacy::noise::Epsilon;
 use volens_privacy::purpose::Relevance;
-use volens_privacy::{BusinessId, PhoneEncoding, PurposeKind, SubjectId};
+use volens_privacy::{BusinessId, PhoneEncoding, PurposeKind, SubjectId, Timestamp};
 
 use crate::access::directory;
 use crate::audience::build::{Workshop, build};
@@ -56,6 +56,21 @@ pub(crate) fn name(n: usize) -> String {
 /// A phone number of the `n`th person's.
 pub(super) fn phone(n: usize) -> String {
     format!("+4915112{n:06}")
+}
+
+/// A campaign of the shop that wrote to a half, drawn at random.
+fn half(treated: bool, at: Timestamp) -> Occasion {
+    Occasion {
+        app: app("social"),
+        business: SHOP,
+        campaign: None,
+        list: None,
+        arm: "half".to_owned(),
+        treated,
+        at,
+        closes_at: at.plus(Duration::from_mins(1)),
+        propensity: 0.5,
+    }
 }
 
 impl Town {
@@ -186,17 +201,7 @@ impl Town {
                 let (likes, treated) = (n % 2 == 0, i % 2 == 0);
                 let mut features = Features::default();
                 features.number("topic.long", if likes { 0.9 } else { 0.0 });
-                let occasion = Occasion {
-                    app: app("social"),
-                    business: SHOP,
-                    campaign: None,
-                    list: None,
-                    arm: "half".to_owned(),
-                    treated,
-                    at,
-                    closes_at: at.plus(Duration::from_mins(1)),
-                    propensity: 0.5,
-                };
+                let occasion = half(treated, at);
                 let id = ExposureId::random(&mut rng);
                 let of_ten = (n / 2 * (exposures / 2) + i / 2) % 10;
                 let clicks = match (likes, treated) {
@@ -242,17 +247,7 @@ impl Town {
             let (likes, treated) = (n % 2 == 0, n % 4 < 2);
             let mut features = Features::default();
             features.number("topic.long", if likes { 0.9 } else { 0.0 });
-            let occasion = Occasion {
-                app: app("social"),
-                business: SHOP,
-                campaign: None,
-                list: None,
-                arm: "half".to_owned(),
-                treated,
-                at,
-                closes_at: at.plus(Duration::from_mins(1)),
-                propensity: 0.5,
-            };
+            let occasion = half(treated, at);
             let clicks = match (likes, treated) {
                 (true, true) => n / 4 % 10 < 7,
                 (true, false) => n / 4 % 10 < 2,
