@@ -17,8 +17,8 @@ use crate::accounts::{Details, Registration};
 use crate::assessments;
 use crate::clock::{Clock, ManualClock};
 use crate::consent::{
-    self, AppPhones, Command, Decided, DecisionRequest, DecisionsRequest, Effects, Intake,
-    NoticeRequest, PhoneRequest, Recorder, Recording, Refused, Replies, WithdrawRequest,
+    self, AppPhones, Command, Decided, DecisionsRequest, Effects, Intake, PhoneRequest, Recorder,
+    Recording, Refused, Replies, WithdrawRequest,
 };
 use crate::db::Db;
 use crate::db::group::{Group, Limits};
@@ -123,30 +123,16 @@ impl World {
         phone: Option<&str>,
     ) -> DecisionsRequest {
         let notice = Notices::builtin().latest_for(purpose, "en").expect("a notice per purpose");
-        DecisionsRequest {
-            account: reference.to_owned(),
-            notice: NoticeRequest {
-                id: notice.id.clone(),
-                version: notice.version,
-                language: notice.language.clone(),
-                rendered_sha256: crate::ids::hex(&notice.sha256),
-            },
-            decisions: vec![DecisionRequest {
-                purpose: purpose.to_string(),
-                peer: peer.map(str::to_owned),
-                decision: decision.to_string(),
-            }],
-            phone: phone.map(|number| PhoneRequest {
-                e164: Some(number.to_owned()),
-                region: None,
-                sha256: None,
-                encoding: None,
-                verified_at: self.clock.now(),
-            }),
-            requested_at: None,
-            decided_at: None,
-            evidence: None,
-        }
+        let mut request = DecisionsRequest::of(reference, notice, purpose, decision);
+        request.decisions[0].peer = peer.map(str::to_owned);
+        request.phone = phone.map(|number| PhoneRequest {
+            e164: Some(number.to_owned()),
+            region: None,
+            sha256: None,
+            encoding: None,
+            verified_at: self.clock.now(),
+        });
+        request
     }
 
     /// Attaches the impact assessments that are missing, as an officer does before going live.

@@ -11,6 +11,7 @@ use volens_models::topics::{Found, Reading, Recogniser, Word};
 use volens_privacy::BusinessId;
 use volens_privacy::topics::Topics;
 
+use super::build::aside;
 use super::campaigns::{self, Message, Text};
 use super::{AudienceError, Result, filter, store};
 use crate::db::Tx;
@@ -73,7 +74,7 @@ impl From<Reading> for Proposal {
 pub async fn propose(tx: &mut Tx, business: BusinessId, text: Text) -> Result<Proposal> {
     let text = campaigns::check_text(text)?;
     let earlier = store::named(tx, business, &text.language, LESSONS).await?;
-    Ok(read(&text, &earlier))
+    aside(move || read(&text, &earlier)).await
 }
 
 /// The topics of a message whose business named none.

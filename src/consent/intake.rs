@@ -14,12 +14,12 @@ use volens_privacy::claims::{ClaimError, Claims};
 use volens_privacy::consent::{Decision, PhoneEvidenceLabel};
 use volens_privacy::identity::AppId;
 use volens_privacy::keys::{Blinded, Hardened, KeyError, KeyRing, StretchCost, Stretched};
-use volens_privacy::notice::Notices;
+use volens_privacy::notice::{Notice, Notices};
 use volens_privacy::phone::{PhoneEncoding, PhoneEvidence, PhoneNumber, PhoneSpace};
 use volens_privacy::purpose::PurposeKind;
 
 use super::recorder::{Decide, ItemDecision, PepperedToken, Withdrawal};
-use crate::ids::unhex;
+use crate::ids::{hex, unhex};
 
 /// How far an app's clock may run ahead of ours.
 pub(super) const SKEW: Duration = Duration::from_mins(5);
@@ -58,6 +58,30 @@ pub struct DecisionsRequest {
     /// refused when it cannot be read, kept as what the app claims, and never taken for consent.
     #[serde(default)]
     pub evidence: Option<serde_json::Value>,
+}
+
+impl DecisionsRequest {
+    /// One choice under the text as it was published, with nothing else to say about it.
+    pub fn of(account: &str, notice: &Notice, purpose: PurposeKind, decision: Decision) -> Self {
+        Self {
+            account: account.to_owned(),
+            notice: NoticeRequest {
+                id: notice.id.clone(),
+                version: notice.version,
+                language: notice.language.clone(),
+                rendered_sha256: hex(&notice.sha256),
+            },
+            decisions: vec![DecisionRequest {
+                purpose: purpose.to_string(),
+                peer: None,
+                decision: decision.to_string(),
+            }],
+            phone: None,
+            requested_at: None,
+            decided_at: None,
+            evidence: None,
+        }
+    }
 }
 
 /// Exactly which text was shown.

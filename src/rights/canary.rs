@@ -16,9 +16,7 @@ use volens_privacy::{AgeBand, AppId, StretchCost, SubjectId, Timestamp};
 use super::traces::{self, Remembered};
 use super::{Journal, RightsError, erase_for_good, store};
 use crate::accounts::{self, Details, Registration};
-use crate::consent::{
-    AppPhones, Command, DecisionRequest, DecisionsRequest, Intake, NoticeRequest, Recorder,
-};
+use crate::consent::{AppPhones, Command, DecisionsRequest, Intake, Recorder};
 use crate::db::{self, Db, Tx};
 use crate::ids::hex;
 use crate::ledger;
@@ -133,24 +131,7 @@ async fn consent(
     let notices = Notices::builtin();
     for purpose in PURPOSES {
         let Some(notice) = notices.latest_for(purpose, "en") else { continue };
-        let request = DecisionsRequest {
-            account: reference.to_owned(),
-            notice: NoticeRequest {
-                id: notice.id.clone(),
-                version: notice.version,
-                language: notice.language.clone(),
-                rendered_sha256: hex(&notice.sha256),
-            },
-            decisions: vec![DecisionRequest {
-                purpose: purpose.to_string(),
-                peer: None,
-                decision: Decision::Given.to_string(),
-            }],
-            phone: None,
-            requested_at: None,
-            decided_at: None,
-            evidence: None,
-        };
+        let request = DecisionsRequest::of(reference, notice, purpose, Decision::Given);
         let intake = Intake::check(request, app, &AppPhones::default(), keys, notices, now);
         let intake = intake.map_err(|_refused| RightsError::Canary)?;
         let decide = intake.finish(keys, &StretchCost::default());

@@ -200,10 +200,9 @@ struct Heard {
     erasing: Option<&'static str>,
 }
 
-/// Accounts that consent before the erasure and after it; the first of each takes it back. More of them
-/// would make the same calls again, and the places to fail at are to be few enough to try them all.
-const DURING: usize = 2;
-const AFTER: usize = 1;
+/// Accounts that consent before the erasure and after it.
+const DURING: usize = 6;
+const AFTER: usize = 2;
 /// An account of the base that is erased in the scene.
 const ERASED: &str = "before-1";
 

@@ -235,7 +235,7 @@ impl Service {
 
     async fn link_both(&self, person: (&str, &str)) {
         for place in [0, 1] {
-            self.link(place, person).await.expect(201);
+            self.link_in_turn(place, person).await;
         }
     }
 
@@ -361,9 +361,7 @@ async fn trouble(house: &House<'_>, service: Service, process: Process) -> Servi
 
     // It comes back, over the socket that it left behind, and answers so much and no more.
     let process = house.start(&["--per-second", "1", "--burst", "2"]).await;
-    for place in 0..2 {
-        service.link_in_turn(place, CLEO).await;
-    }
+    service.link_both(CLEO).await;
     assert_eq!(service.links(CLEO).await, 1);
     let service = Arc::new(service);
     let mut asking = JoinSet::new();

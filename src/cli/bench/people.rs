@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
+use volens_privacy::consent::Decision;
 use volens_privacy::identity::AppId;
 use volens_privacy::notice::Notices;
 use volens_privacy::phone::PhoneEncoding;
@@ -18,11 +19,8 @@ use crate::access::{Caller, keys};
 use crate::accounts::{Details, Registration};
 use crate::app::App;
 use crate::cli::Context;
-use crate::consent::{
-    self, AppPhones, Command, DecisionRequest, DecisionsRequest, Intake, NoticeRequest, Recording,
-};
+use crate::consent::{self, AppPhones, Command, DecisionsRequest, Intake, Recording};
 use crate::db::group::Grouped as _;
-use crate::ids::hex;
 use crate::signals::{self, Batch, segment};
 
 /// Accounts made, and decisions recorded, in one transaction.
@@ -118,24 +116,7 @@ pub(super) async fn fill(
 fn consent(app: &App, id: &AppId, nth: u64, purpose: PurposeKind) -> Result<Command> {
     let notice = Notices::builtin().latest_for(purpose, "en");
     let notice = notice.with_context(|| format!("there is no notice for {purpose}"))?;
-    let request = DecisionsRequest {
-        account: name(nth),
-        notice: NoticeRequest {
-            id: notice.id.clone(),
-            version: notice.version,
-            language: notice.language.clone(),
-            rendered_sha256: hex(&notice.sha256),
-        },
-        decisions: vec![DecisionRequest {
-            purpose: purpose.to_string(),
-            peer: None,
-            decision: "given".to_owned(),
-        }],
-        phone: None,
-        requested_at: None,
-        decided_at: None,
-        evidence: None,
-    };
+    let request = DecisionsRequest::of(&name(nth), notice, purpose, Decision::Given);
     let phones = AppPhones(BTreeMap::default());
     let intake = Intake::check(request, id, &phones, &app.keys, Notices::builtin(), app.now());
     let intake = intake.map_err(|error| anyhow!("{}", error.code))?;
