@@ -14,10 +14,12 @@
 //! turned a decision. [`evaluate`] and [`uplift`] say how good it is, [`association`] what a
 //! column could stand for, [`reliability`] and [`segments`] whether its probabilities can be believed, [`card`] what it is, and [`artifact`] is the file it is kept in.
 //!
-//! Beside it, [`topics`] reads what a message is about from its text.
+//! Beside it, [`topics`] reads what a message is about from its text, and [`bandit`] says which variant of a
+//! message how many people get.
 
 pub mod artifact;
 pub mod association;
+pub mod bandit;
 pub mod binning;
 pub mod calibrate;
 pub mod card;
