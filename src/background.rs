@@ -219,7 +219,9 @@ async fn build_list(app: &App, job: &Job) -> Result<(), Failure> {
                 | ConsentError::Ledger(LedgerError::Db(error)),
             ),
         ) => Err(error.into()),
-        Err(AudienceError::Overtaken) => Err(Failure::Retry("list.overtaken")),
+        Err(error @ (AudienceError::Overtaken | AudienceError::Crossed)) => {
+            Err(Failure::Retry(error.code()))
+        }
         Err(AudienceError::NoList) => Err(Failure::Final("list.not_found")),
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "a list was not built");

@@ -88,6 +88,7 @@ const OPERATIONS: &[(&str, Who)] = &[
     ("GET /v1/campaigns", Only(&[Business])),
     ("POST /v1/campaigns", Only(&[Business])),
     ("GET /v1/campaigns/{id}", Only(&[Business])),
+    ("GET /v1/campaigns/{id}/variants", Only(&[Business])),
     ("POST /v1/consents", Only(&[App])),
     ("POST /v1/consents/withdraw", Only(&[App])),
     ("POST /v1/conversations/{conversation}/feedback", Holder),

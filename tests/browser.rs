@@ -8,6 +8,7 @@ mod desk;
 mod driver;
 mod officer;
 mod person;
+mod variants;
 
 use serde_json::json;
 use volens::access::{Caller, directory, sessions};

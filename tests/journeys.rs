@@ -21,6 +21,7 @@ mod signals;
 mod support_chat;
 mod tiles;
 mod topics;
+mod variants;
 mod why;
 mod withdrawal;
 mod withdrawal_under_load;

@@ -24,6 +24,7 @@ use super::ranking::{Judge, Ranked, sort};
 use super::request::{self, List, Order, Rules, Sealing};
 use super::seal::{RowsTree, SealedList, sealed_as};
 use super::store::{self, Arm, Run};
+use super::variants::{self, Drawing};
 use super::waterfall::{Exclusion, Waterfall};
 use super::write::Batch;
 use super::{AudienceError, Result};
@@ -163,6 +164,7 @@ async fn build_begun(
     let judge = Arc::new(Judge::new(active, &campaign)?);
     let stops = Stops::read(&mut tx, list.business).await?;
     let wanted = Wanted::read(&mut tx, list.business, filter, now).await?;
+    let drawing = variants::draw(&mut tx, &campaign, workshop.rules.k, rng).await?;
     tx.rollback().await;
     let narrowing = Narrowing {
         campaign: campaign.id,
@@ -176,7 +178,8 @@ async fn build_begun(
     if waterfall.listed < workshop.rules.k {
         return Err(AudienceError::TooSmall(workshop.rules.k));
     }
-    let mut making = Making { workshop, list, run, campaign: &campaign, judge: &judge, progress };
+    let (campaign, judge) = (&campaign, &judge);
+    let mut making = Making { workshop, list, run, campaign, judge, drawing, progress };
     making.make(&proposals, &mut waterfall, rng).await
 }
 
@@ -250,6 +253,8 @@ struct Making<'a> {
     run: Run,
     campaign: &'a Campaign,
     judge: &'a Arc<Judge>,
+    /// What the variants of rows are drawn from, where the campaign has several.
+    drawing: Option<Drawing>,
     progress: Progress<'a>,
 }
 
@@ -365,6 +370,7 @@ impl Making<'_> {
             list: self.list,
             campaign: self.campaign,
             judge: self.judge,
+            draw: self.drawing.as_ref().map(|drawing| &drawing.draw),
             arm,
             now: self.workshop.clock.now(),
         }
@@ -381,6 +387,10 @@ impl Making<'_> {
         let now = workshop.clock.now();
         let mut tx = workshop.db.begin().await?;
         store::hold_run(&mut tx, self.run, waterfall.listed).await?;
+        if self.drawing.is_some() && store::variants::is_crossed(&mut tx, campaign, list.id).await?
+        {
+            return Err(AudienceError::Crossed);
+        }
         let leaves: Vec<Hash> = store::leaves(&mut tx, list.business, list.id).await?;
         if leaves.len() as u64 != waterfall.listed {
             return Err(AudienceError::Unreadable("list_leaves"));
@@ -393,6 +403,7 @@ impl Making<'_> {
             rows: tree.len(),
             rows_root: tree.root(),
             ranking: sealed_as(judge.ranking().by),
+            variants: self.drawing.as_ref().map(|drawing| drawing.draw.hash()),
         };
         let leaf = sealed_leaf(&sealed, campaign, now);
         let signer = workshop.keys.log_signer();
@@ -406,6 +417,7 @@ impl Making<'_> {
             at: now,
             ranking: Some(judge.ranking()),
             forecast: Some(forecast),
+            variants: self.drawing.clone(),
         };
         if !store::seal(&mut tx, self.run, waterfall, as_of, &sealing).await? {
             return Err(AudienceError::Overtaken);

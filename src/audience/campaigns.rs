@@ -14,7 +14,7 @@ use crate::codes;
 use crate::db::Tx;
 use crate::ids::CampaignId;
 use crate::names;
-use crate::relevance::Goal;
+use crate::relevance::{Goal, Variant};
 
 /// Goals by name.
 mod goal_name {
@@ -50,8 +50,8 @@ pub struct MessageIn {
     pub topics: Option<Vec<String>>,
 }
 
-/// A text that has to be read.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+/// A text: of a message, or of a variant of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Text {
     /// One line, at most 120 characters.
@@ -109,6 +109,10 @@ pub struct CampaignIn {
     pub delivery_app: AppId,
     /// The message.
     pub message: MessageIn,
+    /// One to four further texts for it, about the same topics and with the same goal, to be tried against each
+    /// other: the message is variant `a`, these are `b` to `e`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Text>,
     /// What it is meant to bring about: `click`, `reply` or `buy`. The model predicts this.
     #[serde(with = "goal_name")]
     #[schema(value_type = String, example = "click")]
@@ -134,6 +138,9 @@ pub struct Campaign {
     pub delivery_app: AppId,
     /// The message.
     pub message: Message,
+    /// Further texts for it: the message is variant `a`, these are `b` to `e`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Text>,
     /// How its topics were recognised in the text; absent when the business named them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recognised: Option<Vec<Recognised>>,
@@ -169,12 +176,14 @@ pub async fn make(
 ) -> Result<Campaign> {
     let window = check_window(wanted.window, now)?;
     let (message, recognised) = check_message(tx, business, wanted.message).await?;
+    let variants = check_variants(wanted.variants, &message, recognised.is_some())?;
     let campaign = Campaign {
         id: CampaignId::random(rng),
         business,
         name: line("name", &wanted.name, NAME_MAX, "one line of 1 to 100 visible characters")?,
         delivery_app: wanted.delivery_app,
         message,
+        variants,
         recognised,
         goal: wanted.goal,
         window,
@@ -214,6 +223,12 @@ pub async fn owner(tx: &mut Tx, id: CampaignId) -> Result<BusinessId> {
 }
 
 impl Campaign {
+    /// Its texts, by the name of the variant: one, or two to five.
+    pub fn texts(&self) -> Vec<(Variant, Text)> {
+        let texts = std::iter::once(Text::of(&self.message)).chain(self.variants.iter().cloned());
+        (0..).map_while(Variant::at).zip(texts).collect()
+    }
+
     /// The topics of the message, checked again: the registry may have changed since.
     ///
     /// # Errors
@@ -269,9 +284,41 @@ fn check_topics(named: &[String]) -> Result<Vec<String>> {
     Ok(filter::check_topics(named)?.iter().map(ToString::to_string).collect())
 }
 
+/// Where the title, text and language of each further variant are in a request.
+const VARIANT_FIELDS: [[&str; 3]; Variant::MOST - 1] = [
+    ["variants.0.title", "variants.0.text", "variants.0.language"],
+    ["variants.1.title", "variants.1.text", "variants.1.language"],
+    ["variants.2.title", "variants.2.text", "variants.2.language"],
+    ["variants.3.title", "variants.3.text", "variants.3.language"],
+];
+
+/// Further texts within their bounds, each another one. Where the topics were read from the text rather than
+/// named, none may read as if it were about a special category, as the message may not.
+fn check_variants(wanted: Vec<Text>, message: &Message, recognised: bool) -> Result<Vec<Text>> {
+    if wanted.len() > VARIANT_FIELDS.len() {
+        return Err(AudienceError::Invalid { field: "variants", why: "one to four" });
+    }
+    let mut texts = vec![Text::of(message)];
+    for (text, fields) in wanted.into_iter().zip(VARIANT_FIELDS) {
+        let text = check_text_at(text, fields)?;
+        if texts.contains(&text) {
+            let why = "another text than the other variants have";
+            return Err(AudienceError::Invalid { field: fields[1], why });
+        }
+        match topics::sensitive(&text).into_iter().next() {
+            Some(found) if recognised => return Err(AudienceError::SensitiveText(found.topic)),
+            _ => texts.push(text),
+        }
+    }
+    Ok(texts.split_off(1))
+}
+
 /// A text within its bounds.
 pub(super) fn check_text(wanted: Text) -> Result<Text> {
-    let field = "message.language";
+    check_text_at(wanted, ["message.title", "message.text", "message.language"])
+}
+
+fn check_text_at(wanted: Text, [title, body, field]: [&'static str; 3]) -> Result<Text> {
     if !codes::is_language(&wanted.language) {
         return Err(AudienceError::Invalid { field, why: "an ISO 639-1 code, as in \"en\"" });
     }
@@ -279,15 +326,10 @@ pub(super) fn check_text(wanted: Text) -> Result<Text> {
     let length = text.chars().count();
     if length == 0 || length > TEXT_MAX || text.chars().any(|c| c.is_control() && c != '\n') {
         let why = "1 to 1024 characters, no control characters but line breaks";
-        return Err(AudienceError::Invalid { field: "message.text", why });
+        return Err(AudienceError::Invalid { field: body, why });
     }
     Ok(Text {
-        title: line(
-            "message.title",
-            &wanted.title,
-            TITLE_MAX,
-            "one line of 1 to 120 visible characters",
-        )?,
+        title: line(title, &wanted.title, TITLE_MAX, "one line of 1 to 120 visible characters")?,
         text: text.to_owned(),
         language: wanted.language,
     })

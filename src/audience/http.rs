@@ -3,6 +3,7 @@
 mod download;
 mod recalls;
 mod topics;
+mod variants;
 mod why;
 mod wire;
 
@@ -41,6 +42,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(make_campaign, list_campaigns))
         .routes(routes!(show_campaign))
+        .routes(routes!(variants::show_variants))
         .routes(routes!(topics::propose_topics))
         .routes(routes!(make_list, list_lists))
         .routes(routes!(show_list))
@@ -92,7 +94,7 @@ impl From<AudienceError> for Problem {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, code, said).after(seconds)
             }
             AudienceError::Expired => Self::new(StatusCode::GONE, code, said),
-            AudienceError::Overtaken => Self::unavailable(code, said),
+            AudienceError::Overtaken | AudienceError::Crossed => Self::unavailable(code, said),
             AudienceError::Db(error) => error.into(),
             AudienceError::Access(error) => error.into(),
             AudienceError::Accounts(error) => error.into(),

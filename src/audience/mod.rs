@@ -30,6 +30,7 @@ pub mod summary;
 pub mod topics;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod variants;
 pub mod verify;
 pub mod waterfall;
 pub mod why;
@@ -133,6 +134,9 @@ pub enum AudienceError {
     /// The model there is learned from people who took that back; it is being trained again.
     #[error("the model learned from people who took that back; it has to be trained again")]
     StaleModel,
+    /// Another list of the campaign was sealed meanwhile and writes somebody another variant.
+    #[error("another list of the campaign was sealed meanwhile: this one has to be built again")]
+    Crossed,
     /// Another run of the same job is ahead.
     #[error("another run builds this list")]
     Overtaken,
@@ -178,6 +182,9 @@ pub struct Membership {
     pub rank: u32,
     /// Probability that the goal is reached.
     pub score: f64,
+    /// Which variant of the message they are written, where the campaign has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<relevance::Assigned>,
 }
 
 /// The lists an account is on now, whoever's they are. For officers and for the person.
@@ -206,6 +213,7 @@ impl AudienceError {
             Self::ReachSpent { .. } => "reach.spent",
             Self::NoModel => "model.absent",
             Self::StaleModel => "model.stale",
+            Self::Crossed => "list.crossed",
             Self::Overtaken => "list.overtaken",
             _ => "internal",
         }

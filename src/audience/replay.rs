@@ -6,15 +6,18 @@
 
 mod rows;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use volens_privacy::ledger::{Checkpoint, Leaf, LeafKind, SignedCheckpoint};
+use volens_privacy::ledger::{Checkpoint, Hash, Leaf, LeafKind, SignedCheckpoint};
 use volens_privacy::{BusinessId, KeyRing, PurposeKind, Timestamp};
 
 use self::rows::Rows;
-use super::campaigns;
+use super::campaigns::{self, Campaign};
 use super::request::{self, List, Sealing};
 use super::seal::{RowsTree, SealedList, sealed_as};
 use super::store;
+use super::variants::Draw;
 use super::{AudienceError, Result};
 use crate::db::Tx;
 use crate::ids::{CampaignId, ListId};
@@ -120,14 +123,16 @@ pub async fn replay(
         rows_restricted_since: 0,
         denied: Vec::new(),
     };
-    replay_ledger(tx, keys, &list, &sealing, &mut found, progress).await?;
+    let mut sealed = BTreeMap::new();
+    replay_ledger(tx, keys, (&list, &sealing), (&mut found, &mut sealed), progress).await?;
+    let draws = draws(tx, (&campaign, &sealing), &sealed, &mut found).await?;
     let leaves = store::leaves(tx, business, id).await;
     let tree = RowsTree::over(leaves.unwrap_or_default());
     if tree.len() != sealing.rows || tree.root() != sealing.rows_root {
         found.deny(None, "list.root");
     }
-    let rows =
-        Rows { keys, list: &list, sealing: &sealing, app: &campaign.delivery_app, tree, now };
+    let app = &campaign.delivery_app;
+    let rows = Rows { keys, list: &list, sealing: &sealing, app, tree, draws, now };
     let present = rows.replay(tx, &mut found, progress).await?;
     found.rows_gone = sealing.rows.saturating_sub(present);
     // A row can only go with a consent or an account. More gone than that is somebody else's doing.
@@ -143,9 +148,8 @@ pub async fn replay(
 async fn replay_ledger(
     tx: &mut Tx,
     keys: &KeyRing,
-    list: &List,
-    sealing: &Sealing,
-    found: &mut Replay,
+    (list, sealing): (&List, &Sealing),
+    (found, sealed): (&mut Replay, &mut BTreeMap<ListId, Hash>),
     progress: Progress<'_>,
 ) -> Result<()> {
     let size = found.ledger_size_now;
@@ -179,6 +183,7 @@ async fn replay_ledger(
                         taken(&leaf, LeafKind::ProcessingRestricted, "list_rows");
                 }
                 found.consents_ended_since += u64::from(ends_rows(&leaf, list));
+                sealed.extend(drawn_from(&leaf, list));
                 if index == sealing.entry {
                     sealed_leaf = Some(leaf);
                 }
@@ -223,11 +228,36 @@ fn says_sealed(leaf: Option<&Leaf>, list: &List, sealing: &Sealing) -> bool {
         rows: sealing.rows,
         rows_root: sealing.rows_root,
         ranking: sealed_as(sealing.by()),
+        variants: sealing.variants.as_ref().map(|drawing| drawing.draw.hash()),
     };
     leaf.filter(|leaf| leaf.kind() == LeafKind::ListSealed)
         .and_then(Leaf::detail)
         .and_then(|detail| serde_json::from_value::<SealedList>(detail.clone()).ok())
         .is_some_and(|said| said == expected)
+}
+
+/// A list of the same campaign, with what its entry says that its variants were drawn from.
+fn drawn_from(leaf: &Leaf, list: &List) -> Option<(ListId, Hash)> {
+    let detail = leaf.detail().filter(|_| leaf.kind() == LeafKind::ListSealed)?;
+    let sealed: SealedList = serde_json::from_value(detail.clone()).ok()?;
+    Some((sealed.list, sealed.variants?)).filter(|_| sealed.campaign == list.campaign)
+}
+
+/// What this list's variants, and those kept from earlier lists of the campaign, were drawn from: as far as it
+/// is what the ledger says.
+async fn draws(
+    tx: &mut Tx,
+    (campaign, sealing): (&Campaign, &Sealing),
+    sealed: &BTreeMap<ListId, Hash>,
+    found: &mut Replay,
+) -> Result<Vec<Draw>> {
+    let Some(own) = &sealing.variants else { return Ok(Vec::new()) };
+    if !own.holds(campaign) {
+        found.deny(None, "list.not_drawn_so");
+    }
+    let drawn = store::variants::drawn(tx, campaign, sealing.entry).await?;
+    let known = drawn.into_iter().filter(|(id, of)| sealed.get(id) == Some(&of.draw.hash()));
+    Ok(known.map(|(_, drawing)| drawing.draw).collect())
 }
 
 fn is_decision(leaf: &Leaf) -> bool {

@@ -12,6 +12,7 @@ use super::campaigns::{self, Campaign};
 use super::filter::{Fault, Filter, FilterIn};
 use super::forecast::Forecast;
 use super::order::{By, Ranking};
+use super::variants::Drawing;
 use super::waterfall::Waterfall;
 use super::{AudienceError, Result, build, holdout, reach, store};
 use crate::config;
@@ -134,7 +135,7 @@ impl ListState {
 }
 
 /// What a sealed list is sealed with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sealing {
     /// The model that scored it.
     pub model: String,
@@ -153,6 +154,8 @@ pub struct Sealing {
     pub ranking: Option<Ranking>,
     /// What it is expected to bring; nothing where it was sealed before that was told.
     pub forecast: Option<Forecast>,
+    /// The variants its rows were drawn from, where the campaign has several.
+    pub variants: Option<Drawing>,
 }
 
 impl Sealing {

@@ -6,6 +6,7 @@ use volens_privacy::{AppId, RecipientId};
 
 use super::seal::{BorrowedEntries, Entries, Reason, SealedRow};
 use crate::ids::ListId;
+use crate::relevance::Assigned;
 
 /// One recipient.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -29,6 +30,9 @@ pub struct Row {
     /// written down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub propensity: Option<f64>,
+    /// Which variant of the message this person is written, where the campaign has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Assigned>,
     /// Why, the strongest first.
     pub reasons: Vec<Reason>,
     /// What it rests on.
@@ -130,6 +134,7 @@ impl Row {
             uplift: self.uplift,
             risk: self.risk,
             propensity: self.propensity,
+            variant: self.variant,
             reasons: &self.reasons,
             entries: &entries,
             salt: &self.seal.salt,

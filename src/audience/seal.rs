@@ -13,6 +13,7 @@ use volens_privacy::ledger::{
 use super::order::By;
 use super::{AudienceError, Result};
 use crate::ids::{CampaignId, ListId};
+use crate::relevance::Assigned;
 
 /// One reason of a score, in words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -71,6 +72,9 @@ pub struct SealedRow<'a> {
     /// down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub propensity: Option<f64>,
+    /// Which variant of the message it is written, where the campaign has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Assigned>,
     /// Why.
     pub reasons: &'a [Reason],
     /// What it rests on.
@@ -179,6 +183,12 @@ pub struct SealedList {
     /// What it is ranked by, unless that is the score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranking: Option<By>,
+    /// Hash of the variants it was written with and of how probable each was ([`Draw::hash`]), where the
+    /// campaign has several.
+    ///
+    /// [`Draw::hash`]: super::variants::Draw::hash
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variants: Option<Hash>,
 }
 
 /// How a list's entry names what it is ranked by: lists by score have entries as they always had.
@@ -228,6 +238,7 @@ mod tests {
             uplift: None,
             risk: None,
             propensity: Some(0.9),
+            variant: Assigned { name: "a".parse().unwrap(), propensity: 0.5 }.into(),
             reasons: &reasons,
             entries: &entries,
             salt: "00",
@@ -243,6 +254,15 @@ mod tests {
             SealedRow { risk: Some(0.1), ..row.clone() },
             SealedRow { propensity: Some(0.5), ..row.clone() },
             SealedRow { propensity: None, ..row.clone() },
+            SealedRow {
+                variant: Assigned { name: "b".parse().unwrap(), propensity: 0.5 }.into(),
+                ..row.clone()
+            },
+            SealedRow {
+                variant: Assigned { name: "a".parse().unwrap(), propensity: 0.6 }.into(),
+                ..row.clone()
+            },
+            SealedRow { variant: None, ..row.clone() },
             SealedRow { reasons: &[], ..row.clone() },
             SealedRow { entries: &other, ..row.clone() },
             SealedRow { salt: "01", ..row.clone() },

@@ -10,6 +10,7 @@ use super::order::Ranking;
 use super::reach::{Answer, Budget};
 use super::request::{List, ListState, Rules};
 use super::store;
+use super::variants::Offered;
 use super::waterfall::{PublishedWaterfall, Reach};
 use super::{AudienceError, Filter, FilterIn, Warning};
 use crate::db::{self, Tx};
@@ -79,6 +80,10 @@ pub struct SealSummary {
     /// the list was sealed before that was told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
+    /// The variants its rows were drawn from and how probable each was, where the campaign has several. Who was
+    /// written to by an earlier list of the campaign kept the variant of then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variants: Option<Vec<Offered>>,
     /// Rows that were sealed.
     pub rows: u64,
     /// Rows that are there now; consents that ended took the others along.
@@ -108,6 +113,7 @@ impl ListSummary {
             model: sealing.model.clone(),
             ranking: sealing.ranking.clone(),
             forecast: sealing.forecast,
+            variants: sealing.variants.as_ref().map(|drawing| drawing.draw.variants.clone()),
             rows: sealing.rows,
             rows_now,
             entry: sealing.entry,

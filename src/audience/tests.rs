@@ -14,4 +14,5 @@ mod runs;
 mod small;
 mod topics;
 pub(crate) mod town;
+mod variants;
 mod why;

@@ -12,7 +12,7 @@ use volens_privacy::BusinessId;
 use volens_privacy::topics::Topics;
 
 use super::build::aside;
-use super::campaigns::{self, Message, Text};
+use super::campaigns::{self, Campaign, Message, Text};
 use super::{AudienceError, Result, filter, store};
 use crate::db::Tx;
 use crate::search::{Analyzer, Language};
@@ -95,9 +95,22 @@ pub(super) async fn recognise(
     }
 }
 
-/// Special categories that a message reads as if it were about, whatever topics it names.
-pub fn sensitive(message: &Message) -> Vec<Recognised> {
-    read(&Text::of(message), &[]).sensitive
+/// Special categories that a text reads as if it were about.
+pub(super) fn sensitive(text: &Text) -> Vec<Recognised> {
+    read(text, &[]).sensitive
+}
+
+/// Special categories that any of a campaign's texts reads as if it were about, whatever topics it names.
+pub fn sensitive_of(campaign: &Campaign) -> Vec<Recognised> {
+    let mut found: Vec<Recognised> = Vec::new();
+    for (_, text) in campaign.texts() {
+        for one in sensitive(&text) {
+            if !found.iter().any(|known| known.topic == one.topic) {
+                found.push(one);
+            }
+        }
+    }
+    found
 }
 
 /// What a text is about, by what is known to everybody and by these messages of its business.

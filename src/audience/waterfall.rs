@@ -245,7 +245,8 @@ fn step_of(count: u64) -> u64 {
     step
 }
 
-fn round(count: u64) -> u64 {
+/// A count to tens, or two significant digits.
+pub(super) fn round(count: u64) -> u64 {
     let step = step_of(count);
     (count + step / 2) / step * step
 }

@@ -13,10 +13,11 @@ use super::ranking::{Judge, Ranked};
 use super::request::List;
 use super::seal::{BorrowedEntries, Entries, SealedRow, six_decimals};
 use super::store::{self, Arm, Footing, Grant, NewLoan, NewRow, NewScore};
+use super::variants::{self, Draw};
 use super::verify::{Lender, Recipient, Verified};
 use crate::db::Tx;
 use crate::ids::{ExposureId, hex};
-use crate::relevance::{self, Exposure, Occasion};
+use crate::relevance::{self, Assigned, Exposure, Occasion};
 
 /// How long after a campaign what happens still counts as its outcome.
 const OUTCOMES_FOR: Duration = Duration::from_hours(7 * 24);
@@ -27,6 +28,8 @@ pub(super) struct Batch<'a> {
     pub(super) list: &'a List,
     pub(super) campaign: &'a Campaign,
     pub(super) judge: &'a Judge,
+    /// What the variants of rows are drawn from, where the campaign has several.
+    pub(super) draw: Option<&'a Draw>,
     pub(super) arm: Arm,
     pub(super) now: Timestamp,
 }
@@ -45,6 +48,7 @@ struct Member<'m> {
     messages: Footing,
     relevance: Footing,
     loans: Vec<NewLoan>,
+    variant: Option<Assigned>,
     exposure: Exposure,
 }
 
@@ -71,10 +75,15 @@ impl Batch<'_> {
         let silent = |of: SubjectId| {
             stopped.contains(&of) || recipients.contains(&self.keys.recipient(business, of))
         };
+        let drawn = (self.campaign, self.draw.filter(|_| self.arm == Arm::Listed));
+        let given = variants::assign(tx, self.keys, drawn, &subjects).await?;
         let members: Vec<Member<'_>> = ranked
             .iter()
             .filter(|one| !silent(one.subject))
-            .filter_map(|one| self.member(one, &verified, &grants, rng))
+            .filter_map(|one| {
+                let variant = given.get(&one.subject).copied();
+                self.member((one, variant), &verified, &grants, rng)
+            })
             .collect();
         let by = self.judge.ranking().by;
         let lowest = members.last().map(|member| member.ranked.place(by));
@@ -86,7 +95,7 @@ impl Batch<'_> {
 
     fn member<'m>(
         &self,
-        ranked: &'m Ranked,
+        (ranked, variant): (&'m Ranked, Option<Assigned>),
         verified: &Verified,
         grants: &Grants,
         rng: &mut (dyn Rng + Send),
@@ -111,7 +120,9 @@ impl Batch<'_> {
                 ExposureId::random(rng),
                 self.occasion(),
                 ranked.features.clone(),
-            ),
+            )
+            .with_variant(variant),
+            variant,
         })
     }
 
@@ -182,6 +193,7 @@ impl Batch<'_> {
             uplift: ranked.uplift,
             risk: ranked.risk,
             propensity: Some(six_decimals(self.list.propensity())),
+            variant: member.variant,
             reasons: ranked.reasons.clone(),
             salt,
             messages: member.messages,
@@ -203,6 +215,7 @@ impl Batch<'_> {
             uplift: row.uplift,
             risk: row.risk,
             propensity: row.propensity,
+            variant: row.variant,
             reasons: &row.reasons,
             entries: &entries,
             salt: &hex(&row.salt),

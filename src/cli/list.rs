@@ -90,7 +90,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
 }
 
 /// Refusals, and what is not there, end with codes of their own.
-fn with_exit(error: anyhow::Error) -> anyhow::Error {
+pub(super) fn with_exit(error: anyhow::Error) -> anyhow::Error {
     let exit = match error.downcast_ref::<AudienceError>() {
         Some(AudienceError::NoCampaign | AudienceError::NoList) => Exit::NotFound,
         Some(
@@ -110,7 +110,9 @@ fn with_exit(error: anyhow::Error) -> anyhow::Error {
         Some(
             AudienceError::Invalid { .. } | AudienceError::Filter(_) | AudienceError::SizeAbove(_),
         ) => Exit::Usage,
-        Some(AudienceError::Overtaken | AudienceError::NotSealed(_)) => Exit::Conflict,
+        Some(AudienceError::Overtaken | AudienceError::Crossed | AudienceError::NotSealed(_)) => {
+            Exit::Conflict
+        }
         _ => return error,
     };
     Stop::new(exit, error.to_string()).into()

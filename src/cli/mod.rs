@@ -39,6 +39,7 @@ mod scratch;
 mod serve;
 mod settings;
 mod train;
+mod variants;
 mod witness;
 
 pub(crate) use self::bench::STATEMENTS;
@@ -84,6 +85,8 @@ commands! {
     Serve => serve;
     /// Make a ranked list of the people willing to receive a campaign's message.
     List => list;
+    /// Tell how the variants of a campaign's message do.
+    Variants => variants;
     /// Replay a list, or check an exported one offline.
     Audit => audit;
     /// Verify the ledger, or print its head or key.

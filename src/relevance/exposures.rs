@@ -10,7 +10,7 @@ use volens_privacy::{
     AppId, BusinessId, Consented, KeyRing, Permit, SubjectId, Timestamp, purpose,
 };
 
-use super::{RelevanceError, Result, store};
+use super::{Assigned, RelevanceError, Result, store};
 use crate::accounts;
 use crate::db::Tx;
 use crate::ids::{CampaignId, ExposureId, ListId};
@@ -146,6 +146,7 @@ pub struct Exposure {
     pub(super) closes_at: Timestamp,
     pub(super) propensity: f64,
     pub(super) features: Features,
+    pub(super) variant: Option<Assigned>,
 }
 
 impl Exposure {
@@ -173,7 +174,14 @@ impl Exposure {
             closes_at,
             propensity,
             features,
+            variant: None,
         }
+    }
+
+    /// The same, of this variant of the message.
+    #[must_use]
+    pub fn with_variant(self, variant: Option<Assigned>) -> Self {
+        Self { variant, ..self }
     }
 
     /// Its id.

@@ -40,6 +40,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub mod training;
+mod variant;
 mod watch;
 
 pub use challenge::Challenge;
@@ -54,6 +55,7 @@ pub use scan::View;
 pub use standing::Standing;
 pub use table::{Known, Table};
 pub use training::{Order, Progress, Report, TrainingSet, gather, keep, learn};
+pub use variant::{Assigned, Variant};
 pub use watch::{Watch, watch};
 
 /// Every statement of the slice.

@@ -9,7 +9,7 @@ use volens_privacy::{BusinessId, PurposeKind, SubjectId, Timestamp};
 use super::exposures::{Goal, OutcomeKind};
 use super::members::{Retraining, Standing};
 use super::registry::Version;
-use super::{RelevanceError, Result};
+use super::{Assigned, RelevanceError, Result};
 use crate::db::{Row, Tx, Value, statements, values};
 use crate::ids::{ExposureId, ListId, ModelId};
 
@@ -25,7 +25,8 @@ statements! {
     LIVE = "select subject, purpose, notice, notice_version, language from grants
         where state = 'given' and subject in ({list})";
     ADD_EXPOSURES = "insert into exposures (subject, id, app, business, campaign, list, arm,
-        treated, at, closes_at, propensity, features) values {rows} on conflict do nothing";
+        treated, at, closes_at, propensity, features, variant, variant_propensity) values {rows}
+        on conflict do nothing";
     OF_LIST = "select subject, id, closes_at from exposures where list = $1 and subject in ({list})";
     SEEN = "select id, features from exposures where list = $1 and subject = $2";
     KEPT = "select id, version, artifact from models where id = $1";
@@ -148,6 +149,7 @@ pub(super) struct SealedExposure<'e> {
 pub(super) async fn add_exposures(tx: &mut Tx, rows: Vec<SealedExposure<'_>>) -> Result<u64> {
     let values = |row: SealedExposure<'_>| {
         let e = row.exposure;
+        let [variant, variant_propensity] = Assigned::columns(e.variant);
         values![
             e.subject,
             e.id,
@@ -160,7 +162,9 @@ pub(super) async fn add_exposures(tx: &mut Tx, rows: Vec<SealedExposure<'_>>) ->
             e.at,
             e.closes_at,
             e.propensity,
-            row.features
+            row.features,
+            variant,
+            variant_propensity
         ]
     };
     Ok(tx.execute_rows(ADD_EXPOSURES, rows.into_iter().map(values).collect()).await?)

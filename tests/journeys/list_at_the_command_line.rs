@@ -75,6 +75,10 @@ async fn a_list_is_made_handed_on_and_replayed() {
         let dry = ends(&volens(&town, &[&ask("12")[..], &["--dry-run"]].concat()), 0);
         assert_eq!(dry["dry_run"], true);
 
+        let told = ends(&volens(&town, &["variants", "--campaign", campaign]), 0);
+        assert_eq!((&told["withheld_below"], &told["variants"]), (&json!(10), &json!([])));
+        ends(&volens(&town, &["variants", "--campaign", unknown]), 5);
+
         let folder = tempfile::tempdir().expect("a directory");
         let file = folder.path().join("list.parquet");
         let file = file.to_str().expect("a path in UTF-8");

@@ -6,15 +6,18 @@ use volens_privacy::Leaf;
 use super::ExportError;
 use crate::audience::rows::{Borrowed, Ground, NoticeName, Row, RowConsent, RowSeal};
 use crate::audience::seal::Reason;
+use crate::relevance::Assigned;
 
 /// The columns, in order.
-pub(super) const NAMES: [&str; 19] = [
+pub(super) const NAMES: [&str; 21] = [
     "rank",
     "recipient",
     "score",
     "uplift",
     "risk",
     "propensity",
+    "variant",
+    "variant_propensity",
     "why",
     "reasons",
     "consent_entry",
@@ -40,6 +43,8 @@ pub(super) struct Columns {
     pub(super) uplift: Option<f64>,
     pub(super) risk: Option<f64>,
     pub(super) propensity: Option<f64>,
+    pub(super) variant: Option<String>,
+    pub(super) variant_propensity: Option<f64>,
     pub(super) why: String,
     pub(super) reasons: String,
     pub(super) consent_entry: u64,
@@ -66,6 +71,8 @@ impl Columns {
             uplift: row.uplift,
             risk: row.risk,
             propensity: row.propensity,
+            variant: row.variant.map(|assigned| assigned.name.to_string()),
+            variant_propensity: row.variant.map(|assigned| assigned.propensity),
             why: why.join("; "),
             reasons: json(&row.reasons),
             consent_entry: row.consent.messages.entry,
@@ -85,6 +92,7 @@ impl Columns {
     pub(super) fn row(self) -> Result<Row, ExportError> {
         let reasons: Vec<Reason> = serde_json::from_str(&self.reasons)?;
         let borrowed: Vec<Borrowed> = serde_json::from_str(&self.borrowed)?;
+        let variant = assigned(self.variant.as_deref(), self.variant_propensity)?;
         let path = self.seal_path.split_whitespace().map(str::parse).collect::<Result<_, _>>();
         Ok(Row {
             recipient: self.recipient.parse().map_err(|_| ExportError::Cell("recipient"))?,
@@ -93,6 +101,7 @@ impl Columns {
             uplift: self.uplift,
             risk: self.risk,
             propensity: self.propensity,
+            variant,
             reasons,
             consent: RowConsent {
                 messages: Ground {
@@ -114,6 +123,18 @@ impl Columns {
                 path: path.map_err(|_| ExportError::Cell("seal_path"))?,
             },
         })
+    }
+}
+
+/// Both cells or neither.
+fn assigned(name: Option<&str>, propensity: Option<f64>) -> Result<Option<Assigned>, ExportError> {
+    match (name, propensity) {
+        (None, None) => Ok(None),
+        (Some(name), Some(propensity)) => {
+            let name = name.parse().map_err(|_| ExportError::Cell("variant"))?;
+            Ok(Some(Assigned { name, propensity }))
+        }
+        _ => Err(ExportError::Cell("variant")),
     }
 }
 

@@ -24,10 +24,11 @@ use volens_privacy::{AppId, Timestamp};
 pub use write::Exporter;
 
 use crate::audience::order::{By, Ranking};
+use crate::audience::variants::Draw;
 use crate::ids::{CampaignId, ListId};
 
 /// What an exported file is called in its own manifest.
-pub const MANIFEST_TYPE: &str = "volens/list-export/4";
+pub const MANIFEST_TYPE: &str = "volens/list-export/5";
 
 /// How an export is written.
 #[derive(
@@ -78,7 +79,7 @@ impl FromStr for Format {
 }
 
 /// What a file says about itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// [`MANIFEST_TYPE`].
@@ -97,6 +98,9 @@ pub struct Manifest {
     /// By what, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranking: Option<Ranking>,
+    /// The variants of the message that its rows name: what is to be sent to whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variants: Option<Draw>,
     /// When the list was sealed.
     pub sealed_at: Timestamp,
     /// When the file was made.

@@ -16,6 +16,7 @@ use super::write::{CSV_MARK, PARQUET_KEY, SCHEMA};
 use super::{ExportError, Format, Manifest};
 use crate::audience::rows::{Ground, Row};
 use crate::audience::seal::{SealedList, sealed_as};
+use crate::audience::variants::Draw;
 use crate::ids::hex;
 
 /// An export in memory.
@@ -145,6 +146,11 @@ fn columns(row: &ParquetRow) -> Result<Columns, ExportError> {
         uplift: number("uplift")?,
         risk: number("risk")?,
         propensity: number("propensity")?,
+        variant: match field("variant")? {
+            Field::Null => None,
+            _ => Some(text("variant")?),
+        },
+        variant_propensity: number("variant_propensity")?,
         why: text("why")?,
         reasons: text("reasons")?,
         consent_entry: entry("consent_entry")?,
@@ -241,6 +247,7 @@ impl Export {
             rows: manifest.rows_sealed,
             rows_root: manifest.rows_root,
             ranking: sealed_as(manifest.by()),
+            variants: manifest.variants.as_ref().map(Draw::hash),
         };
         if leaf.kind() != LeafKind::ListSealed || sealed != Some(expected) {
             return Err("list.not_sealed_so");
@@ -252,6 +259,10 @@ impl Export {
         let manifest = &self.manifest;
         if !row.is_sealed(manifest.list, manifest.rows_sealed, &manifest.rows_root) {
             return Err("row.not_sealed_so");
+        }
+        let offered = |name| manifest.variants.as_ref().is_some_and(|draw| draw.offers(name));
+        if row.variant.map_or(manifest.variants.is_some(), |given| !offered(given.name)) {
+            return Err("row.not_assigned_so");
         }
         let app = manifest.delivery_app.as_str();
         check_ground(&row.consent.messages, PurposeKind::BusinessMessages, app, None, log)?;

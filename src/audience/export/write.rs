@@ -31,6 +31,8 @@ pub(super) const SCHEMA: &str = "message list {
     optional double uplift;
     optional double risk;
     optional double propensity;
+    optional binary variant (UTF8);
+    optional double variant_propensity;
     required binary why (UTF8);
     required binary reasons (JSON);
     required int64 consent_entry;
@@ -149,6 +151,8 @@ fn write_group<W: Write + Send>(
     doubles(group, rows.iter().map(|row| row.uplift), true)?;
     doubles(group, rows.iter().map(|row| row.risk), true)?;
     doubles(group, rows.iter().map(|row| row.propensity), true)?;
+    optional_texts(group, rows.iter().map(|row| row.variant.as_deref()))?;
+    doubles(group, rows.iter().map(|row| row.variant_propensity), true)?;
     texts(group, rows.iter().map(|row| &row.why))?;
     texts(group, rows.iter().map(|row| &row.reasons))?;
     ints64(group, rows.iter().map(|row| row.consent_entry))?;
@@ -198,6 +202,15 @@ fn texts<'c, W: Write + Send>(
 ) -> Result<(), ExportError> {
     let cells: Vec<ByteArray> = cells.map(|cell| ByteArray::from(cell.as_str())).collect();
     column::<ByteArrayType, W>(group, &cells, None)
+}
+
+fn optional_texts<'c, W: Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    cells: impl Iterator<Item = Option<&'c str>> + Clone,
+) -> Result<(), ExportError> {
+    let levels: Vec<i16> = cells.clone().map(|cell| i16::from(cell.is_some())).collect();
+    let values: Vec<ByteArray> = cells.flatten().map(ByteArray::from).collect();
+    column::<ByteArrayType, W>(group, &values, Some(&levels))
 }
 
 fn doubles<W: Write + Send>(

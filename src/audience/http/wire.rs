@@ -32,7 +32,7 @@ pub(super) struct CampaignMade {
 
 impl From<Campaign> for CampaignMade {
     fn from(campaign: Campaign) -> Self {
-        Self { sensitive: topics::sensitive(&campaign.message), campaign }
+        Self { sensitive: topics::sensitive_of(&campaign), campaign }
     }
 }
 

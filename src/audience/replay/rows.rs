@@ -13,6 +13,7 @@ use crate::audience::Result;
 use crate::audience::request::{List, Sealing};
 use crate::audience::seal::{RowsTree, six_decimals};
 use crate::audience::store::{self, StoredRow};
+use crate::audience::variants::Draw;
 use crate::db::Tx;
 use crate::{accounts, consent};
 
@@ -23,6 +24,8 @@ pub(super) struct Rows<'a> {
     pub(super) sealing: &'a Sealing,
     pub(super) app: &'a AppId,
     pub(super) tree: RowsTree,
+    /// What variants can have been drawn from: nothing where the campaign has one text.
+    pub(super) draws: Vec<Draw>,
     pub(super) now: Timestamp,
 }
 
@@ -96,6 +99,9 @@ impl Rows<'_> {
         if row.propensity.is_some_and(|said| said.total_cmp(&drawn).is_ne()) {
             return Err("row.not_drawn_so");
         }
+        if !self.is_assigned_so(row) {
+            return Err("row.not_assigned_so");
+        }
         if self.tree.leaf(row.rank) != Some(row.sealed_leaf(self.list.id)) {
             return Err("row.not_sealed_so");
         }
@@ -105,6 +111,14 @@ impl Rows<'_> {
             Err(Refusal::Expired) => Ok(true),
             Err(_) => Err("row.outlived_consent"),
         }
+    }
+
+    /// Whether the coin gives this person this variant, in this list or in an earlier one of the campaign.
+    fn is_assigned_so(&self, row: &StoredRow) -> bool {
+        let Some(said) = row.variant else { return self.sealing.variants.is_none() };
+        let campaign = self.list.campaign;
+        let coin = |draw: &Draw| draw.assign(self.keys, campaign, row.subject);
+        self.draws.iter().any(|draw| coin(draw) == Some(said))
     }
 
     /// Every entry the row names was the one that permitted it.

@@ -10,14 +10,14 @@ use crate::relevance::Goal;
 
 statements! {
     ADD = "insert into campaigns (business, id, name, delivery_app, title, body, language, topics,
-                                  recognised, goal, window_from, window_until, created_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+                                  recognised, goal, window_from, window_until, created_at, variants)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     FIND = "select business, id, name, delivery_app, title, body, language, topics, recognised, goal,
-                   window_from, window_until, created_at
+                   window_from, window_until, created_at, variants
               from campaigns where business = $1 and id = $2";
     OWNER = "select business from campaigns where id = $1";
     PAGE = "select business, id, name, delivery_app, title, body, language, topics, recognised, goal,
-                   window_from, window_until, created_at
+                   window_from, window_until, created_at, variants
               from campaigns where business = $1 and id > $2 order by id limit $3";
     NAMED = "select title, body, language, topics from campaigns
              where business = $1 and language = $2 and recognised is null
@@ -39,6 +39,7 @@ pub(in crate::audience) async fn add_campaign(tx: &mut Tx, campaign: &Campaign) 
         campaign.window.from,
         campaign.window.until,
         campaign.created_at,
+        Some(&campaign.variants).filter(|texts| !texts.is_empty()).map(json),
     ];
     tx.execute(ADD, values).await?;
     Ok(())
@@ -84,12 +85,18 @@ pub(in crate::audience) async fn named(
 
 fn read(row: &Row) -> db::Result<Campaign> {
     let (recognised, goal): (Option<String>, String) = (row.get("recognised")?, row.get("goal")?);
+    let variants: Option<String> = row.get("variants")?;
     Ok(Campaign {
         id: row.get("id")?,
         business: row.get("business")?,
         name: row.get("name")?,
         delivery_app: row.get("delivery_app")?,
         message: message(row)?,
+        variants: variants
+            .map(|texts| serde_json::from_str(&texts))
+            .transpose()
+            .map_err(|_| db::Error::Decode("variants".into()))?
+            .unwrap_or_default(),
         recognised: recognised
             .map(|found| serde_json::from_str(&found))
             .transpose()

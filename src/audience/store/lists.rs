@@ -16,11 +16,11 @@ statements! {
            values ($1, $2, $3, $4, $5, $6, $7, $8, 'queued')";
     FIND = "select business, id, campaign, size, filter, holdout, created_at, expires_at, state,
                    done, reason, waterfall, model, data_as_of, leaves, rows_root, entry,
-                   checkpoint_size, sealed_at, ranking, forecast
+                   checkpoint_size, sealed_at, ranking, forecast, variants
               from lists where business = $1 and id = $2";
     PAGE = "select business, id, campaign, size, filter, holdout, created_at, expires_at, state,
                    done, reason, waterfall, model, data_as_of, leaves, rows_root, entry,
-                   checkpoint_size, sealed_at, ranking, forecast
+                   checkpoint_size, sealed_at, ranking, forecast, variants
               from lists where business = $1 and id > $2 order by id limit $3";
     OWNER = "select business from lists where id = $1";
     BEGIN = "update lists set state = 'building', done = 0, run = run + 1
@@ -35,8 +35,8 @@ statements! {
                 where business = $1 and id = $2 and state in ('queued', 'building')";
     SEAL = "update lists set state = 'sealed', waterfall = $3, model = $4, data_as_of = $5,
                              leaves = $6, rows_root = $7, entry = $8, checkpoint_size = $9,
-                             sealed_at = $10, ranking = $11, forecast = $12
-             where business = $1 and id = $2 and run = $13 and state = 'building'";
+                             sealed_at = $10, ranking = $11, forecast = $12, variants = $13
+             where business = $1 and id = $2 and run = $14 and state = 'building'";
     ADD_LEAVES = "insert into list_leaves (business, list, rank, hash) values {rows}";
     LEAVES = "select rank, hash from list_leaves where business = $1 and list = $2 order by rank";
     REMOVE_LEAVES = "delete from list_leaves where business = $1 and list = $2";
@@ -151,6 +151,7 @@ pub(in crate::audience) async fn seal(
         sealing.at.into(),
         sealing.ranking.as_ref().map(json).into(),
         sealing.forecast.as_ref().map(json).into(),
+        sealing.variants.as_ref().map(json).into(),
         run.number.into(),
     ];
     Ok(tx.execute(SEAL, values).await? == 1)
@@ -238,6 +239,7 @@ fn read(row: &Row) -> Result<List> {
 fn read_sealing(row: &Row) -> Result<Sealing> {
     let (ranking, forecast): (Option<String>, Option<String>) =
         (row.get("ranking")?, row.get("forecast")?);
+    let variants: Option<String> = row.get("variants")?;
     Ok(Sealing {
         model: row.get("model")?,
         rows: row.get("leaves")?,
@@ -247,9 +249,10 @@ fn read_sealing(row: &Row) -> Result<Sealing> {
         at: row.get("sealed_at")?,
         ranking: ranking.map(|text| parse(&text, "lists.ranking")).transpose()?,
         forecast: forecast.map(|text| parse(&text, "lists.forecast")).transpose()?,
+        variants: variants.map(|text| parse(&text, "lists.variants")).transpose()?,
     })
 }
 
-fn parse<T: serde::de::DeserializeOwned>(text: &str, column: &'static str) -> Result<T> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(text: &str, column: &'static str) -> Result<T> {
     serde_json::from_str(text).map_err(|_| AudienceError::Unreadable(column))
 }

@@ -8,6 +8,7 @@ pub(super) mod reach;
 pub(super) mod recalls;
 mod rows;
 mod stops;
+pub(super) mod variants;
 
 use crate::db::Statement;
 
@@ -37,6 +38,7 @@ pub(crate) fn statements() -> Vec<Statement> {
         recalls::STATEMENTS,
         rows::STATEMENTS,
         stops::STATEMENTS,
+        variants::STATEMENTS,
     ]
     .concat()
 }

@@ -7,6 +7,7 @@ use crate::audience::seal::{BorrowedEntries, Entries, Reason, SealedRow};
 use crate::audience::{AudienceError, Membership, Result};
 use crate::db::{self, Row, Tx, Value, statements, values};
 use crate::ids::{GrantId, ListId, hex};
+use crate::relevance::Assigned;
 
 statements! {
     // The grants a batch rests on and their accounts, held until the batch is committed: a withdrawal
@@ -22,19 +23,19 @@ statements! {
                                       relevance_entry)
                   values {rows}";
     ADD_ROWS = "insert into list_rows (subject, list, business, recipient, rank, score, uplift, risk,
-                                       propensity, reasons, salt, messages_grant, messages_entry,
+                                       propensity, variant, variant_propensity, reasons, salt, messages_grant, messages_entry,
                                        relevance_grant, relevance_entry)
                 values {rows}";
     ADD_LOANS = "insert into list_loans (subject, list, business, peer, lender, own_grant, own_entry,
                                          lender_grant, lender_entry, relevance_grant,
                                          relevance_entry)
                  values {rows}";
-    PAGE = "select subject, recipient, rank, score, uplift, risk, propensity, reasons, salt,
-                   messages_entry, relevance_entry
+    PAGE = "select subject, recipient, rank, score, uplift, risk, propensity, variant,
+                   variant_propensity, reasons, salt, messages_entry, relevance_entry
               from list_rows where business = $1 and list = $2 and rank > $3 order by rank limit $4";
     LOANS = "select subject, peer, lender, own_entry, lender_entry, relevance_entry
                from list_loans where list = $1 and subject in ({list}) order by subject, peer";
-    OF_SUBJECT = "select list, business, rank, score from list_rows
+    OF_SUBJECT = "select list, business, rank, score, variant, variant_propensity from list_rows
                    where subject = $1 order by list";
     CUT = "select min(score) as lowest,
                   (select score from list_rows where business = $1 and list = $2
@@ -98,6 +99,7 @@ pub(in crate::audience) struct NewRow {
     pub(in crate::audience) uplift: Option<f64>,
     pub(in crate::audience) risk: Option<f64>,
     pub(in crate::audience) propensity: Option<f64>,
+    pub(in crate::audience) variant: Option<Assigned>,
     pub(in crate::audience) reasons: Vec<Reason>,
     pub(in crate::audience) salt: [u8; 16],
     pub(in crate::audience) messages: Footing,
@@ -123,6 +125,7 @@ pub(in crate::audience) struct StoredRow {
     pub(in crate::audience) uplift: Option<f64>,
     pub(in crate::audience) risk: Option<f64>,
     pub(in crate::audience) propensity: Option<f64>,
+    pub(in crate::audience) variant: Option<Assigned>,
     pub(in crate::audience) reasons: Vec<Reason>,
     pub(in crate::audience) salt: [u8; 16],
     pub(in crate::audience) messages_entry: u64,
@@ -162,6 +165,7 @@ impl StoredRow {
             uplift: self.uplift,
             risk: self.risk,
             propensity: self.propensity,
+            variant: self.variant,
             reasons: &self.reasons,
             entries: &entries,
             salt: &hex(&self.salt),
@@ -230,6 +234,7 @@ pub(in crate::audience) async fn add_rows(
     rows: &[NewRow],
 ) -> db::Result<()> {
     let row = |row: &NewRow| {
+        let [variant, variant_propensity] = Assigned::columns(row.variant);
         Ok(vec![
             row.subject.into(),
             list.into(),
@@ -240,6 +245,8 @@ pub(in crate::audience) async fn add_rows(
             row.uplift.into(),
             row.risk.into(),
             row.propensity.into(),
+            variant,
+            variant_propensity,
             super::json(&row.reasons).into(),
             row.salt.into(),
             row.messages.grant.into(),
@@ -311,6 +318,7 @@ fn read_row(row: &Row) -> Result<StoredRow> {
         uplift: row.get("uplift")?,
         risk: row.get("risk")?,
         propensity: row.get("propensity")?,
+        variant: Assigned::read(row)?,
         reasons: serde_json::from_str(&reasons)
             .map_err(|_| AudienceError::Unreadable("list_rows.reasons"))?,
         salt: row.get("salt")?,
@@ -343,6 +351,7 @@ pub(in crate::audience) async fn rows_about(
                 business: row.get("business")?,
                 rank: row.get("rank")?,
                 score: row.get("score")?,
+                variant: Assigned::read(row)?,
             })
         })
         .collect()

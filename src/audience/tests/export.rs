@@ -10,7 +10,11 @@ use crate::audience::shelf::Shelf;
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
 
-async fn export(town: &Town, list: crate::ids::ListId, format: Format) -> tempfile::NamedTempFile {
+pub(super) async fn export(
+    town: &Town,
+    list: crate::ids::ListId,
+    format: Format,
+) -> tempfile::NamedTempFile {
     let now = town.world.clock.now();
     let mut tx = town.world.db.read().await.expect("begins");
     let shelf = Shelf::open(&mut tx, SHOP, list, now).await.expect("opens");
@@ -151,7 +155,7 @@ async fn whatever_a_reader_sees_in_a_file_is_bound() {
         let text = std::fs::read_to_string(file.path()).expect("text");
         let csv = (Format::Csv, text.as_str());
         let (_, first) = text.split_once('\n').expect("lines");
-        let why = first.split(',').nth(6).expect("the reasons in words").split(';').next();
+        let why = first.split(',').nth(8).expect("the reasons in words").split(';').next();
         let why = why.expect("a reason").trim_matches('"');
         assert_eq!(altered(&town, csv, why, "Asked for this"), ["export.rewritten"]);
     })

@@ -189,7 +189,7 @@ async fn a_campaign_without_topics_gets_those_of_its_text_and_says_why() {
         let refused = make(&world, SHOP, &health, None).await;
         assert_eq!(refused.expect_err("sensitive").code(), "topic.sensitive");
         let named = make(&world, SHOP, &health, Some(&["services"])).await.expect("named");
-        assert!(!topics::sensitive(&named.message).is_empty(), "a warning is left");
+        assert!(!topics::sensitive_of(&named).is_empty(), "a warning is left");
     })
     .await;
 }

@@ -162,6 +162,15 @@ impl Town {
         meanwhile: impl AsyncFn(Order) + Sync,
     ) -> Result<List> {
         let order = self.order(wanted).await?;
+        self.build_while(order, meanwhile).await
+    }
+
+    /// Builds what was asked for, and the same.
+    pub(super) async fn build_while(
+        &self,
+        order: Order,
+        meanwhile: impl AsyncFn(Order) + Sync,
+    ) -> Result<List> {
         let happened = AtomicBool::new(false);
         let progress = |done: u64, of: u64| {
             // The listed are scored before they are written, those kept aside afterwards.
@@ -340,6 +349,7 @@ pub(super) fn running_shoes() -> CampaignIn {
             language: "en".to_owned(),
             topics: Some(vec!["sport.running".to_owned()]),
         },
+        variants: Vec::new(),
         goal: Goal::Click,
         window: None,
     }

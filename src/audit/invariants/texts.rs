@@ -15,6 +15,8 @@ pub(super) const EXEMPT: &[(&str, &str)] = &[
     ("campaigns.title", "a business's own words, which may name its own number"),
     ("campaigns.body", "a business's own words, which may name its own number"),
     ("campaigns.recognised", "words of a business's own text"),
+    ("campaigns.variants", "a business's own words, which may name its own number"),
+    ("lists.variants", "the same texts, with counts that may be of many people"),
     ("bots.name", "a business's own words"),
     ("bots.persona", "a business's own words"),
     ("bot_versions.name", "a business's own words"),

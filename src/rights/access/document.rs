@@ -11,6 +11,7 @@ use volens_privacy::{AppId, BusinessId, RecipientId, Timestamp};
 
 use crate::audience::seal::Reason;
 use crate::ids::{CampaignId, ExposureId, ListId, ModelId};
+use crate::relevance::Assigned;
 use crate::rights::interests::Interest;
 
 /// The kind of document, signed with it.
@@ -272,6 +273,9 @@ pub struct RowPart {
     /// How probable it was to be written to rather than kept aside, which was drawn.
     #[serde(default)]
     pub propensity: Option<f64>,
+    /// Which of several texts of the message the person is written, which was drawn, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Assigned>,
     /// Why, the strongest first, as the business reads it.
     pub reasons: Vec<Reason>,
     /// Ledger entries of the consents that it rests on.
@@ -310,6 +314,9 @@ pub struct MessagePart {
     pub list: Option<ListId>,
     /// The business's word for what was sent, or `control`.
     pub arm: String,
+    /// Which of several texts of the message the person was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Assigned>,
     /// Whether the person was addressed, or kept aside.
     pub treated: bool,
     /// When.

@@ -27,10 +27,11 @@ use super::requests::{self, SignedReceipt};
 use super::restriction::restriction_of;
 use super::{RightsError, interests};
 use crate::accounts::{self, AccountError};
-use crate::audience::outcomes;
+use crate::audience::{Text, outcomes};
 use crate::consent::{self, Grant};
 use crate::db::{self, Row, Tx};
 use crate::ids::ListId;
+use crate::relevance::Assigned;
 use crate::signals::{About, Profile, Trait};
 use crate::{identity, relevance, signals};
 
@@ -308,7 +309,7 @@ async fn lists(tx: &mut Tx, subject: SubjectId) -> Result<Vec<ListPart>, RightsE
             list,
             business: row.get("business")?,
             business_name: name.unwrap_or_default(),
-            campaign: row.get("title")?,
+            campaign: title(&row)?,
             arm: row.get("arm")?,
             score: row.get("score")?,
             model: row.get("model")?,
@@ -321,6 +322,17 @@ async fn lists(tx: &mut Tx, subject: SubjectId) -> Result<Vec<ListPart>, RightsE
     Ok(lists)
 }
 
+/// The title of the message, or of the variant of it that the person is written.
+fn title(row: &Row) -> Result<String, RightsError> {
+    let place = Assigned::read(row)?.map_or(0, |assigned| assigned.name.place());
+    let Some(further) = place.checked_sub(1) else { return Ok(row.get("title")?) };
+    let variants: Option<String> = row.get("variants")?;
+    let variants: Vec<Text> = serde_json::from_str(&variants.unwrap_or_default())
+        .map_err(|_| db::Error::Damaged("campaigns.variants"))?;
+    let variant = variants.into_iter().nth(further);
+    Ok(variant.ok_or(db::Error::Damaged("campaigns.variants"))?.title)
+}
+
 fn row_part(row: &Row) -> Result<Option<RowPart>, RightsError> {
     let Some(recipient) = store::recipient(row)? else { return Ok(None) };
     let reasons: String = row.get("reasons")?;
@@ -331,6 +343,7 @@ fn row_part(row: &Row) -> Result<Option<RowPart>, RightsError> {
         uplift: row.get("uplift")?,
         risk: row.get("risk")?,
         propensity: row.get("propensity")?,
+        variant: Assigned::read(row)?,
         reasons: reasons.map_err(|_| db::Error::Damaged("list_rows.reasons"))?,
         entries: vec![row.get("messages_entry")?, row.get("relevance_entry")?],
     }))
@@ -389,6 +402,7 @@ async fn messages(
             campaign: store::campaign(&row)?,
             list: row.get("list")?,
             arm: row.get("arm")?,
+            variant: Assigned::read(&row)?,
             treated: treated == 1,
             at: row.get("at")?,
             closes_at: row.get("closes_at")?,

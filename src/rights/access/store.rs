@@ -8,8 +8,8 @@ use crate::ids::{CampaignId, ExposureId, ListId};
 
 statements! {
     SCORES = "select s.list, s.business, s.arm, s.score, s.model, r.recipient, r.rank, r.uplift, r.risk,
-                     r.propensity, r.reasons, r.messages_entry, s.relevance_entry, l.created_at, l.expires_at,
-                     c.title, b.name
+                     r.propensity, r.variant, r.variant_propensity, r.reasons, r.messages_entry,
+                     s.relevance_entry, l.created_at, l.expires_at, c.title, c.variants, b.name
               from scores s
               join lists l on l.business = s.business and l.id = s.list
               join campaigns c on c.business = l.business and c.id = l.campaign
@@ -19,7 +19,8 @@ statements! {
     BORROWED = "select list, peer from list_loans where subject = $1 order by list, peer";
     LENT = "select list, business, lender_entry, relevance_entry from list_loans
             where lender = $1 order by list, business";
-    EXPOSURES = "select id, business, campaign, list, arm, treated, at, closes_at, features
+    EXPOSURES = "select id, business, campaign, list, arm, treated, at, closes_at, features,
+                        variant, variant_propensity
                  from exposures where subject = $1 order by at, id";
     OUTCOMES = "select exposure, kind, at, value from outcomes
                 where subject = $1 order by exposure, at, kind";

@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 use volens_privacy::topics::Topics;
 
 use super::super::guard::AsBusiness;
+use super::super::languages::{Chosen, LANGUAGES};
 use super::super::shell::{Page, Shell};
 use super::super::text;
 use super::elsewhere;
@@ -23,6 +24,8 @@ use crate::audience::http::workshop;
 use crate::audience::request::{self, RequestIn, Rules};
 use crate::audience::summary::DryRun;
 use crate::audience::topics::{self, Recognised};
+use crate::audience::variants::report::{self, Report};
+use crate::audience::variants::words::Words;
 use crate::audience::{AudienceError, Campaign, FilterIn, List, holdout, reach};
 use crate::db::Tx;
 use crate::ids::CampaignId;
@@ -131,6 +134,10 @@ struct CampaignPage {
     marked: Option<String>,
     /// How many could be reached, once asked.
     reach: Option<DryRun>,
+    /// How its variants do, where it has several.
+    report: Option<Report>,
+    /// In which that is read; the rest of the console is in English.
+    words: &'static Words,
 }
 
 /// What was typed about a list.
@@ -187,12 +194,13 @@ async fn campaign_page(
         counted.push((list, left));
     }
     let rules = Rules::from(&app.settings.lists);
+    let report = report::report(tx, &campaign, rules.k).await?;
     let title = |id: &String| title(id);
     Ok(CampaignPage {
         shell: Shell::of(session, "/console"),
         topics: campaign.message.topics.iter().map(title).collect(),
         recognised: campaign.recognised.as_deref().map(in_words),
-        sensitive: Some(topics::sensitive(&campaign.message))
+        sensitive: Some(topics::sensitive_of(&campaign))
             .filter(|found| !found.is_empty())
             .map(|found| in_words(&found)),
         campaign,
@@ -203,6 +211,8 @@ async fn campaign_page(
         errors,
         marked: None,
         reach: None,
+        report: Some(report).filter(|report| !report.variants.is_empty()),
+        words: Words::of(""),
     })
 }
 
@@ -210,11 +220,13 @@ async fn campaign(
     business: AsBusiness,
     State(app): State<App>,
     Path(id): Path<CampaignId>,
+    chosen: Chosen,
 ) -> ApiResult<impl IntoResponse> {
     let mut tx = app.db.read().await?;
     let campaign = campaigns::find(&mut tx, business.id, id).await?;
     let first = (Typed::first(), Errors::default());
-    Ok(Page(campaign_page(&app, &mut tx, &business, campaign, first).await?))
+    let page = campaign_page(&app, &mut tx, &business, campaign, first).await?;
+    Ok(Page(CampaignPage { words: Words::of(chosen.code()), ..page }))
 }
 
 /// Says how many the campaign could reach.

@@ -21,6 +21,11 @@ impl Sent {
         self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
     }
 
+    /// Whether the field was there, empty or not.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+
     /// Whether a field has this value among its values.
     pub(super) fn has(&self, name: &str, value: &str) -> bool {
         self.0.iter().any(|(key, found)| key == name && found == value)

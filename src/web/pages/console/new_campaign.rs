@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::audience::campaigns::{self, CampaignIn};
 use crate::audience::topics::{self, Proposal};
 use crate::audience::{MessageIn, Text, Window};
-use crate::relevance::Goal;
+use crate::relevance::{Goal, Variant};
 use crate::web::callers::Session;
 use crate::web::extract::Form;
 use crate::web::problem::ApiResult;
@@ -28,6 +28,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/console/campaigns", post(make))
         .route("/console/campaigns/new", get(new))
         .route("/console/campaigns/propose", post(propose))
+        .route("/console/campaigns/variants", post(add_variant))
+        .route("/console/campaigns/variants/last", post(drop_variant))
 }
 
 /// A topic a message may be about.
@@ -47,6 +49,20 @@ struct NewCampaign {
     topics: Vec<TopicChoice>,
     /// What was proposed from the text and is ticked now, in words.
     proposed: Option<String>,
+    /// The further texts that are there to be typed.
+    variants: Vec<Variant>,
+}
+
+impl NewCampaign {
+    /// The name of a field of a further text.
+    fn field(variant: &Variant, what: &str) -> String {
+        field(variant.place() - 1, what)
+    }
+
+    /// Whether there may be one more.
+    fn takes_another(&self) -> bool {
+        self.variants.len() + 1 < Variant::MOST
+    }
 }
 
 async fn new_page(
@@ -62,6 +78,7 @@ async fn new_page(
         title: title(id.as_str()),
         ticked: sent.has("topics", id.as_str()),
     };
+    let variants = (1..=further(&sent)).filter_map(Variant::at).collect();
     Ok(NewCampaign {
         shell: Shell::of(session, "/console"),
         topics: Topics::builtin().usable().map(choice).collect(),
@@ -69,6 +86,7 @@ async fn new_page(
         errors,
         apps: apps.into_iter().map(|app| (app.id.to_string(), app.title)).collect(),
         proposed: None,
+        variants,
     })
 }
 
@@ -142,13 +160,53 @@ async fn propose(
     Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
 }
 
+/// Comes back with one more text to be typed, as long as there may be one.
+async fn add_variant(
+    AsBusiness { session, .. }: AsBusiness,
+    State(app): State<App>,
+    Form(mut pairs): Form<Vec<(String, String)>>,
+) -> ApiResult<impl IntoResponse> {
+    let there = further(&Sent::new(pairs.clone()));
+    if there + 1 < Variant::MOST {
+        pairs.push((field(there, "title"), String::new()));
+    }
+    Ok(Page(new_page(&app, &session, Sent::new(pairs), Errors::default()).await?))
+}
+
+/// Comes back without the last of the further texts.
+async fn drop_variant(
+    AsBusiness { session, .. }: AsBusiness,
+    State(app): State<App>,
+    Form(mut pairs): Form<Vec<(String, String)>>,
+) -> ApiResult<impl IntoResponse> {
+    if let Some(last) = further(&Sent::new(pairs.clone())).checked_sub(1) {
+        pairs.retain(|(name, _)| !name.starts_with(&field(last, "")));
+    }
+    Ok(Page(new_page(&app, &session, Sent::new(pairs), Errors::default()).await?))
+}
+
+/// How many further texts the form held.
+fn further(sent: &Sent) -> usize {
+    (0..Variant::MOST - 1).take_while(|at| sent.holds(&field(*at, "title"))).count()
+}
+
+/// The field of a further text, named as the API names it.
+fn field(at: usize, what: &str) -> String {
+    format!("variants.{at}.{what}")
+}
+
 /// The text as typed.
 fn text(sent: &Sent) -> Text {
+    text_at(sent, "")
+}
+
+fn text_at(sent: &Sent, prefix: &str) -> Text {
+    let typed = |what: &str| sent.get(&format!("{prefix}{what}"));
     Text {
-        title: sent.get("title").to_owned(),
+        title: typed("title").to_owned(),
         // Browsers send line breaks as two characters.
-        text: sent.get("text").replace("\r\n", "\n"),
-        language: sent.get("language").to_owned(),
+        text: typed("text").replace("\r\n", "\n"),
+        language: typed("language").to_owned(),
     }
 }
 
@@ -179,6 +237,7 @@ fn wanted(sent: &Sent) -> Result<CampaignIn, Errors> {
         name: sent.get("name").to_owned(),
         delivery_app: app,
         message: MessageIn { title, text, language, topics: Some(sent.all("topics")) },
+        variants: (0..further(sent)).map(|at| text_at(sent, &field(at, ""))).collect(),
         goal,
         window: window(sent)?,
     })
