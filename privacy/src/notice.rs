@@ -43,6 +43,9 @@ pub struct Notice {
     /// Whether it says that acts are counted by day for some weeks. Under a notice that does not, they
     /// are not.
     pub counts_by_day: bool,
+    /// Whether it says that a purchase is noted after a message that was sent, or kept back by chance. Under
+    /// a notice that does not, none is.
+    pub notes_purchases: bool,
 }
 
 impl Notice {
@@ -80,6 +83,8 @@ struct Header {
     sections: BTreeMap<Part, String>,
     #[serde(default)]
     counts_by_day: bool,
+    #[serde(default)]
+    notes_purchases: bool,
 }
 
 /// What the first versions of the texts had to name.
@@ -126,6 +131,7 @@ impl Notices {
                 "assistant" / 2,
                 "reports" / 2,
                 "messages" / 3,
+                "messages" / 4,
             ];
             Notices::read(&files)
                 .expect("the notices are checked by `builtin_notices_are_complete`")
@@ -167,6 +173,13 @@ impl Notices {
     pub fn counts_by_day(&self, shown: &NoticeRef) -> bool {
         let notice = self.get(&shown.id, shown.version, &shown.language);
         notice.is_some_and(|notice| notice.counts_by_day)
+    }
+
+    /// Whether the notice that a consent names says that purchases are noted after messages that were
+    /// sent or kept back. One that is not known does not.
+    pub fn notes_purchases(&self, shown: &NoticeRef) -> bool {
+        let notice = self.get(&shown.id, shown.version, &shown.language);
+        notice.is_some_and(|notice| notice.notes_purchases)
     }
 
     /// All notices, by id, version and language.
@@ -228,6 +241,7 @@ fn parse(path: &str, file: &str) -> Result<Notice, NoticeError> {
         purposes: header.purposes,
         sections: header.sections,
         counts_by_day: header.counts_by_day,
+        notes_purchases: header.notes_purchases,
     };
     for part in FIRST {
         let Some(heading) = notice.sections.get(&part) else {

@@ -154,14 +154,14 @@ async fn who_was_reachable_is_told_in_bounded_steps() {
                 }
             }
             assert_eq!((found.len(), looked), (expected, 7), "at {at}");
-            assert!(found.iter().all(|one| one.notice == "messages@3/en"));
+            assert!(found.iter().all(|one| one.notice == "messages@4/en"));
         }
         let about = (&messenger, then, Some(now));
         let counted = counts_at(&mut tx, &world.keys, about, (None, 100)).await.unwrap();
         assert_eq!((counted.looked_at, counted.next), (7, None));
         assert_eq!(counted.found.len(), 1);
         let count = &counted.found[0];
-        assert_eq!((count.at, count.compared, count.notice.as_str()), (7, Some(4), "messages@3"));
+        assert_eq!((count.at, count.compared, count.notice.as_str()), (7, Some(4), "messages@4"));
     })
     .await;
 }

@@ -4,7 +4,7 @@ use crate::parties::Parties;
 #[test]
 fn builtin_notices_are_complete() {
     let notices = Notices::builtin();
-    assert_eq!(notices.all().len(), 9 * LANGUAGES.len());
+    assert_eq!(notices.all().len(), 10 * LANGUAGES.len());
     assert!(notices.lacks().is_empty(), "{:?}", notices.lacks());
     for purpose in PurposeKind::ALL {
         for language in LANGUAGES {
