@@ -37,6 +37,23 @@ arms = { yes = { share = 0.5, topics = ["sport.running"] }, no = { share = 0.5, 
 outcomes = [{ column = "visit", kind = "click" }]
 "#;
 
+/// Two messages and none, each to a third, as far as they are in the table.
+const THREE_ARMS: &str = r#"
+app = "shop"
+[account]
+reference = "customer"
+language = "en"
+[exposure]
+at = "19 days ago"
+closes_after_days = 14
+treatment = "segment"
+outcomes = [{ column = "visit", kind = "click" }]
+[exposure.arms]
+runs = { share = 0.3, topics = ["sport.running"] }
+clothes = { share = 0.3, topics = ["fashion"] }
+nothing = { share = 0.3, control = true }
+"#;
+
 /// What is known of a customer.
 struct Row {
     recency: usize,
@@ -229,6 +246,36 @@ async fn from_parquet(shop: &mut Shop) {
     nothing_new(&told(shop.import(&["--again"])).await);
 }
 
+/// Whoever was in one of three arms has the probability of being written to, or not, about what it is about; and
+/// those kept aside were kept from either message as often as it was sent.
+async fn three_arms(shop: &Shop) {
+    std::fs::write(shop.file("map.toml"), THREE_ARMS).expect("written");
+    let mut table = "customer,segment,visit\n".to_owned();
+    for n in 0..ROWS {
+        let segment = ["runs", "clothes", "nothing"][n / 3 % 3];
+        writeln!(table, "c{n},{segment},{}", n % 5 / 4).expect("memory takes it");
+    }
+    std::fs::write(shop.file("table.csv"), table).expect("written");
+    let said = told(shop.import(&[])).await;
+    assert_eq!(said["exposures"]["recorded"], 2000, "{said}");
+    let db = Db::open(&shop.database).await.expect("opens");
+    let text = "select treated, count(*) as n, min(propensity) as low, max(propensity) as high
+                from exposures group by treated order by treated";
+    let statement = Statement::new("journeys::import", "DRAWN", text, text);
+    let mut tx = db.read().await.expect("a snapshot");
+    let rows = tx.fetch(statement, Vec::new()).await.expect("rows");
+    assert_eq!(rows.len(), 2);
+    for (row, (treated, expected)) in rows.iter().zip([(0_i64, 1.0 / 3.0), (1, 2.0 / 3.0)]) {
+        assert_eq!(row.get::<i64>("treated").expect("a number"), treated);
+        for of in ["low", "high"] {
+            let propensity: f64 = row.get(of).expect("a number");
+            assert!((propensity - expected).abs() < 1e-12, "{treated}: {propensity}");
+        }
+    }
+    drop(tx);
+    db.close().await;
+}
+
 /// How far all passes came together.
 async fn done(db: &Db) -> i64 {
     let text = "select cast(coalesce(sum(done), 0) as bigint) as done from import_runs";
@@ -268,6 +315,15 @@ async fn a_second_import_changes_nothing_and_rejects_name_no_value() {
     once_again_and_rejected(&Shop::open(&sqlite.address()).await).await;
     let Some(postgres) = FreshPostgres::create().await else { return skipped() };
     once_again_and_rejected(&Shop::open(&postgres.address()).await).await;
+    postgres.drop_database().await;
+}
+
+#[tokio::test]
+async fn of_three_arms_each_has_the_probability_of_its_own() {
+    let sqlite = FreshSqlite::create();
+    three_arms(&Shop::open(&sqlite.address()).await).await;
+    let Some(postgres) = FreshPostgres::create().await else { return skipped() };
+    three_arms(&Shop::open(&postgres.address()).await).await;
     postgres.drop_database().await;
 }
 

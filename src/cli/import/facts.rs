@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::Value;
-use volens_models::features::Message;
 use volens_privacy::purpose::Relevance;
 use volens_privacy::{AccountTag, BusinessId, Consents, SubjectId, Timestamp, Topics};
 
@@ -192,12 +191,13 @@ impl Importing<'_> {
         for item in fact.items.iter().filter(|item| item.at <= seen.at) {
             profile.take(&item.content, item.at);
         }
-        let message = message(mapped, &seen.mapped, business);
-        let language = fact.language.as_deref();
-        let features = features::of_pair(&permit, Some(&profile), language, &[], &message, seen.at);
         let app = &self.mapping.app;
         let key = format!("exposure/{business}/{}/{}", fact.reference, seen.key);
-        let id = ExposureId::from_bytes(self.app.keys.message_tag(app, &key));
+        let id = self.app.keys.message_tag(app, &key);
+        let about = mapped.message(&seen.mapped, &id);
+        let message = about.message(business);
+        let language = fact.language.as_deref();
+        let features = features::of_pair(&permit, Some(&profile), language, &[], &message, seen.at);
         let occasion = Occasion {
             app: app.clone(),
             business,
@@ -207,8 +207,9 @@ impl Importing<'_> {
             treated: !seen.mapped.control,
             at: seen.at,
             closes_at: seen.closes_at,
-            propensity: seen.mapped.share,
+            propensity: mapped.propensity(&seen.mapped, about),
         };
+        let id = ExposureId::from_bytes(id);
         Some(Exposure::of(&permit, id, occasion, features.value().clone()))
     }
 }
@@ -222,19 +223,6 @@ struct Exposures {
 
 fn is_empty(content: &Content) -> bool {
     matches!(content, Content::Is(said) if said.traits.is_empty() && said.language.is_none())
-}
-
-/// What an arm was sent; for those kept aside, what the others were sent.
-fn message(mapped: &Mapped, arm: &Arm, business: BusinessId) -> Message {
-    if !arm.control || !arm.topics.is_empty() {
-        return arm.message(business);
-    }
-    let sent: Vec<&Arm> = mapped.arms.values().filter(|arm| !arm.control).collect();
-    let mut topics: Vec<String> = sent.iter().flat_map(|arm| arm.topics.clone()).collect();
-    topics.sort_unstable();
-    topics.dedup();
-    let language = sent.iter().find_map(|arm| arm.language.clone());
-    Message { topics, business: business.to_string(), language }
 }
 
 /// One row being read.

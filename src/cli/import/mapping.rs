@@ -97,7 +97,7 @@ pub(super) struct Arm {
     /// Nothing was sent.
     #[serde(default)]
     pub(super) control: bool,
-    /// The share of people who were assigned to it.
+    /// The share of people who were assigned to it; those of all arms need not sum to 1.
     pub(super) share: f64,
     /// What the message was about.
     #[serde(default)]

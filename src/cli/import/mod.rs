@@ -7,6 +7,7 @@
 //! changes nothing, because accounts, decisions, acts and exposures are recognised.
 
 mod accounts;
+mod arms;
 mod consents;
 mod facts;
 mod mapping;
