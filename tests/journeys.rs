@@ -7,6 +7,7 @@ mod evidence;
 mod faults;
 mod first_list;
 mod import;
+mod increase;
 mod invariants;
 mod join_attack;
 mod kill;

@@ -6,7 +6,8 @@
 //! Format 2 has weights in whole units of 2⁻²⁰ and directions of columns; format 1 had log odds with all
 //! their digits, and is read and scored as before. Format 3 may also hold what a message changes, and its
 //! SHA-256 covers the format's number, so that no file passes for one of another format. Format 4 may also hold
-//! what earlier campaigns tell of lists to come.
+//! what earlier campaigns tell of lists to come. Format 5 has that twice, for how many
+//! reach the goal and for how many more that is than without the message, which others may have told.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -20,7 +21,7 @@ use crate::uplift::Increase;
 /// First bytes of every model file.
 const MAGIC: &[u8; 8] = b"VOLMODEL";
 /// The format this program writes.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// The oldest format it reads.
 pub const OLDEST: u32 = 1;
 const LENGTH_AT: usize = 12;
@@ -38,9 +39,13 @@ pub struct Artifact {
     /// What a message changes, where earlier campaigns tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub increase: Option<Increase>,
-    /// What earlier campaigns tell of lists to come, where enough were kept aside.
+    /// What earlier campaigns tell of how many of a list to come reach the goal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    /// What they tell of how many more that is than without the message, where enough were kept aside of whom
+    /// it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_of_increase: Option<Evidence>,
 }
 
 /// Why a model file is refused.
@@ -93,10 +98,16 @@ impl Artifact {
         if body.len() as u64 != length || digest(version, body) != bytes[HASH_AT..BODY_AT] {
             return Err(ArtifactError::Damaged);
         }
-        let artifact: Self = serde_json::from_slice(body).map_err(|_| ArtifactError::Unreadable)?;
+        let mut artifact: Self =
+            serde_json::from_slice(body).map_err(|_| ArtifactError::Unreadable)?;
         artifact.model.check()?;
         artifact.increase.as_ref().map_or(Ok(()), Increase::check)?;
-        if !artifact.evidence.as_ref().is_none_or(Evidence::is_sound) {
+        // Until format 4 one told of both.
+        if version <= 4 {
+            artifact.evidence_of_increase.clone_from(&artifact.evidence);
+        }
+        let mut told = artifact.evidence.iter().chain(&artifact.evidence_of_increase);
+        if !told.all(Evidence::is_sound) {
             return Err(ArtifactError::Unreadable);
         }
         Ok(artifact)

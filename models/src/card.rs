@@ -57,6 +57,48 @@ pub struct ModelCard {
     /// How what a message changes was learnt, where enough were kept aside to try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uplift: Option<uplift::Choice>,
+    /// Who said that the outcome was there, and of whom; not told by models of before that was kept apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Labels>,
+}
+
+/// Where labels came from. What a message changes is the difference of two arms, so in both they must come from
+/// one source by one rule; what is learnt of those written to alone may come from whoever wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Labels {
+    /// Whether the model of the outcome learnt from those kept aside as well: from tables in which both arms
+    /// stand. Otherwise from those written to alone, as the sender reported.
+    pub kept_aside: bool,
+    /// Where those came from that are alike in both arms; none where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alike: Option<Source>,
+}
+
+/// Who tells of both arms alike whether the outcome was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A table that was imported, in which both arms stand.
+    Imported,
+    /// Signals of the accounts of both arms.
+    Signals,
+}
+
+impl Labels {
+    /// In words.
+    pub const fn text(self) -> &'static str {
+        match (self.kept_aside, self.alike) {
+            (true, _) => "imported tables, of those written to and of those kept aside",
+            (false, None) => "reports of those written to",
+            (false, Some(Source::Imported)) => {
+                "reports of those written to; for increases imported tables, of both"
+            }
+            (false, Some(Source::Signals)) => {
+                "reports of those written to; for increases signals of purchases, of both"
+            }
+        }
+    }
 }
 
 /// What holds with 95 % confidence, by bootstrap over the rows.
@@ -111,6 +153,7 @@ impl ModelCard {
             intervals: Intervals::of(&trained.out_of_fold, labels, options.seed).ok(),
             segments: Vec::new(),
             uplift: None,
+            labels: None,
         }
     }
 

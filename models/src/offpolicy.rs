@@ -146,14 +146,27 @@ struct Means {
 }
 
 impl Evidence {
-    /// Of earlier exposures; those that were not drawn are passed over.
+    /// Of earlier exposures of both arms; those that were not drawn are passed over.
     ///
     /// # Errors
     /// [`Unknown::Exposures`] when there are too few.
     pub fn of(logged: &[Logged]) -> Result<Self, Unknown> {
+        Self::of_arms(logged, &[true, false])
+    }
+
+    /// Of those among earlier exposures that were written to: it tells of no increase.
+    ///
+    /// # Errors
+    /// [`Unknown::Exposures`] when there are too few.
+    pub fn of_sent(logged: &[Logged]) -> Result<Self, Unknown> {
+        let sent: Vec<Logged> = logged.iter().copied().filter(|one| one.sent).collect();
+        Self::of_arms(&sent, &[true])
+    }
+
+    fn of_arms(logged: &[Logged], arms: &[bool]) -> Result<Self, Unknown> {
         let mut drawn: Vec<Logged> = logged.iter().copied().filter(Logged::was_drawn).collect();
         drawn.sort_by(|a, b| a.unseen.total_cmp(&b.unseen));
-        let (bands, of_row) = Bands::over(&drawn).ok_or(Unknown::Exposures)?;
+        let (bands, of_row) = Bands::over(&drawn, arms).ok_or(Unknown::Exposures)?;
         let log = Log::new(&drawn, of_row, bands.count());
         let [met, beyond] = [|one: &Logged| met(one), |one: &Logged| met(one) - one.predicted];
         Ok(Self {
@@ -197,6 +210,9 @@ impl Evidence {
         arms: &[&Arm],
         fewest: f64,
     ) -> Result<Estimate, Unknown> {
+        if arms.iter().any(|arm| arm.is_empty()) {
+            return Err(Unknown::Exposures);
+        }
         let shares = self.bands.shares(list).ok_or(Unknown::Overlap)?;
         let effective = |arm: &&Arm| 1.0 / quadratic(&arm.weights, &shares);
         let effective = arms.iter().map(effective).fold(f64::INFINITY, f64::min);
@@ -236,6 +252,10 @@ impl Evidence {
 }
 
 impl Arm {
+    fn is_empty(&self) -> bool {
+        self.outcomes.iter().all(|outcomes| *outcomes == [0, 0])
+    }
+
     /// Outcomes of the rarer kind in the bands that the list is in.
     fn rarer_outcomes(&self, shares: &[f64]) -> usize {
         let of = |kind: usize| -> usize {

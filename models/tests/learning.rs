@@ -30,7 +30,7 @@ fn trained(rows: usize) -> (Table, Vec<bool>, Trained) {
 fn artifact(model: Model, trained: &Trained, labels: &[bool]) -> Artifact {
     let card =
         ModelCard::of("test", trained, labels, &Options::default(), Timestamp::from_micros(0));
-    Artifact { model, card, increase: None, evidence: None }
+    Artifact { model, card, increase: None, evidence: None, evidence_of_increase: None }
 }
 
 /// Bias and contributions are the logit, to the last bit, in whatever order they are added.

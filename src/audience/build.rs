@@ -290,7 +290,7 @@ impl Making<'_> {
             .filter(|kept| kept.place(by) >= written.cut && !kept.is_put_off(by));
         let control: Vec<Ranked> = control.collect();
         workshop.timed("write", self.write_control(&control, listed, rng)).await?;
-        let forecast = Forecast::of(self.judge.evidence(), &written.rows, workshop.rules.k);
+        let forecast = self.judge.forecast(&written.rows, workshop.rules.k);
         workshop.timed("seal", self.seal(waterfall, proposals.as_of, forecast)).await
     }
 

@@ -2,16 +2,22 @@
 //!
 //! The estimate comes from the business's own earlier campaigns: from people who could have been written to
 //! or kept aside, which was drawn, weighed up to what this list is ([`volens_models::offpolicy`]). What is
-//! not known is not told, with the reason. What is told stands on two hundred people at least, and on as
+//! not known is not told, with the reason. How many reach the goal counts what was reported of those written to;
+//! how many more that is, what one source told of them and of those kept aside alike ([`crate::relevance`]). What is told stands on two hundred people at least, and on as
 //! many as any group that is counted has, and is rounded to two digits.
 
 mod words;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use volens_models::offpolicy::{Estimate, Evidence, FEWEST, Rate, Target, Unknown};
+use volens_models::artifact::Artifact;
+use volens_models::card::Source;
+use volens_models::offpolicy::{Estimate, FEWEST, Rate, Target, Unknown};
 
 pub use words::Words;
+
+use super::order::is_incomparable;
+use crate::relevance::Goal;
 
 /// What a list is expected to bring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -21,6 +27,11 @@ pub struct Forecast {
     pub reached: Expected,
     /// How many more that is than if nobody were written to.
     pub increase: Expected,
+    /// Who told of those written to and of those kept aside alike, where the increase is known: `signals`, or
+    /// `imported` tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "signals")]
+    pub told_by: Option<Source>,
 }
 
 /// One number, or why it is not known.
@@ -28,7 +39,7 @@ pub struct Forecast {
 #[serde(deny_unknown_fields)]
 pub struct Expected {
     /// Stable code: `forecast.known`, or why it is not: `exposures.too_few`, `overlap.too_small`,
-    /// `sample.too_small` or `outcomes.too_few`.
+    /// `sample.too_small`, `outcomes.too_few` or `goal.needs_message`.
     #[schema(value_type = String, example = "forecast.known")]
     pub why: Why,
     /// People, by the doubly robust estimate; absent where it is not known.
@@ -72,6 +83,9 @@ pub enum Why {
     /// Too few of these are on record as having reached the goal, or as not having.
     #[serde(rename = "outcomes.too_few")]
     Outcomes,
+    /// The goal is an answer to the message, which nobody can give without it.
+    #[serde(rename = "goal.needs_message")]
+    NeedsMessage,
 }
 
 impl From<Unknown> for Why {
@@ -87,12 +101,20 @@ impl From<Unknown> for Why {
 
 impl Forecast {
     /// For these rows. Nothing is told from fewer than `k` people.
-    pub fn of(evidence: Option<&Evidence>, rows: &[Target], k: u64) -> Self {
+    pub fn of(artifact: &Artifact, goal: Goal, rows: &[Target], k: u64) -> Self {
         let fewest = FEWEST.max(k as f64);
-        let evidence = evidence.ok_or(Unknown::Exposures);
-        let reached = evidence.and_then(|known| known.reached(rows, fewest));
-        let increase = evidence.and_then(|known| known.increase(rows, fewest));
+        let known = |evidence: Option<_>| evidence.ok_or(Why::Exposures);
+        let reached =
+            known(artifact.evidence.as_ref()).and_then(|known| Ok(known.reached(rows, fewest)?));
+        let increase = if is_incomparable(artifact, goal) {
+            Err(Why::NeedsMessage)
+        } else {
+            known(artifact.evidence_of_increase.as_ref())
+                .and_then(|known| Ok(known.increase(rows, fewest)?))
+        };
+        let told_by = artifact.card.labels.and_then(|labels| labels.alike);
         Self {
+            told_by: told_by.filter(|_| increase.is_ok()),
             reached: Expected::of(reached, rows.len(), 0.0),
             increase: Expected::of(increase, rows.len(), -1.0),
         }
@@ -101,7 +123,7 @@ impl Forecast {
 
 impl Expected {
     /// Rates lie between `lowest` and 1.
-    fn of(estimate: Result<Estimate, Unknown>, rows: usize, lowest: f64) -> Self {
+    fn of(estimate: Result<Estimate, Why>, rows: usize, lowest: f64) -> Self {
         match estimate {
             Ok(Estimate { doubly_robust, snips, effective }) => Self {
                 why: Why::Known,
@@ -109,9 +131,7 @@ impl Expected {
                 snips: Some(Range::of(snips, rows, lowest)),
                 effective: Some(two_digits(effective, f64::floor).unsigned_abs()),
             },
-            Err(unknown) => {
-                Self { why: unknown.into(), people: None, snips: None, effective: None }
-            }
+            Err(why) => Self { why, people: None, snips: None, effective: None },
         }
     }
 }
@@ -151,13 +171,9 @@ mod tests {
         };
         assert_eq!(Range::of(rate, 2000, 0.0), Range { expected: 250, low: 0, high: 2000 });
     }
-
     #[test]
-    fn without_earlier_campaigns_nothing_is_told() {
-        let rows = [Target { place: 0.5, with: 0.5, without: 0.4 }];
-        let Forecast { reached, increase } = Forecast::of(None, &rows, 10);
-        assert_eq!((reached, increase.why), (increase, Why::Exposures));
-        let json = serde_json::to_value(reached).expect("codes");
+    fn what_is_not_known_is_told_as_a_code() {
+        let json = serde_json::to_value(Expected::of(Err(Why::Exposures), 10, 0.0)).expect("codes");
         assert_eq!(json, serde_json::json!({ "why": "exposures.too_few" }));
     }
 }

@@ -10,7 +10,7 @@ use roaring::RoaringBitmap;
 use volens_models::artifact::Artifact;
 use volens_models::features::{Features, LENT, Message, TREATMENT};
 use volens_models::model::Model;
-use volens_models::offpolicy::{Evidence, Target};
+use volens_models::offpolicy::Target;
 use volens_models::scan;
 use volens_models::words;
 use volens_privacy::topics::TopicId;
@@ -18,11 +18,12 @@ use volens_privacy::{AppId, Consented, KeyRing, SubjectId, Timestamp, purpose};
 
 use super::Result;
 use super::campaigns::Campaign;
+use super::forecast::Forecast;
 use super::order::{By, Ranking};
 use super::seal::{Reason, six_decimals};
 use super::verify::{Lender, Verified};
 use crate::db::Tx;
-use crate::relevance::{Active, Table, View, features};
+use crate::relevance::{Active, Goal, Table, View, features};
 use crate::signals::{self, Profile};
 
 /// Reasons given for a score.
@@ -38,6 +39,7 @@ pub struct Judge {
     knows_treatment: bool,
     /// Whether anything of linked accounts can change a score.
     borrows: bool,
+    goal: Goal,
 }
 
 /// One person with an exact score.
@@ -80,6 +82,7 @@ impl Judge {
             message,
             topics,
             language: campaign.message.language.clone(),
+            goal: campaign.goal,
             active,
         })
     }
@@ -91,12 +94,13 @@ impl Judge {
 
     /// What people are ranked by, and why.
     pub fn ranking(&self) -> Ranking {
-        Ranking::of(&self.active.artifact)
+        Ranking::of(&self.active.artifact, self.goal)
     }
 
-    /// What earlier campaigns tell of lists that it ranks.
-    pub fn evidence(&self) -> Option<&Evidence> {
-        self.active.artifact.evidence.as_ref()
+    /// What writing to these people is expected to bring, as far as earlier campaigns tell it of `k` people
+    /// at least.
+    pub fn forecast(&self, rows: &[Target], k: u64) -> Forecast {
+        Forecast::of(&self.active.artifact, self.goal, rows, k)
     }
 
     /// The `count` rows that would be ranked first among `rows`, best first, by what their own app knows:
@@ -223,7 +227,13 @@ impl Judge {
         let explanation = model.explain_score(&treated);
         let score = explanation.score.probability;
         let untreated = treated.map(|features| with_treatment(features, 0.0));
-        let without = model.score(&untreated).probability;
+        let labels = self.active.artifact.card.labels;
+        let without = if labels.is_none_or(|labels| labels.kept_aside) {
+            model.score(&untreated).probability
+        } else {
+            // The model of the response knows only those written to.
+            score - expected.map_or(0.0, |expected| expected.increase)
+        };
         let uplift = match expected {
             Some(expected) => Some(expected.increase),
             None => self.knows_treatment.then_some(score - without),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use volens_privacy::consent::{Entry, Permit, Refusal};
-use volens_privacy::purpose::{BusinessMessages, Relevance};
+use volens_privacy::purpose::{BusinessMessages, ModelTraining, Relevance};
 use volens_privacy::{AppId, Consents, KeyRing, SubjectId, Timestamp};
 
 use super::Result;
@@ -62,6 +62,8 @@ pub struct Recipient<'v> {
     pub messages: Permit<'v, BusinessMessages>,
     /// To be ranked.
     pub relevance: Permit<'v, Relevance>,
+    /// To teach models, where they permit it: nothing about a list depends on it.
+    pub teaching: Option<Permit<'v, ModelTraining>>,
 }
 
 /// Everything that lets another app's account lend its signals.
@@ -114,6 +116,7 @@ impl Verified {
         Ok(Recipient {
             messages: consents.permit::<BusinessMessages>((), self.now)?,
             relevance: consents.permit::<Relevance>((), self.now)?,
+            teaching: consents.permit::<ModelTraining>((), self.now).ok(),
         })
     }
 

@@ -101,7 +101,7 @@ impl Batch<'_> {
         rng: &mut (dyn Rng + Send),
     ) -> Option<Member<'m>> {
         let subject = ranked.subject;
-        let Recipient { messages, relevance } =
+        let Recipient { messages, relevance, teaching } =
             verified.recipient(subject, &self.campaign.delivery_app).ok()?;
         let lenders = self.judge.lenders(verified, subject);
         let loans = ranked.lenders.iter().map(|wanted| {
@@ -110,18 +110,24 @@ impl Batch<'_> {
         });
         // Whatever was borrowed for the score must still be lent, or the score is another one.
         let loans = loans.collect::<Option<Vec<NewLoan>>>()?;
+        let exposure = Exposure::of(
+            &relevance,
+            ExposureId::random(rng),
+            self.occasion(),
+            ranked.features.clone(),
+        )
+        .with_variant(variant);
+        let teaches = |entry| grants.footing(subject, PurposeKind::ModelTraining, entry).is_some();
+        let exposure = match teaching.filter(|permit| teaches(permit.entry())) {
+            Some(teaching) => exposure.observed(&relevance, &teaching),
+            None => exposure,
+        };
         Some(Member {
             ranked,
             messages: grants.footing(subject, PurposeKind::BusinessMessages, messages.entry())?,
             relevance: grants.footing(subject, PurposeKind::Relevance, relevance.entry())?,
             loans,
-            exposure: Exposure::of(
-                &relevance,
-                ExposureId::random(rng),
-                self.occasion(),
-                ranked.features.clone(),
-            )
-            .with_variant(variant),
+            exposure,
             variant,
         })
     }

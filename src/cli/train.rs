@@ -117,6 +117,9 @@ impl fmt::Display for Readable<'_> {
             write!(f, "; noise alone stays below {:.3}", error.limit)?;
         }
         write!(f, "\nlearned from {rows} exposures, {} with the outcome", card["positives"])?;
+        if let Some(labels) = version.model_card().and_then(|card| card.labels) {
+            write!(f, "\noutcomes told by {}", labels.text())?;
+        }
         for (code, count) in excluded {
             write!(f, "\nleft out: {count} ({code})")?;
         }

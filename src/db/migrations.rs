@@ -59,6 +59,7 @@ const MIGRATIONS: &[Texts] = migrations![
     37 "0037_recognised_topics",
     38 "0038_forecast",
     39 "0039_training_manifests",
+    40 "0040_awaited_purchases",
     41 "0041_variants",
 ];
 

@@ -10,7 +10,7 @@ use volens_models::artifact::Artifact;
 use volens_models::evaluate::log_loss;
 use volens_privacy::Timestamp;
 
-use super::training::Order;
+use super::lessons::Order;
 use super::{Result, members, store};
 use crate::db::Tx;
 use crate::ids::ModelId;

@@ -44,7 +44,13 @@ fn champion(was_left: bool) -> Champion {
     let options = Options::default();
     let trained = train(&table, &labels, None, &options).expect("both classes");
     let card = ModelCard::of("clicks", &trained, &labels, &options, at(0));
-    let artifact = Artifact { model: trained.model, card, increase: None, evidence: None };
+    let artifact = Artifact {
+        model: trained.model,
+        card,
+        increase: None,
+        evidence: None,
+        evidence_of_increase: None,
+    };
     Champion {
         id: ModelId::from_bytes([1; 16]),
         version: 1,

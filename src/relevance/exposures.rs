@@ -14,6 +14,7 @@ use super::{Assigned, RelevanceError, Result, store};
 use crate::accounts;
 use crate::db::Tx;
 use crate::ids::{CampaignId, ExposureId, ListId};
+use crate::signals::awaited::{self, Awaited};
 
 /// What a message is meant to bring about; what a model predicts.
 #[derive(
@@ -41,6 +42,12 @@ impl Goal {
     /// The goal with this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|goal| goal.as_str() == name)
+    }
+
+    /// Whether it is an answer to the message itself, which nobody can give who was kept aside. A purchase is
+    /// one that happens without a message, too.
+    pub const fn needs_message(self) -> bool {
+        matches!(self, Self::Click | Self::Reply)
     }
 
     /// The outcome that meets it.
@@ -147,6 +154,8 @@ pub struct Exposure {
     pub(super) propensity: f64,
     pub(super) features: Features,
     pub(super) variant: Option<Assigned>,
+    /// Whether signals tell, in either arm, if they buy.
+    pub(super) observed: bool,
 }
 
 impl Exposure {
@@ -175,6 +184,7 @@ impl Exposure {
             propensity,
             features,
             variant: None,
+            observed: false,
         }
     }
 
@@ -182,6 +192,25 @@ impl Exposure {
     #[must_use]
     pub fn with_variant(self, variant: Option<Assigned>) -> Self {
         Self { variant, ..self }
+    }
+
+    /// The same, and whether a purchase follows is noted from signals, in either arm alike, where both
+    /// consents were given under a notice that says so.
+    #[must_use]
+    pub fn observed(
+        mut self,
+        profiled: &Permit<'_, purpose::Relevance>,
+        teaching: &Permit<'_, purpose::ModelTraining>,
+    ) -> Self {
+        self.observed =
+            profiled.subject() == self.subject && awaited::may_be_noted(profiled, teaching);
+        self
+    }
+
+    /// The purchase that is awaited after it.
+    fn awaited(&self) -> Option<Awaited> {
+        let &Self { subject, id: exposure, business, at: since, closes_at: until, .. } = self;
+        self.observed.then_some(Awaited { subject, exposure, business, since, until })
     }
 
     /// Its id.
@@ -207,7 +236,9 @@ pub async fn record_exposures(
         let features = key.seal(&context(&exposure.subject, &exposure.id), &plain, rng);
         sealed.push(store::SealedExposure { exposure, features });
     }
-    store::add_exposures(tx, sealed).await
+    let recorded = store::add_exposures(tx, sealed).await?;
+    awaited::begin(tx, &data_keys, exposures.iter().filter_map(Exposure::awaited), rng).await?;
+    Ok(recorded)
 }
 
 /// What happened to one exposure.

@@ -20,6 +20,9 @@ mod evidence;
 mod exposures;
 pub mod features;
 mod increase;
+mod lessons;
+#[cfg(test)]
+mod lessons_tests;
 pub mod manifest;
 #[cfg(test)]
 mod manifest_tests;
@@ -49,12 +52,13 @@ pub use exposures::{
     Exposure, Goal, Noted, Occasion, Outcome, OutcomeKind, forget_list, opened_features,
     record_exposures, record_met, record_outcomes, seen,
 };
+pub use lessons::{Order, Progress, TrainingSet, gather};
 pub use recent::Recent;
 pub use registry::{Active, Version, activate, active, all, find, roll_back, to_explain, versions};
 pub use scan::View;
 pub use standing::Standing;
 pub use table::{Known, Table};
-pub use training::{Order, Progress, Report, TrainingSet, gather, keep, learn};
+pub use training::{Learned, Report, keep, learn};
 pub use variant::{Assigned, Variant};
 pub use watch::{Watch, watch};
 

@@ -32,14 +32,16 @@ statements! {
     KEPT = "select id, version, artifact from models where id = $1";
     ADD_OUTCOMES = "insert into outcomes (subject, exposure, kind, at, value) values {rows}
         on conflict do nothing";
-    CLOSED = "select subject, id, treated, at, propensity, features from exposures
+    CLOSED = "select subject, id, list, treated, at, propensity, features from exposures
         where business = $1 and closes_at <= $2 order by subject, id";
-    CLOSED_OF_ALL = "select subject, id, treated, at, propensity, features from exposures
+    CLOSED_OF_ALL = "select subject, id, list, treated, at, propensity, features from exposures
         where closes_at <= $1 order by subject, id";
     WATCHED = "select subject, id, treated, features from exposures
-        where business = $1 and at >= $2 and closes_at <= $3 order by closes_at, id limit 20000";
+        where business = $1 and at >= $2 and closes_at <= $3 and (treated = 1 or (list is null and $4 = 1))
+        order by closes_at, id limit 20000";
     WATCHED_OF_ALL = "select subject, id, treated, features from exposures
-        where at >= $1 and closes_at <= $2 order by closes_at, id limit 20000";
+        where at >= $1 and closes_at <= $2 and (treated = 1 or (list is null and $3 = 1))
+        order by closes_at, id limit 20000";
     MET = "select subject, exposure from outcomes where kind = $1 and subject in ({list})";
     ADD_MODEL = "insert into models (business, goal, version, id, created_at, entry, artifact, card,
         held_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -209,6 +211,8 @@ pub(super) async fn add_outcomes(tx: &mut Tx, rows: Vec<Met>) -> Result<u64> {
 pub(super) struct Closed {
     pub(super) subject: SubjectId,
     pub(super) id: ExposureId,
+    /// Of a table in which its outcome stood as well, rather than of a list of ours.
+    pub(super) imported: bool,
     pub(super) treated: bool,
     pub(super) at: Timestamp,
     pub(super) propensity: f64,
@@ -226,9 +230,11 @@ pub(super) async fn closed(
     };
     let closed = |row: &Row| {
         let treated: i64 = row.get("treated")?;
+        let list: Option<ListId> = row.get("list")?;
         Ok(Closed {
             subject: row.get("subject")?,
             id: row.get("id")?,
+            imported: list.is_none(),
             treated: treated == 1,
             at: row.get("at")?,
             propensity: row.get("propensity")?,
@@ -246,15 +252,19 @@ pub(super) struct Watched {
     pub(super) features: Vec<u8>,
 }
 
-/// The first exposures from `since` on whose window is over, in the order in which it ended.
+/// The first exposures from `since` on whose window is over and whose outcome somebody could tell, in the
+/// order in which it ended: of those written to, and of those kept aside in imported tables where they are
+/// asked for.
 pub(super) async fn watched(
     tx: &mut Tx,
     business: Option<BusinessId>,
     (since, now): (Timestamp, Timestamp),
+    kept_aside: bool,
 ) -> Result<Vec<Watched>> {
+    let aside = i64::from(kept_aside);
     let rows = match business {
-        Some(business) => tx.fetch(WATCHED, values![business, since, now]).await?,
-        None => tx.fetch(WATCHED_OF_ALL, values![since, now]).await?,
+        Some(business) => tx.fetch(WATCHED, values![business, since, now, aside]).await?,
+        None => tx.fetch(WATCHED_OF_ALL, values![since, now, aside]).await?,
     };
     let watched = |row: &Row| {
         let treated: i64 = row.get("treated")?;

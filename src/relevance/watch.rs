@@ -1,6 +1,6 @@
 //! Whether a model still fits: what it promised since it was trained, against what came.
 //!
-//! Every exposure of after the training whose window is over is scored under a live permit, in the order in
+//! Every exposure of after the training whose window is over, and whose outcome the model is about, is scored under a live permit, in the order in
 //! which their windows ended, and each outcome shown to the detector ([`volens_models::drift`]).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,8 +70,11 @@ pub async fn watch(
     now: Timestamp,
 ) -> Result<Watch> {
     let model = to_explain(tx, version.id).await?;
-    let model = &model.artifact.model;
-    let exposures = store::watched(tx, version.business, (version.created_at, now)).await?;
+    let (model, card) = (&model.artifact.model, &model.artifact.card);
+    // Models of before this was told learned from whoever was kept aside.
+    let kept_aside = card.labels.is_none_or(|labels| labels.kept_aside);
+    let span = (version.created_at, now);
+    let exposures = store::watched(tx, version.business, span, kept_aside).await?;
     let mut detector = Detector::new(model.bias());
     let (mut promised, mut came) = (Vec::new(), Vec::new());
     for page in exposures.chunks(PAGE) {

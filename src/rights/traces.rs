@@ -21,6 +21,7 @@ pub(crate) const TABLES: &[&str] = &[
     "account_keys",
     "account_references",
     "accounts",
+    "awaited_purchases",
     "consent_records",
     "corrections",
     "exposures",

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use rand::Rng;
 use volens_privacy::notice::Notices;
-use volens_privacy::purpose::Relevance;
+use volens_privacy::purpose::{ModelTraining, Relevance};
 use volens_privacy::{AccountTag, AgeBand, AppId, Consents, KeyRing, SubjectId, Timestamp};
 
+use super::awaited::{self, Bought};
 use super::item::{Content, Item, Parsed};
-use super::profile::Profile;
+use super::kinds::Kind;
+use super::profile::{Observation, Profile};
 use super::reason::Reason;
 use super::{MAX_AGE_DAYS, SignalError, context, days_long, store};
 use crate::db::{self, Tx};
@@ -76,6 +78,8 @@ struct Door<'k> {
     tags: BTreeSet<(SubjectId, [u8; 16])>,
     new_tags: BTreeSet<(SubjectId, [u8; 16])>,
     touched: BTreeMap<SubjectId, AppId>,
+    /// Purchases of people who permit teaching models.
+    bought: Vec<Bought>,
 }
 
 impl<'k> Door<'k> {
@@ -114,6 +118,7 @@ impl<'k> Door<'k> {
             subjects,
             new_tags: BTreeSet::new(),
             touched: BTreeMap::new(),
+            bought: Vec::new(),
         })
     }
 
@@ -149,6 +154,12 @@ impl<'k> Door<'k> {
         }
         self.touched.insert(subject, app.clone());
         apply(self.profiles.entry(subject).or_default(), item, by_day, notes);
+        if let Content::Did(Observation { kind: Kind::Bought, business: Some(business), .. }) =
+            item.content
+            && self.teaches(subject)
+        {
+            self.bought.push(Bought { subject, business, at: item.at });
+        }
         Outcome::Accepted
     }
 
@@ -174,6 +185,12 @@ impl<'k> Door<'k> {
         Ok(Admitted { subject: permit.subject(), by_day })
     }
 
+    /// Whether what they do may be noted to teach models.
+    fn teaches(&self, subject: SubjectId) -> bool {
+        let consents = self.consents.get(&subject);
+        consents.is_some_and(|consents| consents.permit::<ModelTraining>((), self.now).is_ok())
+    }
+
     async fn close(self, tx: &mut Tx, rng: &mut (dyn Rng + Send)) -> Result<(), SignalError> {
         if self.touched.is_empty() {
             return Ok(());
@@ -192,7 +209,7 @@ impl<'k> Door<'k> {
         store::put_tags(tx, &self.new_tags, self.now).await?;
         let changed = db::changes::next(tx).await?;
         store::put_profiles(tx, sealed, changed).await?;
-        Ok(())
+        awaited::note(tx, &data_keys, &self.bought, rng).await
     }
 }
 

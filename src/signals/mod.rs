@@ -5,13 +5,15 @@
 //! even the tag that would recognise a repeat. What is stored is one profile per account
 //! ([`Profile`]): faded counters per topic and kind of act, and, under a notice that says so, counts by
 //! day of the last weeks ([`recent`]), sealed under the account's own key, gone in the same statement
-//! that ends the consent. No address, no device, no time finer than an hour.
+//! that ends the consent. No address, no device, no time finer than an hour. Beside it, where it is awaited,
+//! that a purchase followed a message ([`awaited`]).
 
 use std::collections::BTreeMap;
 
 use rand::Rng;
 use volens_privacy::{AppId, KeyError, KeyRing, SubjectId, Timestamp};
 
+pub mod awaited;
 pub mod cloudevents;
 mod codec;
 pub mod corrections;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use volens_privacy::{AppId, SubjectId, Timestamp};
 
-use crate::db::{self, Result, Tx, Value, statements, values};
+use super::awaited::{self, Awaited};
+use crate::db::{Result, Row, Tx, Value, statements, values};
 
 statements! {
     // The accounts stay locked, so that repeats that arrive at two nodes at once are counted once;
@@ -32,6 +33,26 @@ statements! {
     REFUSALS = "select code, cast(sum(times) as bigint) as times from signal_refusals
         where app = $1 and day >= $2 group by code order by code";
     FORGET_REFUSALS = "delete from signal_refusals where day < $1";
+    BEGIN_TO_AWAIT = "insert into awaited_purchases (subject, until, exposure, business, since, sealed)
+        values {rows} on conflict do nothing";
+    AWAITED = "select subject, until, exposure, business, since, sealed from awaited_purchases
+        where subject in ({list})";
+    // The consent first and then what rests on it: a withdrawal at the same moment comes before or after
+    // both.
+    OPEN_AWAITED = "select a.subject, a.until, a.exposure, a.business, a.since, a.sealed
+            from awaited_purchases a
+            join grants g on g.subject = a.subject
+            where g.purpose = 'model_training' and g.state = 'given'
+              and a.until >= $1 and a.since <= $2 and a.subject in ({list})"
+        | postgres "select a.subject, a.until, a.exposure, a.business, a.since, a.sealed
+            from awaited_purchases a
+            join grants g on g.subject = a.subject
+            where g.purpose = 'model_training' and g.state = 'given'
+              and a.until >= $1 and a.since <= $2 and a.subject in ({list})
+            order by a.subject, a.until, a.exposure for share of g for update of a";
+    PUT_AWAITED = "insert into awaited_purchases (subject, until, exposure, business, since, sealed)
+        values {rows}
+        on conflict (subject, until, exposure) do update set sealed = excluded.sealed";
 }
 
 /// What the door has to know about an account.
@@ -45,7 +66,7 @@ pub(super) async fn lock_accounts(
     subjects: &BTreeSet<SubjectId>,
 ) -> Result<BTreeMap<SubjectId, Account>> {
     let rows = tx.fetch_list(LOCK_ACCOUNTS, values![], list(subjects)).await?;
-    let account = |row: &db::Row| {
+    let account = |row: &Row| {
         let frozen: Option<i64> = row.get("frozen_at")?;
         let account = Account { age_band: row.get("age_band")?, frozen: frozen.is_some() };
         Ok((row.get("subject")?, account))
@@ -177,6 +198,46 @@ pub(super) async fn refusals(
 
 pub(super) async fn forget_refusals(tx: &mut Tx, before: Timestamp) -> Result<u64> {
     tx.execute(FORGET_REFUSALS, values![before]).await
+}
+
+pub(super) async fn begin_to_await(tx: &mut Tx, rows: Vec<awaited::Sealed>) -> Result<()> {
+    tx.execute_rows(BEGIN_TO_AWAIT, rows.into_iter().map(awaited_values).collect()).await.map(drop)
+}
+
+pub(super) async fn put_awaited(tx: &mut Tx, rows: Vec<awaited::Sealed>) -> Result<()> {
+    tx.execute_rows(PUT_AWAITED, rows.into_iter().map(awaited_values).collect()).await.map(drop)
+}
+
+pub(super) async fn awaited(tx: &mut Tx, subjects: &[SubjectId]) -> Result<Vec<awaited::Sealed>> {
+    let list = subjects.iter().map(|subject| Value::from(*subject)).collect();
+    tx.fetch_list(AWAITED, values![], list).await?.iter().map(awaited_row).collect()
+}
+
+/// What is awaited of these accounts in a window that holds a time from `first` to `last`; held until the
+/// transaction ends.
+pub(super) async fn open_awaited(
+    tx: &mut Tx,
+    subjects: &BTreeSet<SubjectId>,
+    (first, last): (Timestamp, Timestamp),
+) -> Result<Vec<awaited::Sealed>> {
+    let rows = tx.fetch_list(OPEN_AWAITED, values![first, last], list(subjects)).await?;
+    rows.iter().map(awaited_row).collect()
+}
+
+fn awaited_values(row: awaited::Sealed) -> Vec<Value> {
+    let Awaited { subject, exposure, business, since, until } = row.awaited;
+    values![subject, until, exposure, business, since, row.bytes]
+}
+
+fn awaited_row(row: &Row) -> Result<awaited::Sealed> {
+    let awaited = Awaited {
+        subject: row.get("subject")?,
+        exposure: row.get("exposure")?,
+        business: row.get("business")?,
+        since: row.get("since")?,
+        until: row.get("until")?,
+    };
+    Ok(awaited::Sealed { awaited, bytes: row.get("sealed")? })
 }
 
 fn list(subjects: &BTreeSet<SubjectId>) -> Vec<Value> {

@@ -1,5 +1,6 @@
 //! People of a messenger who consented, a shop, and a model that learned from earlier messages.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -7,10 +8,9 @@ use volens::accounts::subject_of;
 use volens::background;
 use volens::clock::Clock as _;
 use volens::consent::consents_of;
-use volens::ids::{ExposureId, ListId};
+use volens::ids::ExposureId;
 use volens::relevance::{
-    self, Exposure, Goal, Occasion, Outcome, OutcomeKind, gather, keep, learn, record_exposures,
-    record_outcomes,
+    self, Exposure, Goal, Occasion, gather, keep, learn, record_exposures, record_met,
 };
 use volens_models::features::Features;
 use volens_privacy::purpose::Relevance;
@@ -71,7 +71,7 @@ impl Town {
             })
             .collect();
         town.messenger.post("/v1/batch", json!({ "batch": views })).await.expect(200);
-        town.teach().await;
+        town.teach(Goal::Click).await;
         town
     }
 
@@ -143,20 +143,19 @@ impl Town {
         panic!("nobody is that recipient");
     }
 
-    async fn subject(&self, reference: &str) -> SubjectId {
+    /// The account behind a reference; only who holds the keys can tell.
+    pub(crate) async fn subject(&self, reference: &str) -> SubjectId {
         let app = &self.test.app;
         let mut tx = app.db.read().await.expect("begins");
         let found = subject_of(&mut tx, &app.keys, &messenger(), reference).await;
         found.expect("reads").expect("an account")
     }
 
-    /// Earlier messages of the shop, to people who consented to teach: an interest in the topic
-    /// counts. Then trains.
-    async fn teach(&self) {
+    /// Earlier messages of the shop, as an imported table tells them, to people who consented to teach: an
+    /// interest in the topic counts. Then trains.
+    pub(crate) async fn teach(&self, goal: Goal) {
         let app = &self.test.app;
         let (mut rng, at) = (app.rng(), app.now());
-        let list = ListId::from_bytes([1; 16]);
-        let mut outcomes = Vec::new();
         for n in 0..80_usize {
             let reference = format!("taught{n}");
             self.settle(&reference).await;
@@ -173,31 +172,36 @@ impl Town {
                 app: messenger(),
                 business: self.business,
                 campaign: None,
-                list: Some(list),
+                list: None,
                 arm: "earlier".to_owned(),
                 treated,
                 at,
                 closes_at: at.plus(Duration::from_mins(1)),
                 propensity: 0.75,
             };
-            let exposure = Exposure::of(&permit, ExposureId::random(&mut rng), occasion, features);
-            record_exposures(&mut tx, &app.keys, &[exposure], &mut rng).await.expect("kept");
+            let shown = [Exposure::of(&permit, ExposureId::random(&mut rng), occasion, features)];
+            record_exposures(&mut tx, &app.keys, &shown, &mut rng).await.expect("kept");
+            let reached = likes && treated && n % 7 != 0;
+            let met = shown.iter().filter(|_| reached).map(|of| (of, goal.outcome(), at, None));
+            record_met(&mut tx, met).await.expect("noted");
             tx.commit().await.expect("commits");
-            if likes && treated && n % 7 != 0 {
-                outcomes.push(Outcome { subject, kind: OutcomeKind::Click, at, value: None });
-            }
         }
-        let mut tx = app.db.begin().await.expect("begins");
-        record_outcomes(&mut tx, list, &outcomes).await.expect("noted");
-        tx.commit().await.expect("commits");
         self.test.clock.advance(Duration::from_hours(1));
-        let now = self.test.clock.now();
-        let order = relevance::Order { business: Some(self.business), goal: Goal::Click };
+        self.learn(goal).await;
+    }
+
+    /// Trains the shop's model on what is on record; what was left out, by reason.
+    pub(crate) async fn learn(&self, goal: Goal) -> BTreeMap<&'static str, u64> {
+        let (app, now) = (&self.test.app, self.test.clock.now());
+        let order = relevance::Order { business: Some(self.business), goal };
         let mut tx = app.db.begin().await.expect("begins");
         let set = gather(&mut tx, &app.keys, order, now, &|_, _| {}).await.expect("gathers");
+        let excluded = set.excluded().clone();
         let learned = learn(set, now).expect("learns");
+        let mut rng = app.rng();
         keep(&mut tx, &app.keys.log_signer(), learned, now, &mut rng).await.expect("kept");
         tx.commit().await.expect("commits");
+        excluded
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::artifact::Artifact;
+use crate::card::Labels;
 use crate::evaluate::{Interval, Metrics};
 use crate::model::{Model, Term};
 use crate::reliability::escaped;
@@ -26,11 +27,13 @@ pub fn page(artifact: &Artifact, facts: &[(String, String)]) -> String {
     let span = card.data_span.map(|(from, until)| format!("{from} to {until}"));
     let purposes: Vec<String> = card.purposes.iter().map(ToString::to_string).collect();
     let entry = card.training_entry.map(|entry| entry.to_string());
+    let labels = card.labels.map_or("not told", Labels::text);
     let own = [
         ("Trained", card.created.to_string()),
         ("Outcomes from", span.unwrap_or_else(|| "not told".to_owned())),
         ("Used under consent to", purposes.join(", ")),
         ("Ledger entry of the training set", entry.unwrap_or_else(|| "none".to_owned())),
+        ("Outcomes told by", labels.to_owned()),
         ("Rows", format!("{}, {} with the outcome", card.rows, card.positives)),
         ("Learner", learner(artifact)),
         ("Calibration", format!("{:?}", card.calibration).to_lowercase()),

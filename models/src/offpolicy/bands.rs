@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Logged, Target};
 
-/// Fewest exposures of either arm in a band.
+/// Fewest exposures of an arm in a band.
 const FEWEST_IN_BAND: usize = 50;
 /// A place is one where exposures were when so many of them lie there or beyond.
 const FEWEST_BEYOND: usize = 5;
@@ -26,25 +26,27 @@ pub(super) struct Bands {
 impl Bands {
     /// Bands over exposures in the order of their places by models that have not seen them, and the band of
     /// each exposure. A band is the same stretch of ranks in either order, so that a list's place and an
-    /// exposure's mean the same although two models gave them.
-    pub(super) fn over(drawn: &[Logged]) -> Option<(Self, Vec<usize>)> {
+    /// exposure's mean the same although two models gave them. There are enough of each of `arms` in every one.
+    pub(super) fn over(drawn: &[Logged], arms: &[bool]) -> Option<(Self, Vec<usize>)> {
         let mut places: Vec<f64> = drawn.iter().map(|one| one.place).collect();
         places.sort_by(f64::total_cmp);
         let mut starts = vec![0];
-        let mut arms = [0, 0];
+        let mut counts = [0, 0];
+        let enough =
+            |counts: [usize; 2]| arms.iter().all(|&of| counts[usize::from(of)] >= FEWEST_IN_BAND);
         for (row, one) in drawn.iter().enumerate() {
-            let full = arms.iter().all(|&count| count >= FEWEST_IN_BAND);
+            let full = enough(counts);
             let long = (row - starts[starts.len() - 1]) * MOST >= drawn.len();
             let between =
                 row > 0 && drawn[row - 1].unseen < one.unseen && places[row - 1] < places[row];
             if full && long && between {
                 starts.push(row);
-                arms = [0, 0];
+                counts = [0, 0];
             }
-            arms[usize::from(one.sent)] += 1;
+            counts[usize::from(one.sent)] += 1;
         }
         // What is left at the end and is too little belongs to the band before.
-        if arms.iter().any(|&count| count < FEWEST_IN_BAND) {
+        if !enough(counts) {
             starts.pop();
         }
         starts.first()?;

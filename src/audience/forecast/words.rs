@@ -1,5 +1,7 @@
 //! A forecast in words: five languages, none of which can miss one.
 
+use volens_models::card::Source;
+
 use super::{Expected, Forecast, Range, Why};
 
 /// Every word of a forecast, in one language. `{}` stands for numbers.
@@ -16,6 +18,8 @@ pub struct Words {
     overlap: &'static str,
     sample: &'static str,
     outcomes: &'static str,
+    needs_message: &'static str,
+    told_by_signals: &'static str,
     source: &'static str,
 }
 
@@ -32,6 +36,8 @@ const ENGLISH: Words = Words {
     overlap: "the people on this list are unlike those in your earlier campaigns",
     sample: "too few people in your earlier campaigns were like those on this list",
     outcomes: "too few of the people like these are on record as having reached the goal, or as not having",
+    needs_message: "A click on the message or a reply to it cannot come without the message, so there is nothing to compare with.",
+    told_by_signals: "The first number counts what you reported; the second counts purchases that the app tells of, of those written to and of those kept aside alike.",
     source: "From your earlier campaigns, which count as {} people like these. The ranges hold what is expected in 19 of 20 cases; what comes varies more.",
 };
 
@@ -46,6 +52,8 @@ const FRENCH: Words = Words {
     overlap: "les personnes de cette liste ne ressemblent pas à celles de vos campagnes précédentes",
     sample: "trop peu de personnes de vos campagnes précédentes ressemblaient à celles de cette liste",
     outcomes: "trop peu de personnes semblables sont connues pour avoir atteint l’objectif, ou pour ne pas l’avoir atteint",
+    needs_message: "Un clic sur le message ou une réponse ne peut pas venir sans le message : il n’y a rien à quoi comparer.",
+    told_by_signals: "Le premier nombre compte ce que vous avez signalé ; le second, les achats dont l’application informe, de la même façon pour ceux à qui on a écrit et pour ceux qui ont été écartés.",
     source: "D’après vos campagnes précédentes, qui comptent comme {} personnes semblables. Les intervalles contiennent la valeur attendue dans 19 cas sur 20 ; le résultat variera davantage.",
 };
 
@@ -60,6 +68,8 @@ const GERMAN: Words = Words {
     overlap: "die Menschen auf dieser Liste gleichen denen Ihrer früheren Kampagnen nicht",
     sample: "zu wenige Menschen Ihrer früheren Kampagnen glichen denen auf dieser Liste",
     outcomes: "von zu wenigen ähnlichen Menschen ist bekannt, dass sie das Ziel erreicht oder nicht erreicht haben",
+    needs_message: "Ein Klick auf die Nachricht oder eine Antwort darauf kann ohne die Nachricht nicht kommen: Es gibt nichts zu vergleichen.",
+    told_by_signals: "Die erste Zahl zählt, was Sie gemeldet haben; die zweite zählt Käufe, von denen die App berichtet, bei Angeschriebenen und Ausgesparten gleichermaßen.",
     source: "Aus Ihren früheren Kampagnen, die so viel zählen wie {} ähnliche Menschen. Die Spannen enthalten das zu Erwartende in 19 von 20 Fällen; was kommt, streut stärker.",
 };
 
@@ -74,6 +84,8 @@ const SPANISH: Words = Words {
     overlap: "las personas de esta lista no se parecen a las de sus campañas anteriores",
     sample: "muy pocas personas de sus campañas anteriores se parecían a las de esta lista",
     outcomes: "de muy pocas personas parecidas consta que alcanzaron el objetivo, o que no lo alcanzaron",
+    needs_message: "Un clic en el mensaje o una respuesta no puede llegar sin el mensaje: no hay con qué comparar.",
+    told_by_signals: "El primer número cuenta lo que usted comunicó; el segundo, las compras de las que informa la aplicación, por igual de aquellos a quienes se escribió y de quienes se apartó.",
     source: "Según sus campañas anteriores, que cuentan como {} personas parecidas. Los intervalos contienen lo esperado en 19 de cada 20 casos; lo que ocurra variará más.",
 };
 
@@ -88,6 +100,8 @@ const PORTUGUESE: Words = Words {
     overlap: "as pessoas desta lista não se parecem com as das suas campanhas anteriores",
     sample: "poucas pessoas das suas campanhas anteriores se pareciam com as desta lista",
     outcomes: "de poucas pessoas parecidas se sabe que alcançaram o objetivo, ou que não o alcançaram",
+    needs_message: "Um clique na mensagem ou uma resposta não pode vir sem a mensagem: não há com que comparar.",
+    told_by_signals: "O primeiro número conta o que comunicou; o segundo, as compras de que a aplicação informa, por igual de quem recebeu a mensagem e de quem foi deixado de fora.",
     source: "Segundo as suas campanhas anteriores, que contam como {} pessoas parecidas. Os intervalos contêm o esperado em 19 de 20 casos; o que acontecer variará mais.",
 };
 
@@ -99,7 +113,8 @@ impl Words {
 
     fn reason(&self, why: Why) -> &'static str {
         match why {
-            Why::Known => "",
+            // Said in a sentence of its own.
+            Why::Known | Why::NeedsMessage => "",
             Why::Exposures => self.exposures,
             Why::Overlap => self.overlap,
             Why::Sample => self.sample,
@@ -110,6 +125,7 @@ impl Words {
     fn sentence(&self, of: &Expected, known: &str, unknown: &str) -> String {
         match of.people {
             Some(Range { expected, low, high }) => fill(known, &[expected, low, high]),
+            None if of.why == Why::NeedsMessage => self.needs_message.to_owned(),
             None => unknown.replacen("{}", self.reason(of.why), 1),
         }
     }
@@ -123,6 +139,9 @@ impl Forecast {
         if self.reached.why != self.increase.why || self.reached.people.is_some() {
             let of = (words.increase, words.increase_unknown);
             sentences.push(words.sentence(&self.increase, of.0, of.1));
+        }
+        if self.told_by == Some(Source::Signals) {
+            sentences.push(words.told_by_signals.to_owned());
         }
         let effective = self.increase.effective.or(self.reached.effective);
         let source = |count: u64| words.source.replacen("{}", &count.to_string(), 1);
@@ -151,16 +170,23 @@ mod tests {
         };
         let not = |why| Expected { why, people: None, snips: None, effective: None };
         for words in &ALL {
-            let both = Forecast { reached: known, increase: known }.sentences(words);
+            let said = |reached, increase, told_by| {
+                Forecast { reached, increase, told_by }.sentences(words)
+            };
+            let both = said(known, known, None);
             assert_eq!(both.len(), 3);
+            let both_by_signals = said(known, known, Some(Source::Signals));
+            assert_eq!(both_by_signals[2], words.told_by_signals);
+            let answers = said(known, not(Why::NeedsMessage), None);
+            assert_eq!((answers.len(), answers[1].as_str()), (3, words.needs_message));
             for sentence in &both[..2] {
                 assert!(["120", "95", "150"].iter().all(|n| sentence.contains(n)), "{sentence}");
             }
             assert!(both[2].contains("640"), "{}", both[2]);
             for why in [Why::Exposures, Why::Overlap, Why::Sample, Why::Outcomes] {
-                let none = Forecast { reached: not(why), increase: not(why) }.sentences(words);
+                let none = said(not(why), not(why), None);
                 assert_eq!(none.len(), 1, "one reason is told once");
-                let half = Forecast { reached: known, increase: not(why) }.sentences(words);
+                let half = said(known, not(why), None);
                 assert_eq!(half.len(), 3);
                 for sentence in none.iter().chain(&half) {
                     assert!(!sentence.contains("{}"), "{sentence}");

@@ -28,13 +28,13 @@ async fn a_list_says_what_it_is_expected_to_bring_where_earlier_campaigns_tell()
     on_both(|db| async move {
         let town = Town::new(db, 100, 0).await;
         let list = town.list(town.request(60)).await.expect("built");
-        let Forecast { reached, increase } = forecast(&list);
+        let Forecast { reached, increase, .. } = forecast(&list);
         assert_eq!((reached.why, increase.why), (Why::Exposures, Why::Exposures));
         assert!(reached.people.is_none() && increase.people.is_none());
 
         town.draw(560).await;
         let list = town.list(town.request(60)).await.expect("built");
-        let Forecast { reached, increase } = forecast(&list);
+        let Forecast { reached, increase, .. } = forecast(&list);
         assert_eq!((reached.why, increase.why), (Why::Known, Why::Known), "{reached:?}");
         let effective = increase.effective.expect("told");
         assert!((200..=400).contains(&effective), "{effective}");
@@ -58,7 +58,7 @@ async fn a_list_says_what_it_is_expected_to_bring_where_earlier_campaigns_tell()
         }
         town.learn_again().await;
         let list = town.list(town.request(60)).await.expect("built");
-        let Forecast { reached, increase } = forecast(&list);
+        let Forecast { reached, increase, .. } = forecast(&list);
         assert_eq!((reached.why, increase.why), (Why::Known, Why::Sample), "{increase:?}");
     })
     .await;

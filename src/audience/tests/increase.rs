@@ -1,5 +1,7 @@
 //! Ranked by what a message changes, where earlier campaigns tell.
 
+use volens_models::card::Source;
+
 use super::town::{SHOP, Town, same};
 use crate::audience::Exclusion;
 use crate::audience::export::read::read;
@@ -10,11 +12,38 @@ use crate::audience::shelf::Shelf;
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
 use crate::db::{Statement, values};
+use crate::ids::ListId;
 
 const CONTROL: Statement = same(
     "CONTROL",
     "select count(*) as kept from exposures where campaign is not null and treated = 0",
 );
+
+const OF_A_LIST: Statement = same("OF_A_LIST", "update exposures set list = $1");
+
+#[tokio::test]
+async fn of_answers_to_a_message_no_increase_is_told() {
+    on_both(|db| async move {
+        let town = Town::new(db, 60, 0).await;
+        town.try_on_half(10).await;
+        let list = town.list(town.request(20)).await.expect("built");
+        let ranking = list.sealing.expect("sealed").ranking.expect("said");
+        assert_eq!((ranking.why, ranking.told_by), (Why::Known, Some(Source::Imported)));
+        // The same, had our lists kept them aside: nobody could report a click of theirs.
+        town.tamper(OF_A_LIST, values![ListId::from_bytes([5; 16])]).await;
+        town.learn_again().await;
+        let list = town.list(town.request(20)).await.expect("built");
+        let sealing = list.sealing.clone().expect("sealed");
+        let ranking = sealing.ranking.expect("said");
+        assert_eq!((ranking.by, ranking.why), (By::Score, Why::NeedsMessage));
+        assert!(ranking.told_by.is_none() && ranking.text().contains("nothing to compare"));
+        let increase = sealing.forecast.expect("told").increase;
+        assert_eq!(increase.why, crate::audience::forecast::Why::NeedsMessage);
+        let page = town.rows(&list).await.expect("served");
+        assert!(page.rows.iter().all(|row| row.uplift.is_none()));
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn without_enough_kept_aside_people_are_ranked_by_score_and_it_is_said() {

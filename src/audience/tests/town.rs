@@ -25,8 +25,8 @@ use crate::db::{Db, Statement, Value};
 use crate::ids::ExposureId;
 use crate::metrics::Metrics;
 use crate::relevance::{
-    self, Columns, Exposure, Goal, Occasion, Outcome, OutcomeKind, gather, keep, learn,
-    record_exposures, record_met, record_outcomes,
+    self, Columns, Exposure, Goal, Occasion, OutcomeKind, gather, keep, learn, record_exposures,
+    record_met,
 };
 use crate::signals::tests::send;
 use crate::testing::{World, app};
@@ -360,11 +360,7 @@ pub(super) fn running_shoes() -> CampaignIn {
 /// itself helps.
 async fn train(world: &World) {
     let at = world.clock.now();
-    let list = crate::ids::ListId::from_bytes([1; 16]);
     let mut rng = world.rng(11);
-    let mut outcomes = Vec::new();
-    let mut tx = world.db.begin().await.expect("begins");
-    tx.rollback().await;
     for n in 0..120_usize {
         let reference = format!("taught{n}");
         let subject = world.account("social", &reference).await;
@@ -384,7 +380,7 @@ async fn train(world: &World) {
             app: app("social"),
             business: SHOP,
             campaign: None,
-            list: Some(list),
+            list: None,
             arm: "earlier".to_owned(),
             treated,
             at,
@@ -392,17 +388,15 @@ async fn train(world: &World) {
             propensity: 0.75,
         };
         let exposure = Exposure::of(&permit, ExposureId::random(&mut rng), occasion, features);
-        tx = world.db.begin().await.expect("begins");
-        record_exposures(&mut tx, &world.keys, &[exposure], &mut rng).await.expect("kept");
-        tx.commit().await.expect("commits");
+        let mut tx = world.db.begin().await.expect("begins");
+        let shown = [exposure];
+        record_exposures(&mut tx, &world.keys, &shown, &mut rng).await.expect("kept");
         let points = u8::from(own) + 2 * u8::from(lent) + u8::from(treated);
-        if points >= 2 && n % 7 != 0 {
-            outcomes.push(Outcome { subject, kind: OutcomeKind::Click, at, value: None });
-        }
+        let clicks = points >= 2 && n % 7 != 0;
+        let met = shown.iter().filter(|_| clicks).map(|of| (of, OutcomeKind::Click, at, None));
+        record_met(&mut tx, met).await.expect("noted");
+        tx.commit().await.expect("commits");
     }
-    let mut tx = world.db.begin().await.expect("begins");
-    record_outcomes(&mut tx, list, &outcomes).await.expect("noted");
-    tx.commit().await.expect("commits");
     world.clock.advance(Duration::from_hours(1));
     learn_again(world, &mut rng).await;
 }

@@ -7,9 +7,10 @@ use crate::audit::AuditError;
 use crate::db::{Statement, Value, values};
 
 /// What must not be, and what it is called.
-const LOOSE: [(Statement, &str); 7] = [
+const LOOSE: [(Statement, &str); 8] = [
     (store::LOOSE_PROFILES, "profile.no_live_grant"),
     (store::LOOSE_EXPOSURES, "exposure.no_live_grant"),
+    (store::LOOSE_AWAITED, "awaited_purchase.no_live_grant"),
     (store::LOOSE_SCORES, "score.no_live_grant"),
     (store::LOOSE_ROWS, "list_row.no_live_grant"),
     (store::LOOSE_OWN_LOANS, "loan.no_live_grant"),

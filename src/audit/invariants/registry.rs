@@ -82,7 +82,7 @@ const DEFINITIONS: [Definition; 20] = [
         "I-2",
         "Nothing derived from a person outlives the consent it rests on",
         "GDPR Art. 7(3), 18, 21",
-        "profiles, exposures, scores, list rows and what was lent to them, with their grants",
+        "profiles, exposures, awaited purchases, scores, list rows and what was lent to them, with their grants",
     ),
     applies(
         "I-3",

@@ -20,7 +20,8 @@ statements! {
 
     COUNT_DERIVED = "select (select count(*) from profiles) + (select count(*) from exposures)
                           + (select count(*) from scores) + (select count(*) from list_rows)
-                          + (select count(*) from list_loans) as n";
+                          + (select count(*) from list_loans)
+                          + (select count(*) from awaited_purchases) as n";
     LOOSE_PROFILES = "select p.subject, count(*) over () as n from profiles p
                       where not exists (
                           select 1 from grants g
@@ -33,6 +34,12 @@ statements! {
                            where g.subject = e.subject and g.purpose = 'relevance'
                              and g.state = 'given' and g.expires_at > $1)
                        order by e.subject limit 20";
+    LOOSE_AWAITED = "select a.subject, count(*) over () as n from awaited_purchases a
+                     where not exists (
+                         select 1 from grants g
+                         where g.subject = a.subject and g.purpose = 'model_training'
+                           and g.state = 'given' and g.expires_at > $1)
+                     order by a.subject limit 20";
     LOOSE_SCORES = "select s.subject, count(*) over () as n from scores s
                     where not exists (
                         select 1 from grants g

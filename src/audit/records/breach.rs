@@ -39,6 +39,8 @@ pub enum Held {
 pub(super) const COLUMNS: &[(&str, Held)] = &[
     ("account_keys.wrapped", Held::Sealed),
     ("account_references.tag", Held::Keyed),
+    ("awaited_purchases.exposure", Held::Random),
+    ("awaited_purchases.sealed", Held::Sealed),
     ("consent_records.sealed", Held::Sealed),
     ("exposures.features", Held::Sealed),
     ("exposures.id", Held::Random),

@@ -330,6 +330,10 @@ pub struct MessagePart {
     pub features: Value,
     /// What happened.
     pub outcomes: Vec<OutcomePart>,
+    /// Whether the app told that the person bought from that business in this time, where that was looked for,
+    /// whether or not the message was sent; absent where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bought: Option<bool>,
 }
 
 /// What happened after a message.

@@ -32,7 +32,7 @@ use crate::consent::{self, Grant};
 use crate::db::{self, Row, Tx};
 use crate::ids::ListId;
 use crate::relevance::Assigned;
-use crate::signals::{About, Profile, Trait};
+use crate::signals::{About, Profile, Trait, awaited};
 use crate::{identity, relevance, signals};
 
 /// Where each table that names an account is in the export, by the field it is read into, or why it
@@ -44,6 +44,7 @@ pub(super) const KEPT: &[(&str, Kept)] = &[
         Kept::Left("a keyed tag of the app's own reference, which the app knows"),
     ),
     ("accounts", Kept::In("account")),
+    ("awaited_purchases", Kept::In("messages")),
     ("consent_records", Kept::In("receipts")),
     ("corrections", Kept::In("interests")),
     ("exposures", Kept::In("messages")),
@@ -390,6 +391,7 @@ async fn messages(
     for (exposure, outcome) in store::outcomes(tx, subject).await? {
         met.entry(exposure).or_default().push(outcome);
     }
+    let bought = awaited::noted(tx, &[subject], |_| Some(key)).await?;
     let mut messages = Vec::new();
     for row in store::exposures(tx, subject).await? {
         let id = row.get("id")?;
@@ -409,6 +411,7 @@ async fn messages(
             features: serde_json::to_value(&features)
                 .map_err(|_| db::Error::Damaged("exposures.features"))?,
             outcomes: met.remove(&id).unwrap_or_default(),
+            bought: bought.get(&(subject, id)).copied(),
         });
     }
     Ok(messages)

@@ -20,6 +20,11 @@ const KEEP_EXPOSURES: Statement = breaking(
     "drop trigger exposures_end_with_consent",
     "drop trigger exposures_end_with_consent on grants",
 );
+const KEEP_AWAITED: Statement = breaking(
+    "KEEP_AWAITED",
+    "drop trigger awaited_purchases_end_with_consent",
+    "drop trigger awaited_purchases_end_with_consent on grants",
+);
 const KEEP_LOANS: Statement = breaking(
     "KEEP_LOANS",
     "drop trigger loans_end_with_their_token",
@@ -91,6 +96,26 @@ async fn everything_on_a_list_that_outlives_a_consent_is_found() {
         assert_eq!(violated(world).await, ["I-2"]);
         let found = codes(world).await;
         assert!(found.contains("score.no_live_grant") && found.contains("list_row.no_live_grant"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_awaited_purchase_that_outlives_its_consent_is_found() {
+    on_both(|db| async move {
+        let town = Town::new(db, 40, 0).await;
+        bind_keys(&town.world).await;
+        for n in 0..40 {
+            town.world.give("messenger", &name(n), PurposeKind::ModelTraining).await;
+        }
+        town.list(town.request(20)).await.expect("a list is built");
+        assert_eq!(violated(&town.world).await, Vec::<String>::new());
+        town.tamper(KEEP_AWAITED, values![]).await;
+        for n in 0..40 {
+            let teaching = PurposeKind::ModelTraining;
+            town.world.withdraw("messenger", &name(n), teaching, None).await.expect("ends");
+        }
+        only(&town.world, "I-2", "awaited_purchase.no_live_grant").await;
     })
     .await;
 }
