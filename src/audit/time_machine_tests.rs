@@ -97,7 +97,7 @@ async fn each_state_is_told_with_its_entry_and_the_text_shown_then() {
         let leaf = ledger::leaves(&mut tx, &[given]).await.unwrap().remove(&given).unwrap();
         assert_eq!(state.leaf_hash, Leaf::parse(&leaf).unwrap().hash().to_string());
         let text = state.notice.as_ref().unwrap();
-        assert_eq!((text.version, text.parties), (3, Some(1)));
+        assert_eq!((text.version, text.parties), (4, Some(1)));
         assert!(text.text.contains("Messenger Ltd., 1 Example Street"));
         assert!(!text.text.contains("Daughters"), "as it was shown then");
 
