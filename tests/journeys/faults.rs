@@ -200,9 +200,13 @@ struct Heard {
     erasing: Option<&'static str>,
 }
 
-/// Accounts that consent before the erasure and after it.
-const DURING: usize = 6;
-const AFTER: usize = 2;
+/// How many accounts consent before the erasure and after it. Where every place is tried, each act is
+/// done once or twice: more of them would make the same calls again.
+fn consenting() -> (usize, usize) {
+    let every = |wanted: String| wanted == "all" || wanted.contains('/');
+    if variable("VOLENS_TEST_FAULTS").is_some_and(every) { (2, 1) } else { (6, 2) }
+}
+
 /// An account of the base that is erased in the scene.
 const ERASED: &str = "before-1";
 
@@ -228,25 +232,27 @@ async fn play(base: &Base, scene: Scene, directory: &Path, options: &[String]) -
             }
             traced.signal("-TERM").await;
             let ended_well = traced.end().await;
+            let (during, after) = consenting();
             heard.disturbed =
-                !ended_well || heard.erased.is_none() || heard.acknowledged.len() < DURING + AFTER;
+                !ended_well || heard.erased.is_none() || heard.acknowledged.len() < during + after;
         }
     }
     heard
 }
 
 async fn serve(base: &Base, address: std::net::SocketAddr, heard: &mut Heard) -> Option<()> {
+    let (during, after) = consenting();
     let noted = Mutex::new(Acknowledged::new());
     let open = || Connection::open(address, Arc::clone(&base.key));
     // One call after the other: what is not answered ends a connection, not the scene.
-    work(open().await?, "during", DURING, &noted).await;
+    work(open().await?, "during", during, &noted).await;
     heard.acknowledged = noted.into_inner().expect("nobody panicked");
     heard.erasing = Some(ERASED);
     let path = format!("/v1/accounts/{ERASED}");
     let (status, _) = open().await?.ask("DELETE", &path, &Value::Null).await?;
     heard.erased = (status == 200).then_some(ERASED);
     let noted = Mutex::new(Acknowledged::new());
-    work(open().await?, "after", AFTER, &noted).await;
+    work(open().await?, "after", after, &noted).await;
     heard.acknowledged.extend(noted.into_inner().expect("nobody panicked"));
     Some(())
 }
