@@ -1,7 +1,7 @@
 //! Building a list: propose, rank, verify and write, seal.
 //!
-//! Rows are written in batches, each in one transaction that verifies everybody in it again, so that
-//! nobody waits long for the writer. Until it is sealed a list cannot be read; a build that was
+//! Rows are written in batches, each in one transaction that settles what was verified of everybody in it
+//! right before, so that nobody waits long for the writer. Until it is sealed a list cannot be read; a build that was
 //! interrupted starts over.
 
 use std::num::NonZero;
@@ -16,6 +16,7 @@ use volens_models::offpolicy::Target;
 use volens_privacy::ledger::{Hash, Leaf, LeafKind};
 use volens_privacy::{KeyRing, PurposeKind, SubjectId, Timestamp};
 
+use super::batches::{BATCH, Batches};
 use super::campaigns::{self, Campaign};
 use super::candidates::{Narrowed, Narrowing, Stops, Wanted, depth};
 use super::filter::Filter;
@@ -33,9 +34,6 @@ use crate::db::{Db, Tx};
 use crate::ledger;
 use crate::metrics::Metrics;
 use crate::relevance::{self, Columns, RelevanceError, Table};
-
-/// Accounts scored, and rows written, at a time.
-const BATCH: usize = 512;
 
 /// What a build works with.
 pub struct Workshop<'a> {
@@ -268,16 +266,24 @@ impl Making<'_> {
         let total = (proposals.listed.len() + proposals.kept_aside.len()) as u64;
         let by = self.judge.ranking().by;
         let workshop = self.workshop;
-        let mut ranked = workshop.timed("rank", self.rank(&proposals.listed, 0, total)).await?;
-        let unranked = proposals.listed.len() - ranked.len();
-        let scored = ranked.len();
-        ranked.retain(|one| !one.is_put_off(by));
-        let put_off = (scored - ranked.len()) as u64;
-        let written = workshop.timed("write", self.write(&ranked, rng)).await?;
-        let unverified = (unranked + written.denied) as u64;
+        let mut written = Written { rows: Vec::new(), denied: 0, cut: f64::INFINITY };
+        let (mut unranked, mut put_off, mut looked_at) = (0, 0, 0);
+        for proposed in self.portions(&proposals.listed) {
+            if written.rows.len() == self.list.size as usize {
+                break;
+            }
+            let ranking = self.rank(proposed, looked_at as u64, total);
+            let mut ranked = workshop.timed("rank", ranking).await?;
+            looked_at += proposed.len();
+            unranked += proposed.len() - ranked.len();
+            let scored = ranked.len();
+            ranked.retain(|one| !one.is_put_off(by));
+            put_off += scored - ranked.len();
+            workshop.timed("write", self.write(&ranked, &mut written, rng)).await?;
+        }
         let listed = written.rows.len() as u64;
-        waterfall.exclude(Exclusion::Unverified, unverified);
-        waterfall.exclude(Exclusion::PutOff, put_off);
+        waterfall.exclude(Exclusion::Unverified, (unranked + written.denied) as u64);
+        waterfall.exclude(Exclusion::PutOff, put_off as u64);
         waterfall.exclude(Exclusion::BelowCut, waterfall.listed - listed);
         if listed < self.workshop.rules.k {
             return Err(AudienceError::TooSmall(self.workshop.rules.k));
@@ -292,6 +298,18 @@ impl Making<'_> {
         workshop.timed("write", self.write_control(&control, listed, rng)).await?;
         let forecast = self.judge.forecast(&written.rows, workshop.rules.k);
         workshop.timed("seal", self.seal(waterfall, proposals.as_of, forecast)).await
+    }
+
+    /// As many as there are places, and then those that stand in for who fails. All at once where what is
+    /// lent can lift somebody over the cut: proposals are not in the order of the list then.
+    fn portions<'p>(
+        &self,
+        proposed: &'p [SubjectId],
+    ) -> impl Iterator<Item = &'p [SubjectId]> + use<'p> {
+        let places = (self.list.size as usize).next_multiple_of(BATCH);
+        let first = if self.judge.borrows() { proposed.len() } else { places };
+        let (first, others) = proposed.split_at(first.min(proposed.len()));
+        std::iter::once(first).chain(others.chunks(BATCH))
     }
 
     /// Scores exactly, best first. Batches go side by side, since most of it is opening what is sealed; in
@@ -328,25 +346,27 @@ impl Making<'_> {
     }
 
     /// Writes the best until the list is full; who fails gives the place to the next.
-    async fn write(&self, ranked: &[Ranked], rng: &mut (dyn Rng + Send)) -> Result<Written> {
+    async fn write(
+        &self,
+        ranked: &[Ranked],
+        written: &mut Written,
+        rng: &mut (dyn Rng + Send),
+    ) -> Result<()> {
         let size = self.list.size as usize;
-        let mut written = Written { rows: Vec::new(), denied: 0, cut: f64::INFINITY };
-        let mut left = ranked;
-        while written.rows.len() < size && !left.is_empty() {
+        let mut batches = Batches::new(self.workshop, ranked);
+        while let Some((batch, ahead)) = batches.next(size - written.rows.len()).await? {
             let count = written.rows.len();
-            let (batch, rest) = left.split_at(left.len().min(BATCH).min(size - count));
-            left = rest;
             let mut tx = self.workshop.db.begin().await?;
             store::hold_run(&mut tx, self.run, count as u64).await?;
             let first = count as u32 + 1;
-            let done = self.batch(Arm::Listed).write(&mut tx, batch, first, rng).await?;
+            let done = self.batch(Arm::Listed).write(&mut tx, batch, ahead, first, rng).await?;
             store::hold_run(&mut tx, self.run, (count + done.rows.len()) as u64).await?;
             tx.commit().await?;
             written.denied += batch.len() - done.rows.len();
             written.rows.extend(done.rows);
             written.cut = done.lowest.unwrap_or(written.cut);
         }
-        Ok(written)
+        Ok(())
     }
 
     async fn write_control(
@@ -355,10 +375,11 @@ impl Making<'_> {
         listed: u64,
         rng: &mut (dyn Rng + Send),
     ) -> Result<()> {
-        for batch in ranked.chunks(BATCH) {
+        let mut batches = Batches::new(self.workshop, ranked);
+        while let Some((batch, ahead)) = batches.next(BATCH).await? {
             let mut tx = self.workshop.db.begin().await?;
             store::hold_run(&mut tx, self.run, listed).await?;
-            self.batch(Arm::Holdout).write(&mut tx, batch, 0, rng).await?;
+            self.batch(Arm::Holdout).write(&mut tx, batch, ahead, 0, rng).await?;
             tx.commit().await?;
         }
         Ok(())

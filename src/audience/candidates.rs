@@ -9,8 +9,9 @@ use volens_privacy::purpose::PurposeKind;
 use volens_privacy::{AppId, BusinessId, RecipientId, SubjectId, Timestamp};
 
 use super::filter::{Asked, Filter, Past};
+use super::holdout::Coins;
+use super::store;
 use super::waterfall::{Exclusion, Waterfall};
-use super::{holdout, store};
 use crate::db::{self, Tx};
 use crate::ids::CampaignId;
 use crate::relevance::Table;
@@ -53,14 +54,9 @@ impl Narrowing {
             left.keep(&wanted, Exclusion::Filtered);
         }
         left.remove(&self.stops.among(&left.rows, table, keys), Exclusion::Stopped);
-        let kept_aside: RoaringBitmap = left
-            .rows
-            .iter()
-            .filter(|row| {
-                let subject = table.subject(*row);
-                subject.is_some_and(|of| holdout::kept_aside(keys, self.campaign, of, self.holdout))
-            })
-            .collect();
+        let coins = Coins::of_holdout(keys, self.campaign);
+        let falls = |row: &u32| table.subject(*row).is_some_and(|of| coins.of(of) < self.holdout);
+        let kept_aside: RoaringBitmap = left.rows.iter().filter(falls).collect();
         left.remove(&kept_aside, Exclusion::HeldOut);
         Narrowed { candidates: left.rows, kept_aside, waterfall: left.waterfall }
     }
@@ -136,7 +132,8 @@ impl Stops {
         let mut stopped: RoaringBitmap =
             self.accounts.iter().filter_map(|subject| table.row(*subject)).collect();
         if !self.recipients.is_empty() {
-            let recipient = |row| Some(keys.recipient(self.business, table.subject(row)?));
+            let recipients = keys.recipients(self.business);
+            let recipient = |row| Some(recipients.id(table.subject(row)?));
             let said = |row: &u32| recipient(*row).is_some_and(|of| self.recipients.contains(&of));
             stopped.extend(rows.iter().filter(said));
         }

@@ -1,6 +1,7 @@
 //! Serving a sealed list: every row is verified once more, in the transaction that reads it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use serde::Serialize;
 use volens_privacy::ledger::{Hash, Leaf, SignedCheckpoint, tlog_proof};
@@ -98,6 +99,32 @@ impl Shelf {
         let more = stored.len() > limit as usize;
         stored.truncate(limit as usize);
         let next = stored.last().filter(|_| more).map(|row| row.rank);
+        Ok(Page { next, ..self.serve(tx, keys, stored, now).await? })
+    }
+
+    /// The rows of these ranks, each verified once more in this transaction.
+    pub async fn ranks(
+        &self,
+        tx: &mut Tx,
+        keys: &KeyRing,
+        ranks: RangeInclusive<u32>,
+        now: Timestamp,
+    ) -> Result<Page> {
+        let of = (self.list.business, self.list.id);
+        let (after, last) = (ranks.start().saturating_sub(1), *ranks.end());
+        let mut stored = store::page(tx, of, after, last - after).await?;
+        stored.retain(|row| row.rank <= last);
+        self.serve(tx, keys, stored, now).await
+    }
+
+    async fn serve(
+        &self,
+        tx: &mut Tx,
+        keys: &KeyRing,
+        mut stored: Vec<StoredRow>,
+        now: Timestamp,
+    ) -> Result<Page> {
+        let of = (self.list.business, self.list.id);
         let recipients = stored.iter().map(|row| row.subject);
         let verified = Verified::read(tx, keys, recipients, now).await?;
         let looked_at = stored.len();
@@ -109,7 +136,7 @@ impl Shelf {
             .into_iter()
             .filter_map(|row| self.row(row, &verified, &proofs, &paths))
             .collect();
-        Ok(Page { dropped: (looked_at - rows.len()) as u64, rows, next })
+        Ok(Page { dropped: (looked_at - rows.len()) as u64, rows, next: None })
     }
 
     /// That the list was sealed.

@@ -1,5 +1,6 @@
 //! The slice on both engines: who gets on a list, what is served of it, and what a replay says.
 
+mod ahead;
 mod audit;
 mod chance;
 mod export;

@@ -19,7 +19,8 @@ use volens_privacy::ledger::Hash;
 use volens_privacy::{KeyRing, SubjectId};
 
 use super::campaigns::{Campaign, Text};
-use super::{Result, holdout, store};
+use super::holdout::Coins;
+use super::{Result, store};
 use crate::db::Tx;
 use crate::ids::{CampaignId, hex};
 use crate::relevance::{Assigned, Variant};
@@ -126,14 +127,9 @@ impl Draw {
         self.variants.iter().any(|offered| offered.name == name)
     }
 
-    /// The variant of somebody whom no earlier list of the campaign gave one.
-    pub fn assign(
-        &self,
-        keys: &KeyRing,
-        campaign: CampaignId,
-        subject: SubjectId,
-    ) -> Option<Assigned> {
-        let coin = holdout::coin(keys, "audience/variant", campaign, subject);
+    /// The variant of somebody whom no earlier list of the campaign gave one, by what their coin of
+    /// [`coins`] says.
+    pub(super) fn assign(&self, coin: f64) -> Option<Assigned> {
         let shares: Vec<f64> = self.variants.iter().map(|offered| offered.share).collect();
         let fallen = self.variants.get(bandit::pick(&shares, coin))?;
         Some(Assigned { name: fallen.name, propensity: fallen.share })
@@ -153,6 +149,11 @@ impl Drawing {
     }
 }
 
+/// The coins by which people are given a variant of a campaign.
+pub(super) fn coins(keys: &KeyRing, campaign: CampaignId) -> Coins {
+    Coins::new(keys, "audience/variant", campaign)
+}
+
 /// What the members of a batch are given: what an earlier list gave them, or what the coin says.
 pub(super) async fn assign(
     tx: &mut Tx,
@@ -162,9 +163,10 @@ pub(super) async fn assign(
 ) -> Result<BTreeMap<SubjectId, Assigned>> {
     let Some(draw) = draw else { return Ok(BTreeMap::new()) };
     let mut given = store::variants::given(tx, campaign, subjects).await?;
+    let coins = coins(keys, campaign.id);
     for subject in subjects {
         if let (false, Some(assigned)) =
-            (given.contains_key(subject), draw.assign(keys, campaign.id, *subject))
+            (given.contains_key(subject), draw.assign(coins.of(*subject)))
         {
             given.insert(*subject, assigned);
         }

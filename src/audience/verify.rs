@@ -1,11 +1,15 @@
 //! The one place where this slice decides that somebody may be on a list: from the ledger entries,
 //! read in the caller's transaction.
 
+mod ahead;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use volens_privacy::consent::{Entry, Permit, Refusal};
 use volens_privacy::purpose::{BusinessMessages, ModelTraining, Relevance};
 use volens_privacy::{AppId, Consents, KeyRing, SubjectId, Timestamp};
+
+pub use ahead::Ahead;
 
 use super::Result;
 use crate::accounts::suppression;
@@ -88,10 +92,11 @@ impl Verified {
         let links = identity::permitted_links(tx, keys, &asked, now).await?;
         all.extend(links.values().flatten().map(|link| link.peer));
         let all: Vec<SubjectId> = all.into_iter().collect();
+        let accounts = accounts::find(tx, &all).await?;
         Ok(Self {
             now,
-            accounts: accounts::find(tx, &asked).await?,
-            consents: consent::consents_of(tx, keys, &all).await?,
+            consents: consent::consents_of_accounts(tx, keys, &accounts).await?,
+            accounts,
             links,
             objecting: suppression::objecting(tx, keys, &asked).await?,
         })

@@ -1,4 +1,5 @@
-//! Writing a batch of a list: everybody in it is verified once more in the transaction that writes.
+//! Writing a batch of a list: that everybody in it is still permitted is settled in the transaction that
+//! writes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::request::List;
 use super::seal::{BorrowedEntries, Entries, SealedRow, six_decimals};
 use super::store::{self, Arm, Footing, Grant, NewLoan, NewRow, NewScore};
 use super::variants::{self, Draw};
-use super::verify::{Lender, Recipient, Verified};
+use super::verify::{Ahead, Lender, Recipient, Verified};
 use crate::db::Tx;
 use crate::ids::{ExposureId, hex};
 use crate::relevance::{self, Assigned, Exposure, Occasion};
@@ -53,11 +54,13 @@ struct Member<'m> {
 }
 
 impl Batch<'_> {
-    /// Verifies and writes; ranks are given from `first` on, without gaps.
+    /// Settles what was verified of everybody in the batch, and writes; ranks are given from `first` on,
+    /// without gaps.
     pub(super) async fn write(
         &self,
         tx: &mut Tx,
         ranked: &[Ranked],
+        ahead: Ahead,
         first: u32,
         rng: &mut (dyn Rng + Send),
     ) -> Result<Done> {
@@ -65,15 +68,16 @@ impl Batch<'_> {
             .iter()
             .flat_map(|one| one.lenders.iter().copied().chain([one.subject]))
             .collect();
-        // Held first and verified then: what is verified cannot end before the commit.
+        // Held first and settled then: what is verified cannot end before the commit.
         let grants = Grants::of(store::hold(tx, &everybody).await?);
         let subjects: Vec<SubjectId> = ranked.iter().map(|one| one.subject).collect();
-        let verified = Verified::read(tx, self.keys, subjects.iter().copied(), self.now).await?;
+        let verified = ahead.settle(tx, self.keys, self.now).await?;
         let business = self.list.business;
         let stopped = store::stopped(tx, business, &subjects).await?;
-        let recipients = store::stopped_recipients(tx, business).await?;
+        let stopped_recipients = store::stopped_recipients(tx, business).await?;
+        let recipients = self.keys.recipients(business);
         let silent = |of: SubjectId| {
-            stopped.contains(&of) || recipients.contains(&self.keys.recipient(business, of))
+            stopped.contains(&of) || stopped_recipients.contains(&recipients.id(of))
         };
         let drawn = (self.campaign, self.draw.filter(|_| self.arm == Arm::Listed));
         let given = variants::assign(tx, self.keys, drawn, &subjects).await?;

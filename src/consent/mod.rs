@@ -30,7 +30,7 @@ mod tests;
 mod tokens;
 mod written;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use intake::{
     AppPhones, DecisionRequest, DecisionsRequest, Intake, IntakeError, NoticeRequest, PhoneRequest,
@@ -55,7 +55,7 @@ use volens_privacy::purpose::PurposeKind;
 use volens_privacy::receipt::Receipt;
 use volens_privacy::{ConsentRecord, Timestamp};
 
-use crate::accounts::{self, AccountError};
+use crate::accounts::{self, Account, AccountError};
 use crate::db::{self, Tx};
 use crate::ids::GrantId;
 use crate::ledger::{self, Evidence, LedgerError};
@@ -175,12 +175,26 @@ pub async fn consents_of(
     subjects: &[SubjectId],
 ) -> Result<BTreeMap<SubjectId, Consents>, ConsentError> {
     let accounts = accounts::find(tx, subjects).await?;
-    let data_keys = accounts::data_keys(tx, keys, subjects).await?;
-    let mut entries = entries_of(tx, &data_keys, subjects).await?;
+    consents_of_accounts(tx, keys, &accounts).await
+}
+
+/// The same of accounts that were read in this transaction.
+pub async fn consents_of_accounts(
+    tx: &mut Tx,
+    keys: &KeyRing,
+    accounts: &BTreeMap<SubjectId, Account>,
+) -> Result<BTreeMap<SubjectId, Consents>, ConsentError> {
+    if accounts.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let subjects: Vec<SubjectId> = accounts.keys().copied().collect();
+    let data_keys = accounts::data_keys(tx, keys, &subjects).await?;
+    let mut entries = entries_of(tx, &data_keys, &subjects).await?;
     let counting = counting(tx).await?;
     let mut verified = BTreeMap::new();
     let mut failed = 0_usize;
     for (subject, account) in accounts {
+        let subject = *subject;
         let (Some(key), None) = (data_keys.get(&subject), account.frozen_at) else { continue };
         let Some(Ok(mut entries)) = entries.remove(&subject) else {
             failed += 1;
@@ -202,6 +216,15 @@ pub async fn consents_of(
         );
     }
     Ok(verified)
+}
+
+/// Those of these accounts that decided something in the entries from `since` on.
+pub async fn decided(
+    tx: &mut Tx,
+    subjects: &[SubjectId],
+    since: u64,
+) -> db::Result<BTreeSet<SubjectId>> {
+    store::decided(tx, subjects, since).await
 }
 
 /// Every decision of one account with its ledger entry, oldest first; nothing when a record does not

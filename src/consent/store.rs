@@ -1,6 +1,6 @@
 //! Grants and sealed records in SQL.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use volens_privacy::Timestamp;
 use volens_privacy::consent::Decision;
@@ -41,6 +41,8 @@ statements! {
     RECORDS = "select subject, entry, sealed from consent_records where subject in ({list})
                order by subject, entry";
     RECORDED = "select entry from consent_records where entry >= $1 and entry < $2 order by entry";
+    DECIDED = "select distinct subject from consent_records
+               where entry >= $1 and subject in ({list})";
     NOTICES = "select id, version, language, sha256 from notices";
     ADD_NOTICES = "insert into notices (id, version, language, sha256, entry, created_at)
                    values {rows}";
@@ -158,6 +160,16 @@ pub(super) async fn add_records(
         rows.push(vec![subject.into(), Value::count(entry)?, sealed.into()]);
     }
     tx.execute_rows(ADD_RECORDS, rows).await.map(drop)
+}
+
+/// Those of these accounts with an entry from `since` on.
+pub(super) async fn decided(
+    tx: &mut Tx,
+    subjects: &[SubjectId],
+    since: u64,
+) -> db::Result<BTreeSet<SubjectId>> {
+    let rows = tx.fetch_list(DECIDED, vec![Value::count(since)?], list(subjects)).await?;
+    rows.iter().map(|row| row.get("subject")).collect()
 }
 
 pub(super) async fn records(

@@ -21,11 +21,25 @@ pub(crate) fn expand<const N: usize>(
 
 /// HMAC-SHA256 (RFC 2104) of the concatenated parts.
 pub(crate) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    for part in parts {
-        mac.update(part);
+    KeyedHash::new(key).of(parts)
+}
+
+/// HMAC-SHA256 under one key, which is taken in once for many messages.
+pub(crate) struct KeyedHash(Hmac<Sha256>);
+
+impl KeyedHash {
+    pub(crate) fn new(key: &[u8]) -> Self {
+        Self(Hmac::new_from_slice(key).expect("HMAC takes a key of any length"))
     }
-    mac.finalize().into_bytes().into()
+
+    /// The HMAC of the concatenated parts.
+    pub(crate) fn of(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        for part in parts {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
 }
 
 /// Whether `tag` is the HMAC-SHA256 of the concatenated parts, in constant time.

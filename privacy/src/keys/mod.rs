@@ -32,7 +32,7 @@ pub use oprf::{Blinding, Evaluation, OprfError, PepperPublic, PepperSecret};
 pub use pepper::{Blinded, Hardened};
 pub use ring::{KeyCheck, KeyRing};
 pub use rotation::KeyStatus;
-pub use tags::{StretchCost, Stretched};
+pub use tags::{CallerHasher, Recipients, StretchCost, Stretched};
 
 #[cfg(test)]
 mod tests;

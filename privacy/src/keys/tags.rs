@@ -5,7 +5,7 @@ use std::sync::Arc;
 use argon2::{Algorithm, Argon2, Params, Version};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use super::derive::{hmac, siv_open, siv_seal};
+use super::derive::{KeyedHash, hmac, siv_open, siv_seal};
 use super::ring::Root;
 use super::{KeyDomain, KeyError, KeyRing};
 use crate::encoding::length_prefixed;
@@ -50,6 +50,30 @@ impl Stretched {
 }
 
 hide_debug!(Stretched);
+
+/// Names accounts as [`KeyRing::recipient`] does, with the key of one business at hand.
+pub struct Recipients(KeyedHash);
+
+impl Recipients {
+    /// The id under which the business sees this account.
+    pub fn id(&self, subject: SubjectId) -> RecipientId {
+        RecipientId::from_bytes(first_half(self.0.of(&[subject.as_bytes()])))
+    }
+}
+
+hide_debug!(Recipients);
+
+/// Hashes as [`KeyRing::caller_hash`] does, with the key of one label at hand.
+pub struct CallerHasher(KeyedHash);
+
+impl CallerHasher {
+    /// Of the concatenated parts.
+    pub fn hash(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.0.of(parts)
+    }
+}
+
+hide_debug!(CallerHasher);
 
 impl KeyRing {
     /// The tag an account is found by.
@@ -106,15 +130,25 @@ impl KeyRing {
 
     /// The id under which one business sees an account.
     pub fn recipient(&self, business: BusinessId, subject: SubjectId) -> RecipientId {
+        self.recipients(business).id(subject)
+    }
+
+    /// The same for many accounts.
+    pub fn recipients(&self, business: BusinessId) -> Recipients {
         let key = self.active(KeyDomain::Prf).sub_key::<32>(&format!("prf/recipient/{business}"));
-        RecipientId::from_bytes(first_half(hmac(&*key, &[subject.as_bytes()])))
+        Recipients(KeyedHash::new(&*key))
     }
 
     /// What is stored of a caller's secret (API key, session, sign-in link). `label` separates
     /// the kinds.
     pub fn caller_hash(&self, label: &str, secret: &[u8]) -> [u8; 32] {
+        self.caller_hasher(label).hash(&[secret])
+    }
+
+    /// The same for many secrets of one kind, each the concatenation of its parts.
+    pub fn caller_hasher(&self, label: &str) -> CallerHasher {
         let key = self.active(KeyDomain::Prf).sub_key::<32>(&format!("prf/caller/{label}"));
-        hmac(&*key, &[secret])
+        CallerHasher(KeyedHash::new(&*key))
     }
 
     /// The tag by which an erased account is known again in an old copy of the database. It is

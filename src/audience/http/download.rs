@@ -1,5 +1,6 @@
 //! A list as a file, streamed while it is made.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,8 +15,9 @@ use volens_privacy::BusinessId;
 use super::open;
 use super::wire::ExportQuery;
 use crate::app::App;
+use crate::audience::build::aside;
 use crate::audience::export::{ExportError, Exporter, Format};
-use crate::audience::shelf::Shelf;
+use crate::audience::shelf::{Page, Shelf};
 use crate::audience::{AudienceError, recalls};
 use crate::db::{self, Db, Tx};
 use crate::ids::ListId;
@@ -26,8 +28,9 @@ use crate::web::problem::ApiResult;
 
 /// Rows verified and written at a time.
 const BATCH: u32 = 500;
-/// Batches that may wait for a slow reader.
-const WAITING: usize = 2;
+/// Batches that are being read, or wait for a slow reader. None is read before there is a place for it: what
+/// waits was verified a while ago.
+const WAITING: usize = 3;
 /// Times that a batch waits for a connection.
 const ATTEMPTS: usize = 5;
 
@@ -49,6 +52,7 @@ pub(super) async fn export(
     let format = query.format;
     let (tx, shelf) = open(&app, business, id).await?;
     drop(tx);
+    let shelf = Arc::new(shelf);
     recalls::note_served(&app.db, (business, id), recalls::ALL_RANKS, app.now()).await?;
     readings::http::note(&app, &caller, Subject::Export(id), shelf.sealing.rows).await?;
     let (to, chunks) = mpsc::channel(WAITING);
@@ -76,27 +80,34 @@ enum Cut {
 }
 
 type Chunks = mpsc::Sender<io::Result<Bytes>>;
+type Place = mpsc::OwnedPermit<io::Result<Bytes>>;
 
 async fn produce(
     app: &App,
     business: BusinessId,
-    shelf: &Shelf,
+    shelf: &Arc<Shelf>,
     format: Format,
     to: &Chunks,
 ) -> Result<(), Cut> {
     let buffer = Buffer::default();
     let mut exporter = Exporter::new(format, buffer.clone())?;
-    let mut after = Some(0);
-    while let Some(rank) = after {
-        // A snapshot of its own for each batch: whoever withdrew meanwhile is not in it.
-        let mut tx = snapshot(&app.db).await?;
-        let page = shelf.page(&mut tx, &app.keys, rank, BATCH, app.now()).await?;
-        drop(tx);
-        exporter.write(&page.rows)?;
-        after = page.next;
-        if to.send(Ok(buffer.take())).await.is_err() {
-            return Ok(());
+    let last = u32::try_from(shelf.sealing.rows).unwrap_or(u32::MAX);
+    let mut batches = (0..last).step_by(BATCH as usize);
+    let mut reading = VecDeque::new();
+    loop {
+        // Batches are read side by side, and written in order.
+        while let Some(place) = place(to, reading.is_empty()).await {
+            let Some(after) = batches.next() else { break };
+            reading.push_back((place, tokio::spawn(read(app.clone(), Arc::clone(shelf), after))));
         }
+        let Some((place, page)) = reading.pop_front() else { break };
+        let page = page.await.map_err(|_| AudienceError::Interrupted)??;
+        let written = aside(move || exporter.write(&page.rows).map(|()| exporter)).await?;
+        exporter = written?;
+        place.send(Ok(buffer.take()));
+    }
+    if to.is_closed() {
+        return Ok(());
     }
     let mut tx = snapshot(&app.db).await?;
     // The list may have expired on the way.
@@ -105,6 +116,20 @@ async fn produce(
     exporter.finish(manifest, &app.keys.log_signer())?;
     drop(to.send(Ok(buffer.take())).await);
     Ok(())
+}
+
+/// A place for a batch: right away, or when the reader has taken one if nothing else is to be done. Nothing
+/// when there is none, or nobody reads any more.
+async fn place(to: &Chunks, wait: bool) -> Option<Place> {
+    let to = to.clone();
+    if wait { to.reserve_owned().await.ok() } else { to.try_reserve_owned().ok() }
+}
+
+/// Rows after a rank, in a snapshot of their own: whoever withdrew meanwhile is not in it.
+async fn read(app: App, shelf: Arc<Shelf>, after: u32) -> Result<Page, Cut> {
+    let mut tx = snapshot(&app.db).await?;
+    let ranks = after + 1..=after.saturating_add(BATCH);
+    Ok(shelf.ranks(&mut tx, &app.keys, ranks, app.now()).await?)
 }
 
 /// Whoever was promised a file waits longer than somebody who can be told to ask again.

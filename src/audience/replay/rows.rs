@@ -13,7 +13,7 @@ use crate::audience::Result;
 use crate::audience::request::{List, Sealing};
 use crate::audience::seal::{RowsTree, six_decimals};
 use crate::audience::store::{self, StoredRow};
-use crate::audience::variants::Draw;
+use crate::audience::variants::{self, Draw};
 use crate::db::Tx;
 use crate::{accounts, consent};
 
@@ -117,7 +117,8 @@ impl Rows<'_> {
     fn is_assigned_so(&self, row: &StoredRow) -> bool {
         let Some(said) = row.variant else { return self.sealing.variants.is_none() };
         let campaign = self.list.campaign;
-        let coin = |draw: &Draw| draw.assign(self.keys, campaign, row.subject);
+        let coin = variants::coins(self.keys, campaign).of(row.subject);
+        let coin = |draw: &Draw| draw.assign(coin);
         self.draws.iter().any(|draw| coin(draw) == Some(said))
     }
 
