@@ -206,8 +206,13 @@ struct Heard {
 /// How many accounts consent before the erasure and after it. Where every place is tried, each act is
 /// done once or twice: more of them would make the same calls again.
 fn consenting() -> (usize, usize) {
+    if every_place() { (2, 1) } else { (6, 2) }
+}
+
+/// Whether every place is tried, at once or in parts.
+fn every_place() -> bool {
     let every = |wanted: String| wanted == "all" || wanted.contains('/');
-    if variable("VOLENS_TEST_FAULTS").is_some_and(every) { (2, 1) } else { (6, 2) }
+    variable("VOLENS_TEST_FAULTS").is_some_and(every)
 }
 
 /// An account of the base that is erased in the scene.
@@ -392,13 +397,13 @@ async fn survives(base: &Base, fault: &Fault) -> (Met, Vec<String>) {
 
 /// Plays a fault, and where no thread came so far, the same at half the way: how calls are spread over
 /// threads differs from run to run.
-async fn survives_where_it_is_reached(base: &Base, mut fault: Fault) -> (bool, Vec<String>) {
+async fn survives_where_it_is_reached(base: &Base, mut fault: Fault) -> (Met, Vec<String>) {
     let mut all = Vec::new();
     loop {
         let (met, wrong) = survives(base, &fault).await;
         all.extend(wrong.into_iter().map(|wrong| format!("{fault:?}: {wrong}")));
         if met != Met::Missed || fault.nth == 1 {
-            return (met == Met::Felt, all);
+            return (met, all);
         }
         fault.nth /= 2;
     }
@@ -430,10 +435,12 @@ async fn what_was_promised_survives_an_error_or_a_death_at_any_system_call() {
             survives_where_it_is_reached(&base, fault).await
         });
     }
-    let (mut felt, mut played, mut wrong) = (0, 0, Vec::new());
+    let (mut felt, mut missed, mut played, mut wrong) = (0, 0, 0, Vec::new());
     while let Some(told) = all.join_next().await {
-        let (one, told) = told.expect("a fault is survived or told");
-        (felt, played) = (felt + usize::from(one), played + 1);
+        let (met, told) = told.expect("a fault is survived or told");
+        (felt, missed) =
+            (felt + usize::from(met == Met::Felt), missed + usize::from(met == Met::Missed));
+        played += 1;
         for told in &told {
             eprintln!("{told}");
         }
@@ -443,6 +450,7 @@ async fn what_was_promised_survives_an_error_or_a_death_at_any_system_call() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
-    // An error may be met by trying again.
-    assert!(3 * felt >= played, "{felt} of {played} faults were felt");
+    assert!(10 * missed <= played, "{missed} of {played} faults did not happen");
+    // An error may be met by trying again, and a part may hold nothing but such errors.
+    assert!(every_place() || 3 * felt >= played, "{felt} of {played} faults were felt");
 }
