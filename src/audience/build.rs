@@ -92,7 +92,7 @@ pub async fn build(
     };
     clear(&mut tx, order).await?;
     tx.commit().await?;
-    let built = build_begun(workshop, (&list, run), rng, progress).await;
+    let built = Box::pin(build_begun(workshop, (&list, run), rng, progress)).await;
     let ended = match built {
         Ok(()) => None,
         Err(error) if error.is_refusal() => Some(error),

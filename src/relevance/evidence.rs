@@ -14,7 +14,7 @@ use volens_models::model::Model;
 use volens_models::offpolicy::{Evidence, FEWEST, Logged};
 use volens_models::uplift::{Increase, Learner, UpliftModel};
 
-use super::increase::Rows;
+use super::increase::Labelled;
 
 /// Parts of the people; each part's models learn from the others.
 const PARTS: usize = 3;
@@ -47,13 +47,13 @@ impl<'m> Places<'m> {
 /// rows whose labels are alike in both arms, where they are not those `taught`. Nothing where too few were
 /// written to or kept aside.
 pub(super) fn learn(
-    taught: &Rows<'_>,
-    apart: Option<&Rows<'_>>,
+    taught: &Labelled<'_>,
+    apart: Option<&Labelled<'_>>,
     places: Places<'_>,
     options: &Options,
 ) -> (Option<Evidence>, Option<Evidence>) {
     // No list could be told of with fewer.
-    let enough = |rows: &Rows<'_>| {
+    let enough = |rows: &Labelled<'_>| {
         let sent = rows.rows.iter().filter(|row| row.treated && row.was_drawn()).count();
         sent as f64 >= FEWEST
     };
@@ -105,8 +105,8 @@ struct Others {
 impl Others {
     fn of(
         part: usize,
-        taught: &Rows<'_>,
-        alike: &Rows<'_>,
+        taught: &Labelled<'_>,
+        alike: &Labelled<'_>,
         places: Places<'_>,
         options: &Options,
     ) -> Option<Self> {
@@ -134,7 +134,7 @@ struct Log<'m> {
 
 impl Log<'_> {
     /// Of the rows that were drawn, with what was `predicted` of each in its arm.
-    fn of(&self, rows: &Rows<'_>, predicted: impl Fn(&Features, bool) -> f64) -> Vec<Logged> {
+    fn of(&self, rows: &Labelled<'_>, predicted: impl Fn(&Features, bool) -> f64) -> Vec<Logged> {
         let unseen = (0..rows.count()).filter(|&row| {
             rows.rows[row].person % PARTS == self.part && rows.rows[row].was_drawn()
         });
@@ -157,13 +157,13 @@ impl Log<'_> {
 }
 
 /// A model of the label, learned from everybody but one part.
-fn fit(rows: &Rows<'_>, part: usize, options: &Options) -> Option<Model> {
+fn fit(rows: &Labelled<'_>, part: usize, options: &Options) -> Option<Model> {
     let seen: Vec<usize> = seen(rows, part).collect();
     let labels: Vec<bool> = seen.iter().map(|&row| rows.met[row]).collect();
     Some(train(&rows.table.take(&seen), &labels, None, options).ok()?.model)
 }
 
-fn seen(rows: &Rows<'_>, part: usize) -> impl Iterator<Item = usize> {
+fn seen(rows: &Labelled<'_>, part: usize) -> impl Iterator<Item = usize> {
     (0..rows.count()).filter(move |&row| rows.rows[row].person % PARTS != part)
 }
 

@@ -19,7 +19,7 @@ pub(super) const FEWEST: usize = 500;
 const FEWEST_RISKS: usize = 25;
 
 /// What there is to learn from, row by row: those of a set whose label is known.
-pub(super) struct Rows<'s> {
+pub(super) struct Labelled<'s> {
     pub(super) rows: Vec<&'s Row>,
     pub(super) table: Table,
     /// Whether the goal was reached.
@@ -52,7 +52,7 @@ impl Drawn {
     }
 }
 
-impl<'s> Rows<'s> {
+impl<'s> Labelled<'s> {
     /// The rows of which `label` says something, as a table of `schema`.
     pub(super) fn of(
         schema: &Schema,
@@ -85,8 +85,8 @@ impl<'s> Rows<'s> {
 /// What a message changes, where it can be told, and how that was decided, where there was enough to try.
 /// Learned from labels that are `alike` in both arms; the risk of a complaint from whoever was written to.
 pub(super) fn learn(
-    alike: &Rows<'_>,
-    taught: &Rows<'_>,
+    alike: &Labelled<'_>,
+    taught: &Labelled<'_>,
     options: &Options,
 ) -> (Option<Increase>, Option<Choice>) {
     let Some(drawn) = alike.drawn(0..alike.count()) else { return (None, None) };
@@ -106,7 +106,7 @@ pub(super) fn learn(
 }
 
 /// The probability of a complaint or a stop among those who were written to.
-fn risk(taught: &Rows<'_>, options: &Options) -> Option<volens_models::Model> {
+fn risk(taught: &Labelled<'_>, options: &Options) -> Option<volens_models::Model> {
     let sent: Vec<usize> = (0..taught.count()).filter(|&row| taught.rows[row].treated).collect();
     let labels: Vec<bool> = sent.iter().map(|&row| taught.rows[row].harmed).collect();
     if labels.iter().filter(|&&label| label).count() < FEWEST_RISKS {

@@ -271,7 +271,8 @@ pub(super) async fn trained(world: &World, set: TrainingSet) -> Report {
     let mut tx = world.db.begin().await.expect("begins");
     // Every model has an id of its own.
     let mut rng = world.rng(SEED.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-    let report = keep(&mut tx, &world.keys.log_signer(), learned, now, &mut rng).await;
+    let signer = world.keys.log_signer();
+    let report = Box::pin(keep(&mut tx, &signer, learned, now, &mut rng)).await;
     tx.commit().await.expect("commits");
     report.expect("kept")
 }

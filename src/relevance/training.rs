@@ -21,7 +21,7 @@ use volens_privacy::{Leaf, LeafKind, LogSigner, PurposeKind, Timestamp};
 
 use super::challenge::Challenge;
 use super::evidence::Places;
-use super::increase::Rows;
+use super::increase::Labelled;
 use super::lessons::{Order, TrainingSet};
 use super::proxies::{self, Findings, Told};
 use super::registry::Version;
@@ -46,7 +46,7 @@ pub struct Learned {
 pub fn learn(set: TrainingSet, now: Timestamp) -> Result<Learned> {
     let schema = Schema::covering(set.rows.iter().map(|row| &row.features));
     let options = Options { directions: schema.directions(), ..Options::default() };
-    let taught = Rows::of(&schema, &set, |row| row.met);
+    let taught = Labelled::of(&schema, &set, |row| row.met);
     let trained = train(&taught.table, &taught.met, None, &options)?;
     let name = format!("probability of {}", set.order.goal);
     let mut card = ModelCard::of(&name, &trained, &taught.met, &options, now);
@@ -60,7 +60,7 @@ pub fn learn(set: TrainingSet, now: Timestamp) -> Result<Learned> {
     }
     let told: Vec<Told> = taught.rows.iter().map(|row| row.told.clone()).collect();
     card.segments = proxies::segments(&told, &trained.out_of_fold, &taught.met, options.seed);
-    let apart = || Rows::of(&schema, &set, |row| row.alike.map(|(_, met)| met));
+    let apart = || Labelled::of(&schema, &set, |row| row.alike.map(|(_, met)| met));
     let apart = (!set.labels.kept_aside).then(apart);
     let alike = apart.as_ref().unwrap_or(&taught);
     let (increase, choice) = super::increase::learn(alike, &taught, &options);
@@ -85,7 +85,7 @@ pub fn learn(set: TrainingSet, now: Timestamp) -> Result<Learned> {
 /// the model in use; nothing when either part is too small to say.
 fn measure(
     set: &TrainingSet,
-    taught: &Rows<'_>,
+    taught: &Labelled<'_>,
     options: &Options,
 ) -> Option<(Metrics, Option<Challenge>)> {
     let times: Vec<i64> = taught.rows.iter().map(|row| row.at.micros()).collect();

@@ -7,7 +7,7 @@ use volens_privacy::{PurposeKind, SubjectId};
 
 use super::town::{Town, name, same};
 use crate::accounts;
-use crate::audience::verify::{Ahead, Verified};
+use crate::audience::verify::{Ahead, Denial, Verified};
 use crate::clock::Clock as _;
 use crate::consent::{self, Command, Objecting};
 use crate::db::testing::on_both;
@@ -27,7 +27,7 @@ fn said(verified: &Verified, people: &[SubjectId]) -> Said {
         let entries = recipient.map(|of| (of.messages.entry(), of.relevance.entry()));
         let lenders = verified.lenders(*subject);
         let lenders = lenders.iter().map(|lender| (lender.link.peer, lender.relevance.entry()));
-        (*subject, (entries.map_err(|denial| denial.code()), lenders.collect()))
+        (*subject, (entries.map_err(Denial::code), lenders.collect()))
     };
     people.iter().map(of).collect()
 }

@@ -193,7 +193,7 @@ async fn what_ran_out_is_not_served_even_before_it_is_ended() {
 #[tokio::test]
 async fn small_audiences_are_refused_and_foreign_lists_do_not_exist() {
     on_both(|db| async move {
-        let town = Town::new(db, 40, 0).await;
+        let town = Box::pin(Town::new(db, 40, 0)).await;
         let too_few = town.list(RequestIn { size: K - 1, ..town.request(0) }).await;
         assert!(matches!(too_few, Err(AudienceError::SizeBelow(10))));
         let nobody = FilterIn::Text("country FR".to_owned());

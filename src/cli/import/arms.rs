@@ -82,10 +82,10 @@ mod tests {
     }
 
     fn is_near(found: &BTreeMap<Vec<String>, f64>, expected: &BTreeMap<Vec<String>, f64>) {
-        let near = |(a, b): ((&Vec<String>, &f64), (&Vec<String>, &f64))| {
-            a.0 == b.0 && (a.1 - b.1).abs() < 1e-12
-        };
-        let same = found.len() == expected.len() && found.iter().zip(expected).all(near);
+        let mut same = found.len() == expected.len();
+        for ((topics, found), (of, expected)) in found.iter().zip(expected) {
+            same &= topics == of && (found - expected).abs() < 1e-12;
+        }
         assert!(same, "{found:?}, not {expected:?}");
     }
 

@@ -55,6 +55,7 @@ struct NewCampaign {
 
 impl NewCampaign {
     /// The name of a field of a further text.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
     fn field(variant: &Variant, what: &str) -> String {
         field(variant.place() - 1, what)
     }
