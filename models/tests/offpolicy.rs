@@ -261,3 +261,17 @@ fn evidence_survives_a_file_and_is_refused_where_a_part_is_missing() {
     let cut: Evidence = serde_json::from_value(value).expect("reads");
     assert!(!cut.is_sound());
 }
+
+#[test]
+fn a_list_states_its_places_to_six_decimals_and_means_those_of_before() {
+    let logged = campaigns(100, 1, WITH, &mut StdRng::seed_from_u64(1));
+    let exact = Evidence::of(&logged).expect("enough").increase(&list(WITH), 0.0);
+    for beyond in [4e-7, -4e-7] {
+        let logged: Vec<Logged> = logged
+            .iter()
+            .map(|one| Logged { place: one.place + beyond, unseen: one.unseen + beyond, ..*one })
+            .collect();
+        let evidence = Evidence::of(&logged).expect("enough");
+        assert_eq!(evidence.increase(&list(WITH), 0.0), exact, "{beyond}");
+    }
+}

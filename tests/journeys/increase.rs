@@ -235,6 +235,7 @@ async fn purchases_that_an_app_tells_of_both_halves_rank_the_next_list_by_increa
         // All on it like running: five of ten buy because of the message.
         let forecast = &list["seal"]["forecast"];
         let people = &forecast["increase"]["people"];
+        assert!(people["expected"].is_i64(), "{forecast}");
         let [expected, low, high] =
             ["expected", "low", "high"].map(|of| people[of].as_i64().expect("it is known"));
         let truth = i64::try_from(SIZE / 2).expect("a small number");

@@ -28,7 +28,7 @@ impl Bands {
     /// each exposure. A band is the same stretch of ranks in either order, so that a list's place and an
     /// exposure's mean the same although two models gave them. There are enough of each of `arms` in every one.
     pub(super) fn over(drawn: &[Logged], arms: &[bool]) -> Option<(Self, Vec<usize>)> {
-        let mut places: Vec<f64> = drawn.iter().map(|one| one.place).collect();
+        let mut places: Vec<f64> = drawn.iter().map(|one| stated(one.place)).collect();
         places.sort_by(f64::total_cmp);
         let mut starts = vec![0];
         let mut counts = [0, 0];
@@ -65,13 +65,15 @@ impl Bands {
     /// few that are belong to the band next to them.
     pub(super) fn shares(&self, list: &[Target]) -> Option<Vec<f64>> {
         let (low, high) = self.within;
-        let outside = list.iter().filter(|row| !(low..=high).contains(&row.place)).count();
+        let outside = |row: &&Target| !(low..=high).contains(&stated(row.place));
+        let outside = list.iter().filter(outside).count();
         if list.is_empty() || outside as f64 > OUTSIDE * list.len() as f64 {
             return None;
         }
         let mut shares = vec![0.0; self.count()];
         for row in list {
-            shares[self.cuts.partition_point(|cut| *cut <= row.place)] += 1.0 / list.len() as f64;
+            let band = self.cuts.partition_point(|cut| *cut <= stated(row.place));
+            shares[band] += 1.0 / list.len() as f64;
         }
         Some(shares)
     }
@@ -79,4 +81,10 @@ impl Bands {
     pub(super) fn is_sound(&self) -> bool {
         self.cuts.is_sorted() && self.within.0 <= self.within.1
     }
+}
+
+/// A place as the rows of lists state it, to six decimals: where many people have the same place, a border
+/// may run right beside it.
+fn stated(place: f64) -> f64 {
+    (place * 1e6).round() / 1e6
 }
