@@ -275,3 +275,17 @@ fn a_list_states_its_places_to_six_decimals_and_means_those_of_before() {
         assert_eq!(evidence.increase(&list(WITH), 0.0), exact, "{beyond}");
     }
 }
+
+#[test]
+fn whoever_is_placed_in_a_gap_is_taken_for_the_nearer_ones() {
+    let logged = campaigns(100, 1, WITH, &mut StdRng::seed_from_u64(1));
+    let evidence = Evidence::of(&logged).expect("enough");
+    let exact = evidence.increase(&list(WITH), 0.0);
+    for beside in [0.02, -0.02] {
+        let mut list = list(WITH);
+        // The lowest and the highest stay within what is known.
+        let inner = list.iter_mut().filter(|row| row.place > WITH[0] && row.place < WITH[4]);
+        inner.for_each(|row| row.place += beside);
+        assert_eq!(evidence.increase(&list, 0.0), exact, "{beside}");
+    }
+}

@@ -53,7 +53,9 @@ impl Bands {
         let of_row = (0..drawn.len()).map(|row| starts.partition_point(|&at| at <= row) - 1);
         let of_row = of_row.collect();
         let within = (places[FEWEST_BEYOND - 1], places[places.len() - FEWEST_BEYOND]);
-        let cuts = starts[1..].iter().map(|&row| places[row]).collect();
+        // Halfway between those below and those above: whoever is placed in a gap is like the nearer ones.
+        let halfway = |row: usize| f64::midpoint(places[row - 1], places[row]);
+        let cuts = starts[1..].iter().map(|&row| halfway(row)).collect();
         Some((Self { cuts, within }, of_row))
     }
 
