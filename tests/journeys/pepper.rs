@@ -223,7 +223,7 @@ impl Service {
     async fn link_in_turn(&self, place: usize, person: (&str, &str)) {
         let mut answer = self.link(place, person).await;
         for _ in 0..30 {
-            if answer.status != 503 {
+            if answer.status != 503 || answer.json()["code"] != "pepper.limited" {
                 break;
             }
             let seconds = answer.header("retry-after").parse().expect("seconds");
