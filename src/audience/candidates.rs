@@ -2,8 +2,10 @@
 //! ledger entries before a row is written.
 
 use std::collections::BTreeSet;
+use std::num::NonZero;
+use std::thread;
 
-use roaring::RoaringBitmap;
+use roaring::{MultiOps as _, RoaringBitmap};
 use volens_privacy::keys::KeyRing;
 use volens_privacy::purpose::PurposeKind;
 use volens_privacy::{AppId, BusinessId, RecipientId, SubjectId, Timestamp};
@@ -15,6 +17,9 @@ use super::waterfall::{Exclusion, Waterfall};
 use crate::db::{self, Tx};
 use crate::ids::CampaignId;
 use crate::relevance::Table;
+
+/// Fewer rows are not worth a thread.
+const PART_MIN: usize = 4096;
 
 /// Who is left, and where the others went.
 pub struct Narrowed {
@@ -55,8 +60,8 @@ impl Narrowing {
         }
         left.remove(&self.stops.among(&left.rows, table, keys), Exclusion::Stopped);
         let coins = Coins::of_holdout(keys, self.campaign);
-        let falls = |row: &u32| table.subject(*row).is_some_and(|of| coins.of(of) < self.holdout);
-        let kept_aside: RoaringBitmap = left.rows.iter().filter(falls).collect();
+        let falls = |row| table.subject(row).is_some_and(|of| coins.of(of) < self.holdout);
+        let kept_aside = those(&left.rows, falls);
         left.remove(&kept_aside, Exclusion::HeldOut);
         Narrowed { candidates: left.rows, kept_aside, waterfall: left.waterfall }
     }
@@ -134,15 +139,47 @@ impl Stops {
         if !self.recipients.is_empty() {
             let recipients = keys.recipients(self.business);
             let recipient = |row| Some(recipients.id(table.subject(row)?));
-            let said = |row: &u32| recipient(*row).is_some_and(|of| self.recipients.contains(&of));
-            stopped.extend(rows.iter().filter(said));
+            let said = |row| recipient(row).is_some_and(|of| self.recipients.contains(&of));
+            stopped |= those(rows, said);
         }
         stopped
     }
+}
+
+/// Those of `rows` that a test holds for. The test is a keyed hash of each of a million rows, so all
+/// processors take part; the answer is the same for any number of them.
+fn those(rows: &RoaringBitmap, holds: impl Fn(u32) -> bool + Sync) -> RoaringBitmap {
+    let rows: Vec<u32> = rows.iter().collect();
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let part = rows.len().div_ceil(threads).max(PART_MIN);
+    let test = |rows: &[u32]| rows.iter().copied().filter(|row| holds(*row)).collect();
+    thread::scope(|scope| {
+        let parts: Vec<_> = rows.chunks(part).map(|rows| scope.spawn(move || test(rows))).collect();
+        let found = parts.into_iter().map(|part| -> RoaringBitmap {
+            part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        found.union()
+    })
 }
 
 /// How many are proposed for `wanted` places: some fail the verification, and exact scores, with
 /// what other apps lend, differ from those of the scan.
 pub fn depth(wanted: usize) -> usize {
     wanted + wanted / 4 + 64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parts that are not full, that end where a container of the bitmap does, and none at all.
+    #[test]
+    fn what_all_processors_find_is_what_one_finds() {
+        for count in [0, 1, PART_MIN, 2 * PART_MIN + 1, 65_536, 200_001_usize] {
+            let rows: RoaringBitmap = (0..3 * count as u32).step_by(3).collect();
+            let holds = |row: u32| row.wrapping_mul(2_654_435_761) >> 31 == 0;
+            let alone: RoaringBitmap = rows.iter().filter(|row| holds(*row)).collect();
+            assert_eq!(those(&rows, holds), alone, "of {count}");
+        }
+    }
 }
