@@ -1,8 +1,8 @@
-//! Building a list: propose, rank, verify and write, seal.
+//! Building a list: propose, rank, write, seal.
 //!
-//! Rows are written in batches, each in one transaction that settles what was verified of everybody in it
-//! right before, so that nobody waits long for the writer. Until it is sealed a list cannot be read; a build that was
-//! interrupted starts over.
+//! Everybody is verified to be scored. Rows are written in batches, each in one transaction that settles
+//! what was verified, so that nobody waits long for the writer. Until it is sealed a list cannot be read; a
+//! build that was interrupted starts over.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -16,7 +16,6 @@ use volens_models::offpolicy::Target;
 use volens_privacy::ledger::{Hash, Leaf, LeafKind};
 use volens_privacy::{KeyRing, PurposeKind, SubjectId, Timestamp};
 
-use super::batches::{BATCH, Batches};
 use super::campaigns::{self, Campaign};
 use super::candidates::{Narrowed, Narrowing, Stops, Wanted, depth};
 use super::filter::Filter;
@@ -26,6 +25,7 @@ use super::request::{self, List, Order, Rules, Sealing};
 use super::seal::{RowsTree, SealedList, sealed_as};
 use super::store::{self, Arm, Run};
 use super::variants::{self, Drawing};
+use super::verify::Ahead;
 use super::waterfall::{Exclusion, Waterfall};
 use super::write::Batch;
 use super::{AudienceError, Result};
@@ -34,6 +34,9 @@ use crate::db::{Db, Tx};
 use crate::ledger;
 use crate::metrics::Metrics;
 use crate::relevance::{self, Columns, RelevanceError, Table};
+
+/// Accounts scored, and rows written, at a time.
+const BATCH: usize = 512;
 
 /// What a build works with.
 pub struct Workshop<'a> {
@@ -273,13 +276,13 @@ impl Making<'_> {
                 break;
             }
             let ranking = self.rank(proposed, looked_at as u64, total);
-            let mut ranked = workshop.timed("rank", ranking).await?;
+            let mut scored = workshop.timed("rank", ranking).await?;
             looked_at += proposed.len();
-            unranked += proposed.len() - ranked.len();
-            let scored = ranked.len();
-            ranked.retain(|one| !one.is_put_off(by));
-            put_off += scored - ranked.len();
-            workshop.timed("write", self.write(&ranked, &mut written, rng)).await?;
+            unranked += proposed.len() - scored.ranked.len();
+            let count = scored.ranked.len();
+            scored.ranked.retain(|one| !one.is_put_off(by));
+            put_off += count - scored.ranked.len();
+            workshop.timed("write", self.write(scored, &mut written, rng)).await?;
         }
         let listed = written.rows.len() as u64;
         waterfall.exclude(Exclusion::Unverified, (unranked + written.denied) as u64);
@@ -290,12 +293,9 @@ impl Making<'_> {
         }
         let before = proposals.listed.len() as u64;
         let ranking = self.rank(&proposals.kept_aside, before, total);
-        let control = workshop.timed("rank", ranking).await?;
-        let control = control
-            .into_iter()
-            .filter(|kept| kept.place(by) >= written.cut && !kept.is_put_off(by));
-        let control: Vec<Ranked> = control.collect();
-        workshop.timed("write", self.write_control(&control, listed, rng)).await?;
+        let mut control = workshop.timed("rank", ranking).await?;
+        control.ranked.retain(|kept| kept.place(by) >= written.cut && !kept.is_put_off(by));
+        workshop.timed("write", self.write_control(control, listed, rng)).await?;
         let forecast = self.judge.forecast(&written.rows, workshop.rules.k);
         workshop.timed("seal", self.seal(waterfall, proposals.as_of, forecast)).await
     }
@@ -314,52 +314,59 @@ impl Making<'_> {
 
     /// Scores exactly, best first. Batches go side by side, since most of it is opening what is sealed; in
     /// which order they end makes no difference.
-    async fn rank(&self, subjects: &[SubjectId], before: u64, total: u64) -> Result<Vec<Ranked>> {
+    async fn rank(&self, subjects: &[SubjectId], before: u64, total: u64) -> Result<Scored> {
         let at_once = thread::available_parallelism().map_or(1, NonZero::get);
         let (mut left, mut running) = (subjects.chunks(BATCH), JoinSet::new());
-        let (mut ranked, mut done) = (Vec::with_capacity(subjects.len()), before);
+        let mut scored = Scored { ranked: Vec::with_capacity(subjects.len()), ahead: None };
+        let mut done = before;
         loop {
             for batch in left.by_ref().take(at_once - running.len()) {
                 running.spawn(self.rank_batch(batch.to_vec()));
             }
-            let Some(scored) = running.join_next().await else { break };
-            let (looked_at, scored) = scored.map_err(|_| AudienceError::Interrupted)??;
-            ranked.extend(scored);
+            let Some(batch) = running.join_next().await else { break };
+            let (looked_at, batch) = batch.map_err(|_| AudienceError::Interrupted)??;
+            scored.join(batch);
             done += looked_at as u64;
             (self.progress)(done, total);
         }
-        sort(&mut ranked, self.judge.ranking().by);
-        Ok(ranked)
+        sort(&mut scored.ranked, self.judge.ranking().by);
+        Ok(scored)
     }
 
     fn rank_batch(
         &self,
         batch: Vec<SubjectId>,
-    ) -> impl Future<Output = Result<(usize, Vec<Ranked>)>> + Send + use<> {
+    ) -> impl Future<Output = Result<(usize, Scored)>> + Send + use<> {
         let (db, keys) = (self.workshop.db.clone(), Arc::clone(self.workshop.keys));
         let (judge, now) = (Arc::clone(self.judge), self.workshop.clock.now());
         let app = self.campaign.delivery_app.clone();
         async move {
             let mut tx = db.read().await?;
-            Ok((batch.len(), judge.rank(&mut tx, &keys, &app, &batch, now).await?))
+            let ahead = Ahead::read(&mut tx, &keys, batch.iter().copied(), now).await?;
+            let of = (ahead.verified(), &app);
+            let ranked = judge.rank(&mut tx, &keys, of, &batch, now).await?;
+            Ok((batch.len(), Scored { ranked, ahead: Some(ahead) }))
         }
     }
 
     /// Writes the best until the list is full; who fails gives the place to the next.
     async fn write(
         &self,
-        ranked: &[Ranked],
+        Scored { ranked, ahead }: Scored,
         written: &mut Written,
         rng: &mut (dyn Rng + Send),
     ) -> Result<()> {
-        let size = self.list.size as usize;
-        let mut batches = Batches::new(self.workshop, ranked);
-        while let Some((batch, ahead)) = batches.next(size - written.rows.len()).await? {
+        let Some(mut ahead) = ahead else { return Ok(()) };
+        let (size, mut left) = (self.list.size as usize, &ranked[..]);
+        while !left.is_empty() && written.rows.len() < size {
             let count = written.rows.len();
+            let (batch, rest) = left.split_at(left.len().min(BATCH).min(size - count));
+            left = rest;
             let mut tx = self.workshop.db.begin().await?;
             store::hold_run(&mut tx, self.run, count as u64).await?;
+            let of = (batch, &mut ahead);
             let first = count as u32 + 1;
-            let done = self.batch(Arm::Listed).write(&mut tx, batch, ahead, first, rng).await?;
+            let done = self.batch(Arm::Listed).write(&mut tx, of, first, rng).await?;
             store::hold_run(&mut tx, self.run, (count + done.rows.len()) as u64).await?;
             tx.commit().await?;
             written.denied += batch.len() - done.rows.len();
@@ -371,15 +378,15 @@ impl Making<'_> {
 
     async fn write_control(
         &self,
-        ranked: &[Ranked],
+        Scored { ranked, ahead }: Scored,
         listed: u64,
         rng: &mut (dyn Rng + Send),
     ) -> Result<()> {
-        let mut batches = Batches::new(self.workshop, ranked);
-        while let Some((batch, ahead)) = batches.next(BATCH).await? {
+        let Some(mut ahead) = ahead else { return Ok(()) };
+        for batch in ranked.chunks(BATCH) {
             let mut tx = self.workshop.db.begin().await?;
             store::hold_run(&mut tx, self.run, listed).await?;
-            self.batch(Arm::Holdout).write(&mut tx, batch, ahead, 0, rng).await?;
+            self.batch(Arm::Holdout).write(&mut tx, (batch, &mut ahead), 0, rng).await?;
             tx.commit().await?;
         }
         Ok(())
@@ -446,6 +453,24 @@ impl Making<'_> {
         store::add_nodes(&mut tx, (list.business, list.id), &tree).await?;
         tx.commit().await?;
         Ok(())
+    }
+}
+
+/// People with their scores, and what was verified of them to be scored.
+struct Scored {
+    ranked: Vec<Ranked>,
+    /// Nothing when there is nobody.
+    ahead: Option<Ahead>,
+}
+
+impl Scored {
+    fn join(&mut self, other: Self) {
+        self.ranked.extend(other.ranked);
+        match (&mut self.ahead, other.ahead) {
+            (Some(ahead), Some(other)) => ahead.join(other),
+            (ahead @ None, other) => *ahead = other,
+            (Some(_), None) => {}
+        }
     }
 }
 

@@ -6,7 +6,6 @@
 //! served afterwards is verified once more ([`shelf`], [`export`]); anybody entitled can replay it
 //! ([`replay`]). Columns and bitmaps propose, only entries permit.
 
-mod batches;
 pub mod build;
 pub mod campaigns;
 pub mod candidates;

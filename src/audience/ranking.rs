@@ -155,26 +155,25 @@ impl Judge {
         self.borrows
     }
 
-    /// Scores these accounts exactly. Who may not be scored is not in the answer.
+    /// Scores these accounts, of whom this was verified, exactly. Who may not be scored is not in the answer.
     pub async fn rank(
         &self,
         tx: &mut Tx,
         keys: &KeyRing,
-        app: &AppId,
+        (verified, app): (&Verified, &AppId),
         subjects: &[SubjectId],
         now: Timestamp,
     ) -> Result<Vec<Ranked>> {
-        let verified = Verified::read(tx, keys, subjects.iter().copied(), now).await?;
         let permitted: Vec<SubjectId> = subjects
             .iter()
             .copied()
             .filter(|subject| verified.recipient(*subject, app).is_ok())
             .collect();
-        let lenders = permitted.iter().flat_map(|subject| self.lenders(&verified, *subject));
+        let lenders = permitted.iter().flat_map(|subject| self.lenders(verified, *subject));
         let mut read: Vec<SubjectId> = lenders.map(|lender| lender.link.peer).collect();
         read.extend(&permitted);
         let profiles = signals::profiles(tx, keys, &read).await?;
-        let rank = |subject| self.rank_one(&verified, &profiles, subject, app, now);
+        let rank = |subject| self.rank_one(verified, &profiles, subject, app, now);
         Ok(permitted.into_iter().filter_map(rank).collect())
     }
 

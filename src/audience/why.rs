@@ -246,9 +246,9 @@ impl<'d> Desk<'d> {
         let campaign = &self.shelf.campaign;
         let judge = Judge::new(self.active.clone(), campaign)?;
         let app = &campaign.delivery_app;
-        let ranked = judge.rank(tx, self.keys, app, &[subject], self.now).await?;
-        let Some(ranked) = ranked.into_iter().next() else { return Ok(None) };
         let verified = Verified::read(tx, self.keys, [subject], self.now).await?;
+        let ranked = judge.rank(tx, self.keys, (&verified, app), &[subject], self.now).await?;
+        let Some(ranked) = ranked.into_iter().next() else { return Ok(None) };
         let Ok(recipient) = verified.recipient(subject, app) else { return Ok(None) };
         let seen = recipient.relevance.attach(addressed(ranked.features));
         Ok(Some(self.active.artifact.model.explain_score(&seen)))

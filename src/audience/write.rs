@@ -59,8 +59,7 @@ impl Batch<'_> {
     pub(super) async fn write(
         &self,
         tx: &mut Tx,
-        ranked: &[Ranked],
-        ahead: Ahead,
+        (ranked, ahead): (&[Ranked], &mut Ahead),
         first: u32,
         rng: &mut (dyn Rng + Send),
     ) -> Result<Done> {
@@ -71,7 +70,7 @@ impl Batch<'_> {
         // Held first and settled then: what is verified cannot end before the commit.
         let grants = Grants::of(store::hold(tx, &everybody).await?);
         let subjects: Vec<SubjectId> = ranked.iter().map(|one| one.subject).collect();
-        let verified = ahead.settle(tx, self.keys, self.now).await?;
+        let verified = ahead.settle(tx, self.keys, subjects.clone(), self.now).await?;
         let business = self.list.business;
         let stopped = store::stopped(tx, business, &subjects).await?;
         let stopped_recipients = store::stopped_recipients(tx, business).await?;

@@ -32,17 +32,22 @@ fn said(verified: &Verified, people: &[SubjectId]) -> Said {
     people.iter().map(of).collect()
 }
 
-/// Settles what was verified before `meanwhile`, and says it beside what is verified now.
+/// Settles what was verified of most before `meanwhile`, and of the others after it, and says it beside what
+/// is verified now.
 async fn settled(town: &Town, meanwhile: impl AsyncFn()) -> (Said, Said) {
     let (world, people) = (&town.world, town.people.clone());
     let mut tx = world.db.read().await.expect("begins");
     let now = world.clock.now();
-    let ahead = Ahead::read(&mut tx, &world.keys, people.clone(), now).await.expect("verified");
+    let (before, after) = people.split_at(2 * people.len() / 3);
+    let older = Ahead::read(&mut tx, &world.keys, before.iter().copied(), now).await;
     drop(tx);
     meanwhile().await;
     let mut tx = world.db.begin().await.expect("begins");
     let now = world.clock.now();
-    let settled = ahead.settle(&mut tx, &world.keys, now).await.expect("settled");
+    let ahead = Ahead::read(&mut tx, &world.keys, after.iter().copied(), now).await;
+    let mut ahead = ahead.expect("verified");
+    ahead.join(older.expect("verified"));
+    let settled = ahead.settle(&mut tx, &world.keys, people.clone(), now).await.expect("settled");
     let read = Verified::read(&mut tx, &world.keys, people.iter().copied(), now).await;
     (said(&settled, &people), said(&read.expect("verified"), &people))
 }

@@ -1,7 +1,7 @@
 //! Verifying before the transaction that writes: opening records takes most of the time, and need not be
-//! done while everybody else waits for the writer.
+//! done while everybody else waits for the writer, nor again for whoever was verified to be scored.
 
-use std::ops::Range;
+use std::collections::BTreeMap;
 
 use volens_privacy::{KeyRing, SubjectId, Timestamp};
 
@@ -14,12 +14,11 @@ use crate::ledger;
 
 /// Verified consents that a transaction is to rest on which was not begun yet.
 pub struct Ahead {
-    asked: Vec<SubjectId>,
     verified: Verified,
-    /// Entries that the ledger had.
+    /// Entries that the ledger had, at least.
     size: u64,
-    /// Those of them whose consents counted.
-    counting: Range<u64>,
+    /// Where the entries began whose consents counted; nothing when that was not the same for all.
+    counting: Option<u64>,
 }
 
 impl Ahead {
@@ -27,34 +26,57 @@ impl Ahead {
     pub async fn read(
         tx: &mut Tx,
         keys: &KeyRing,
-        asked: Vec<SubjectId>,
+        asked: impl IntoIterator<Item = SubjectId>,
         now: Timestamp,
     ) -> Result<Self> {
         let size = ledger::size(tx).await?;
-        let counting = consent::counting(tx).await?;
-        let verified = Verified::read(tx, keys, asked.iter().copied(), now).await?;
-        Ok(Self { asked, verified, size, counting })
+        let counting = Some(consent::counting(tx).await?.start);
+        let verified = Verified::read(tx, keys, asked, now).await?;
+        Ok(Self { verified, size, counting })
     }
 
-    /// What is true in this transaction. Whoever decided anything since, and whoever is linked with
-    /// somebody, is verified anew in it; of the others everything but the entries is read again.
-    pub async fn settle(self, tx: &mut Tx, keys: &KeyRing, now: Timestamp) -> Result<Verified> {
-        let Self { asked, mut verified, size, counting } = self;
+    /// What was verified, as of then.
+    pub fn verified(&self) -> &Verified {
+        &self.verified
+    }
+
+    /// Takes in what was verified in another snapshot: from then on all is taken to be as old as the older.
+    pub fn join(&mut self, other: Self) {
+        let Verified { accounts, consents, links, objecting, .. } = other.verified;
+        self.verified.accounts.extend(accounts);
+        self.verified.consents.extend(consents);
+        self.verified.links.extend(links);
+        self.verified.objecting.extend(objecting);
+        self.size = self.size.min(other.size);
+        self.counting = self.counting.filter(|_| self.counting == other.counting);
+    }
+
+    /// What is true of these in this transaction; their consents are given away with it. Whoever was not
+    /// verified or decided anything since, and whoever is linked with somebody, is verified anew in it; of
+    /// the others everything but the entries is read again.
+    pub async fn settle(
+        &mut self,
+        tx: &mut Tx,
+        keys: &KeyRing,
+        asked: Vec<SubjectId>,
+        now: Timestamp,
+    ) -> Result<Verified> {
+        let Self { verified, size, counting } = self;
         // A loss that was noted since holds consents back about which nobody decided.
-        if consent::counting(tx).await?.start != counting.start {
+        if Some(consent::counting(tx).await?.start) != *counting {
             return Verified::read(tx, keys, asked, now).await;
         }
-        let decided = consent::decided(tx, &asked, size).await?;
-        let changed = |of: &SubjectId| decided.contains(of) || verified.links.contains_key(of);
-        let (anew, kept): (Vec<SubjectId>, Vec<SubjectId>) = asked.into_iter().partition(changed);
+        let decided = consent::decided(tx, &asked, *size).await?;
+        let consents = &mut verified.consents;
+        let mut kept: BTreeMap<_, _> =
+            asked.iter().filter_map(|of| consents.remove_entry(of)).collect();
+        kept.retain(|of, _| !decided.contains(of) && !verified.links.contains_key(of));
+        let (kept_of, anew): (Vec<SubjectId>, Vec<SubjectId>) =
+            asked.into_iter().partition(|of| kept.contains_key(of));
         let mut settled = Verified::read(tx, keys, anew, now).await?;
-        settled.accounts.extend(accounts::find(tx, &kept).await?);
-        settled.objecting.extend(suppression::objecting(tx, keys, &kept).await?);
-        for of in kept {
-            if let Some(consents) = verified.consents.remove(&of) {
-                settled.consents.insert(of, consents);
-            }
-        }
+        settled.accounts.extend(accounts::find(tx, &kept_of).await?);
+        settled.objecting.extend(suppression::objecting(tx, keys, &kept_of).await?);
+        settled.consents.extend(kept);
         Ok(settled)
     }
 }
