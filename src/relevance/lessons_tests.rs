@@ -10,7 +10,7 @@ use volens_privacy::notice::Notices;
 use volens_privacy::purpose::{ModelTraining, Relevance};
 use volens_privacy::{BusinessId, PurposeKind, SubjectId};
 
-use super::tests::MAKER;
+use super::tests::{MAKER, occasion};
 use super::*;
 use crate::accounts::data_keys;
 use crate::clock::Clock as _;
@@ -19,7 +19,7 @@ use crate::db::{Statement, values};
 use crate::ids::{ExposureId, ListId};
 use crate::signals::awaited;
 use crate::signals::tests::send;
-use crate::testing::{World, app};
+use crate::testing::World;
 
 const LIST: ListId = ListId::from_bytes([3; 16]);
 const RIVAL: BusinessId = BusinessId::from_bytes([8; 16]);
@@ -51,19 +51,10 @@ async fn shown(world: &World, subject: SubjectId, treated: bool) -> ExposureId {
     let consents = world.consents_of(subject).await.expect("verified");
     let profiled = consents.permit::<Relevance>((), at).expect("consented");
     let teaching = consents.permit::<ModelTraining>((), at).expect("consented");
-    let occasion = Occasion {
-        app: app("messenger"),
-        business: MAKER,
-        campaign: None,
-        list: Some(LIST),
-        arm: "a".to_owned(),
-        treated,
-        at,
-        closes_at: at.plus(DAY * 7),
-        propensity: 0.5,
-    };
+    let week = occasion(LIST, at);
+    let week = Occasion { treated, closes_at: at.plus(DAY * 7), propensity: 0.5, ..week };
     let id = ExposureId::random(&mut rng);
-    let exposure = Exposure::of(&profiled, id, occasion, Features::default());
+    let exposure = Exposure::of(&profiled, id, week, Features::default());
     let exposure = [exposure.observed(&profiled, &teaching)];
     let mut tx = world.db.begin().await.expect("begins");
     record_exposures(&mut tx, &world.keys, &exposure, &mut rng).await.expect("kept");

@@ -6,15 +6,15 @@ use std::time::Duration;
 use rand::RngExt as _;
 use volens_models::features::Features;
 use volens_privacy::purpose::Relevance;
-use volens_privacy::{AgeBand, BusinessId, Leaf, LeafKind, PurposeKind};
+use volens_privacy::{AgeBand, Leaf, LeafKind, PurposeKind};
 
+use super::tests::{MAKER, occasion};
 use super::*;
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
 use crate::ids::{ExposureId, ListId};
-use crate::testing::{World, app};
+use crate::testing::World;
 
-const MAKER: BusinessId = BusinessId::from_bytes([7; 16]);
 const ORDER: Order = Order { business: Some(MAKER), goal: Goal::Click };
 const LIST: ListId = ListId::from_bytes([3; 16]);
 
@@ -39,18 +39,8 @@ async fn campaign(world: &World, count: u32) {
         features.category("trait.colour", if colour { "red" } else { "blue" });
         let consents = world.consents_of(subject).await.expect("verified");
         let permit = consents.permit::<Relevance>((), at).expect("consented");
-        let occasion = Occasion {
-            app: app("messenger"),
-            business: MAKER,
-            campaign: None,
-            list: Some(LIST),
-            arm: "a".to_owned(),
-            treated: true,
-            at,
-            closes_at: at.plus(Duration::from_hours(1)),
-            propensity: 1.0,
-        };
-        let exposure = Exposure::of(&permit, ExposureId::random(&mut rng), occasion, features);
+        let exposure =
+            Exposure::of(&permit, ExposureId::random(&mut rng), occasion(LIST, at), features);
         let mut tx = world.db.begin().await.expect("begins");
         record_exposures(&mut tx, &world.keys, &[exposure], &mut rng).await.expect("kept");
         tx.commit().await.expect("commits");

@@ -216,6 +216,21 @@ async fn a_refresh_reads_only_what_changed() {
     .await;
 }
 
+/// A message of the maker, sent to everybody on a list; outcomes count for an hour.
+pub(super) fn occasion(list: ListId, at: Timestamp) -> Occasion {
+    Occasion {
+        app: app("messenger"),
+        business: MAKER,
+        campaign: None,
+        list: Some(list),
+        arm: "a".to_owned(),
+        treated: true,
+        at,
+        closes_at: at.plus(std::time::Duration::from_hours(1)),
+        propensity: 1.0,
+    }
+}
+
 /// Makes `count` accounts that consented and saw a message; who likes running clicked more often.
 pub(super) async fn campaign(world: &World, count: u32, list: ListId) -> Vec<SubjectId> {
     let mut rng = world.rng(u64::from(list.as_bytes()[0]));
@@ -233,18 +248,8 @@ pub(super) async fn campaign(world: &World, count: u32, list: ListId) -> Vec<Sub
         let mut tx = world.db.begin().await.expect("begins");
         let consents = world.consents_of(subject).await.expect("verified");
         let permit = consents.permit::<Relevance>((), at).expect("consented");
-        let occasion = Occasion {
-            app: app("messenger"),
-            business: MAKER,
-            campaign: None,
-            list: Some(list),
-            arm: "a".to_owned(),
-            // Of those whom a list keeps aside a business reports nothing.
-            treated: true,
-            at,
-            closes_at: at.plus(std::time::Duration::from_hours(1)),
-            propensity: 0.75,
-        };
+        // Of those whom a list keeps aside a business reports nothing.
+        let occasion = Occasion { propensity: 0.75, ..occasion(list, at) };
         let id = ExposureId::random(&mut rng);
         let exposure = Exposure::of(&permit, id, occasion, features);
         let kept = record_exposures(&mut tx, &world.keys, &[exposure], &mut rng).await;
