@@ -8,7 +8,7 @@ use volens_models::card::Source;
 use volens_models::features::Features;
 use volens_privacy::notice::Notices;
 use volens_privacy::purpose::{ModelTraining, Relevance};
-use volens_privacy::{BusinessId, PurposeKind, SubjectId};
+use volens_privacy::{BusinessId, PurposeKind, SubjectId, Timestamp};
 
 use super::tests::{MAKER, occasion};
 use super::*;
@@ -67,6 +67,13 @@ fn bought(name: &str, id: &str, business: BusinessId) -> Json {
            "properties": {"business": business.to_string()}})
 }
 
+/// The same, told later than it was done.
+fn bought_at(name: &str, id: &str, at: Timestamp) -> Json {
+    let mut bought = bought(name, id, MAKER);
+    bought["timestamp"] = json!(at.to_string());
+    bought
+}
+
 async fn tell(world: &World, items: &[Json], expected: &str) {
     let said = send(world, "messenger", &json!({ "batch": items })).await;
     assert!(said.iter().all(|code| *code == expected), "{said:?}");
@@ -114,11 +121,14 @@ async fn a_purchase_is_noted_in_either_arm_by_the_same_rule() {
             bought("aside", "m3", MAKER),
             bought("rival", "m4", RIVAL),
             bought("earlier_notice", "m5", MAKER),
+            // Told beside purchases that count.
+            bought_at("early", "m7", world.clock.now().minus(DAY + DAY / 2)),
         ];
         tell(&world, &batch, "accepted").await;
         tell(&world, &batch, "duplicate").await;
         world.clock.advance(DAY * 7);
-        tell(&world, &[bought("late", "m6", MAKER)], "accepted").await;
+        let counts = bought_at("sent", "m8", world.clock.now().minus(DAY * 7));
+        tell(&world, &[bought("late", "m6", MAKER), counts], "accepted").await;
         let expected = [
             (sent, vec![true]),
             (aside, vec![true]),
