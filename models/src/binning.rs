@@ -4,6 +4,8 @@
 //! in ascending order from code 1; a categorical one has "any other word" at code 1 and its known words, in
 //! alphabetical order, from code 2.
 
+use std::hint::select_unpredictable;
+
 use serde::{Deserialize, Serialize};
 
 use crate::features::{Kind, Value};
@@ -13,6 +15,9 @@ use crate::table::{Column, MISSING};
 pub const MISSING_CODE: u16 = 0;
 /// The code of a word that was not seen, or too rarely, in training.
 pub const OTHER_CODE: u16 = 1;
+
+/// Numbers that are coded at a time.
+const LANES: usize = 8;
 
 /// How the values of one column become codes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,6 +117,20 @@ impl Bins {
         }
     }
 
+    /// Adds the codes of many numbers: what [`Bins::code_of_number`] says of each.
+    pub fn codes_of_numbers(&self, numbers: &[f64], codes: &mut Vec<u16>) {
+        let Self::Numbers { edges } = self else {
+            codes.extend(numbers.iter().map(|&number| self.code_of_number(number)));
+            return;
+        };
+        let ladder = ladder(edges);
+        let (groups, rest) = numbers.as_chunks::<LANES>();
+        for group in groups {
+            codes.extend_from_slice(&climb(&ladder, group));
+        }
+        codes.extend(rest.iter().map(|&number| self.code_of_number(number)));
+    }
+
     /// The code of a word. In a numeric column a word that is no number is missing.
     pub fn code_of_word(&self, word: &str) -> u16 {
         match self {
@@ -135,7 +154,9 @@ impl Bins {
     pub fn codes(&self, column: &Column) -> Vec<u16> {
         match column {
             Column::Number(values) => {
-                values.iter().map(|&value| self.code_of_number(value)).collect()
+                let mut codes = Vec::with_capacity(values.len());
+                self.codes_of_numbers(values, &mut codes);
+                codes
             }
             Column::Category { codes, levels } => {
                 let by_level: Vec<u16> =
@@ -197,6 +218,31 @@ impl Bins {
         }
         map
     }
+}
+
+/// Edges, and so many that no number reaches as make one fewer than a power of two.
+fn ladder(edges: &[f64]) -> Vec<f64> {
+    let mut ladder = edges.to_vec();
+    ladder.resize((edges.len() + 1).next_power_of_two() - 1, f64::NAN);
+    ladder
+}
+
+/// The codes of some numbers, by halving without branches: all of them take as many steps, and each step
+/// is taken for one while the others wait for memory.
+fn climb(ladder: &[f64], numbers: &[f64; LANES]) -> [u16; LANES] {
+    let mut below = [0_usize; LANES];
+    let mut step = ladder.len().div_ceil(2);
+    while step > 0 {
+        for (below, number) in below.iter_mut().zip(numbers) {
+            let next = *below + step;
+            // A branch would be guessed wrong half of the time.
+            *below = select_unpredictable(ladder[next - 1] <= *number, next, *below);
+        }
+        step /= 2;
+    }
+    std::array::from_fn(
+        |lane| if numbers[lane].is_nan() { MISSING_CODE } else { 1 + below[lane] as u16 },
+    )
 }
 
 /// Edges of at most `bins` bins of about equally many rows. A value that is frequent enough has a bin alone.
@@ -340,6 +386,27 @@ mod tests {
             let codes: Vec<u16> = values.iter().map(|&value| learnt.code_of_number(value)).collect();
             prop_assert!(codes.is_sorted());
             prop_assert!(codes.iter().all(|&code| code >= 1 && (code as usize) < learnt.size()));
+        }
+
+        #[test]
+        fn many_numbers_are_coded_as_one_is(
+            numbers in prop::collection::vec(
+                prop_oneof![
+                    (-3..20_i32).prop_map(f64::from),
+                    prop::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.5]),
+                ],
+                0..40),
+            edges in 0..20_i32,
+        ) {
+            for bins in [
+                Bins::Numbers { edges: (0..edges).map(f64::from).collect() },
+                Bins::Words { levels: vec!["-0".into(), "0.5".into(), "7".into()] },
+            ] {
+                let mut codes = vec![9];
+                bins.codes_of_numbers(&numbers, &mut codes);
+                let one = numbers.iter().map(|&number| bins.code_of_number(number));
+                prop_assert_eq!(codes, [9].into_iter().chain(one).collect::<Vec<u16>>());
+            }
         }
     }
 }

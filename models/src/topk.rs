@@ -1,68 +1,53 @@
 //! The best `k` of a stream, in bounded memory and the same for every order of arrival.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 
 /// Keeps the `k` highest scores; equal scores go to the lower index.
 #[derive(Debug)]
 pub struct TopK {
     k: usize,
-    heap: BinaryHeap<Worst>,
+    /// The best `k`, and others that came since it was last cut.
+    kept: Vec<(u32, f64)>,
+    /// The lowest score that was left when it was last cut: a lower one is not kept.
+    floor: Option<f64>,
 }
-
-/// Ordered so that the heap's greatest element is the one to give up first.
-#[derive(Debug)]
-struct Worst {
-    score: f64,
-    index: u32,
-}
-
-impl Ord for Worst {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.score.total_cmp(&self.score).then(self.index.cmp(&other.index))
-    }
-}
-
-impl PartialOrd for Worst {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Worst {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Worst {}
 
 impl TopK {
     /// Keeps at most `k`.
     pub fn new(k: usize) -> Self {
-        Self { k, heap: BinaryHeap::new() }
+        Self { k, kept: Vec::new(), floor: None }
     }
 
     /// Offers one. A score that is not a number is never kept.
     pub fn push(&mut self, score: f64, index: u32) {
-        if score.is_nan() || self.k == 0 {
+        if score.is_nan() || self.k == 0 || self.floor.is_some_and(|floor| score < floor) {
             return;
         }
         // Minus zero and zero are one score.
-        let candidate = Worst { score: score + 0.0, index };
-        if self.heap.len() < self.k {
-            self.heap.push(candidate);
-        } else if let Some(mut worst) = self.heap.peek_mut()
-            && candidate < *worst
-        {
-            *worst = candidate;
+        self.kept.push((index, score + 0.0));
+        if self.kept.len() >= self.k.saturating_mul(2) {
+            self.cut();
         }
     }
 
-    /// What was kept, best first: index and score.
-    pub fn into_sorted(self) -> Vec<(u32, f64)> {
-        self.heap.into_sorted_vec().into_iter().map(|kept| (kept.index, kept.score)).collect()
+    /// Leaves the best `k`. As many come as are left before the next time, so that each costs the same
+    /// small number of comparisons.
+    fn cut(&mut self) {
+        let (_, worst, _) = self.kept.select_nth_unstable_by(self.k - 1, best_first);
+        self.floor = Some(worst.1);
+        self.kept.truncate(self.k);
     }
+
+    /// What was kept, best first: index and score.
+    pub fn into_sorted(mut self) -> Vec<(u32, f64)> {
+        self.kept.sort_unstable_by(best_first);
+        self.kept.truncate(self.k);
+        self.kept
+    }
+}
+
+fn best_first(left: &(u32, f64), right: &(u32, f64)) -> Ordering {
+    right.1.total_cmp(&left.1).then(left.0.cmp(&right.0))
 }
 
 /// The `k` highest of a slice, best first.
