@@ -42,6 +42,7 @@ mod store_manifest;
 mod table;
 #[cfg(test)]
 mod tests;
+mod told;
 pub mod training;
 mod variant;
 mod watch;

@@ -1,12 +1,18 @@
 //! What the scan sees is what the slow path sees, whatever accounts did, deny, are and speak.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use volens_models::binning::Bins;
-use volens_models::features::{self, Message, Value};
-use volens_models::model::ModelColumn;
-use volens_models::scan::Codes;
+use volens_models::features::{self, Features, Message, Schema, Value};
+use volens_models::learner::{Options, train};
+use volens_models::model::{Model, ModelColumn};
+use volens_models::scan::{Codes, best};
+use volens_models::table::Table as Rows;
+use volens_models::topk::top_k;
 use volens_privacy::{AgeBand, SubjectId, Timestamp};
 
 use super::View;
@@ -154,6 +160,7 @@ proptest! {
         message in message(),
         hours in prop_oneof![Just(0), 0..2000_i64],
         treated in prop_oneof![Just(None), Just(Some(0.0)), Just(Some(1.0))],
+        asked in prop::collection::vec(any::<bool>(), 40),
     ) {
         let mut table = Table::default();
         let subject = |n: usize| SubjectId::from_bytes([n as u8; 16]);
@@ -167,7 +174,7 @@ proptest! {
         let now = Timestamp::from_micros(LANDMARK.micros() + hours * 3_600_000_000);
         let columns = columns();
         let view = View::new(&table, &columns, &message, treated, now);
-        let rows: Vec<u32> = table.accounts().iter().collect();
+        let rows: Vec<u32> = table.accounts().iter().filter(|row| asked[*row as usize]).collect();
         let mut codes = Codes::default();
         view.codes(&rows, &mut codes);
         for (at, row) in rows.iter().enumerate() {
@@ -177,5 +184,57 @@ proptest! {
                 columns.iter().map(|c| c.bins.code(features.get(&c.name))).collect();
             prop_assert_eq!(codes.row(at), slow, "{:?}", features);
         }
+    }
+}
+
+/// A model that learned from the first of these rows that dealings, interest and activity are welcome.
+fn learned(seen: &[Features]) -> Model {
+    let number = |seen: &Features, name: &str| match seen.get(name) {
+        Some(Value::Number(number)) => *number,
+        _ => 0.0,
+    };
+    let seen = &seen[..1500];
+    let welcome = |seen: &Features| {
+        let near = number(seen, features::TOPIC_LONG) + number(seen, features::BUSINESS_LONG);
+        2.0 * near + number(seen, features::ENGAGEMENT_LONG) > 3.0
+    };
+    let labels: Vec<bool> = seen.iter().map(welcome).collect();
+    let table = Rows::from_features(&Schema::covering(seen), seen);
+    train(&table, &labels, None, &Options::default()).expect("both answers").model
+}
+
+/// Many blocks of rows with gaps between them, scored by a model that learned.
+#[test]
+fn the_best_are_those_of_the_slow_path() {
+    const PEOPLE: u32 = 9000;
+    let (mut runner, mut table) = (TestRunner::deterministic(), Table::default());
+    for number in 0..PEOPLE {
+        let made = made().new_tree(&mut runner).expect("a person").current();
+        let mut subject = [0; 16];
+        subject[..4].copy_from_slice(&number.to_be_bytes());
+        table.set(SubjectId::from_bytes(subject), Some(&known(&made)));
+    }
+    let message = Message {
+        topics: vec!["sport.cycling".to_owned()],
+        business: "b1".to_owned(),
+        language: Some("de".to_owned()),
+    };
+    let seen: Vec<Features> =
+        (0..PEOPLE).map(|row| table.features(row, &message, LANDMARK)).collect();
+    let model = learned(&seen);
+    let rows: Vec<u32> = (0..PEOPLE).filter(|row| row % 7 != 3).collect();
+    let mut slow = vec![f64::NAN; PEOPLE as usize];
+    for row in &rows {
+        slow[*row as usize] = model.score_values(&seen[*row as usize]).logit;
+    }
+    let view = View::new(&table, model.columns(), &message, None, LANDMARK);
+    let scorer = model.scorer();
+    for k in [1, 150, 4000] {
+        let stop = AtomicBool::new(false);
+        let found = best(&rows, k, 2, &stop, |codes, rows, scores| {
+            view.codes(rows, codes);
+            scorer.logits(codes, rows.len(), scores);
+        });
+        assert_eq!(found, Some(top_k(&slow, k)), "the best {k}");
     }
 }

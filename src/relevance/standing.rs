@@ -109,6 +109,11 @@ impl Fade {
         Decayed { short: counts[0] * short, medium: counts[1] * medium, long: counts[2] * long }
     }
 
+    /// By what [`Fade::apply`] multiplies the counts of a half-life.
+    pub(super) fn factor(self, half_life: usize) -> f64 {
+        self.factors[half_life]
+    }
+
     pub(super) fn days_since(self, hour: i64) -> f64 {
         (self.hour - hour).max(0) as f64 / 24.0
     }
