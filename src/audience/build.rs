@@ -38,6 +38,9 @@ use crate::relevance::{self, Columns, RelevanceError, Table};
 /// Accounts scored, and rows written, at a time.
 const BATCH: usize = 512;
 
+/// People whose consents are kept from scoring to writing, at most and a batch: some kilobytes each.
+const KEPT: usize = 32_768;
+
 /// What a build works with.
 pub struct Workshop<'a> {
     /// The database.
@@ -362,6 +365,7 @@ impl Making<'_> {
             let count = written.rows.len();
             let (batch, rest) = left.split_at(left.len().min(BATCH).min(size - count));
             left = rest;
+            self.verify(&mut ahead, batch).await?;
             let mut tx = self.workshop.db.begin().await?;
             store::hold_run(&mut tx, self.run, count as u64).await?;
             let of = (batch, &mut ahead);
@@ -384,12 +388,19 @@ impl Making<'_> {
     ) -> Result<()> {
         let Some(mut ahead) = ahead else { return Ok(()) };
         for batch in ranked.chunks(BATCH) {
+            self.verify(&mut ahead, batch).await?;
             let mut tx = self.workshop.db.begin().await?;
             store::hold_run(&mut tx, self.run, listed).await?;
             self.batch(Arm::Holdout).write(&mut tx, (batch, &mut ahead), 0, rng).await?;
             tx.commit().await?;
         }
         Ok(())
+    }
+
+    async fn verify(&self, ahead: &mut Ahead, batch: &[Ranked]) -> Result<()> {
+        let Workshop { db, keys, clock, .. } = self.workshop;
+        let subjects: Vec<SubjectId> = batch.iter().map(|one| one.subject).collect();
+        ahead.complete(db, keys, &subjects, clock.now()).await
     }
 
     fn batch(&self, arm: Arm) -> Batch<'_> {
@@ -467,9 +478,9 @@ impl Scored {
     fn join(&mut self, other: Self) {
         self.ranked.extend(other.ranked);
         match (&mut self.ahead, other.ahead) {
-            (Some(ahead), Some(other)) => ahead.join(other),
+            (Some(ahead), Some(other)) if ahead.kept() < KEPT => ahead.join(other),
             (ahead @ None, other) => *ahead = other,
-            (Some(_), None) => {}
+            (Some(_), _) => {}
         }
     }
 }

@@ -38,15 +38,13 @@ async fn settled(town: &Town, meanwhile: impl AsyncFn()) -> (Said, Said) {
     let (world, people) = (&town.world, town.people.clone());
     let mut tx = world.db.read().await.expect("begins");
     let now = world.clock.now();
-    let (before, after) = people.split_at(2 * people.len() / 3);
-    let older = Ahead::read(&mut tx, &world.keys, before.iter().copied(), now).await;
+    let before = people[..2 * people.len() / 3].iter().copied();
+    let mut ahead = Ahead::read(&mut tx, &world.keys, before, now).await.expect("verified");
     drop(tx);
     meanwhile().await;
-    let mut tx = world.db.begin().await.expect("begins");
     let now = world.clock.now();
-    let ahead = Ahead::read(&mut tx, &world.keys, after.iter().copied(), now).await;
-    let mut ahead = ahead.expect("verified");
-    ahead.join(older.expect("verified"));
+    ahead.complete(&world.db, &world.keys, &people, now).await.expect("verified");
+    let mut tx = world.db.begin().await.expect("begins");
     let settled = ahead.settle(&mut tx, &world.keys, people.clone(), now).await.expect("settled");
     let read = Verified::read(&mut tx, &world.keys, people.iter().copied(), now).await;
     (said(&settled, &people), said(&read.expect("verified"), &people))

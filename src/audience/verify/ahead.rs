@@ -9,7 +9,7 @@ use super::Verified;
 use crate::accounts::{self, suppression};
 use crate::audience::Result;
 use crate::consent;
-use crate::db::Tx;
+use crate::db::{Db, Tx};
 use crate::ledger;
 
 /// Verified consents that a transaction is to rest on which was not begun yet.
@@ -40,15 +40,36 @@ impl Ahead {
         &self.verified
     }
 
-    /// Takes in what was verified in another snapshot: from then on all is taken to be as old as the older.
+    /// Of how many people consents are kept.
+    pub fn kept(&self) -> usize {
+        self.verified.consents.len()
+    }
+
+    /// Takes in what has to be kept of another snapshot: from then on all is taken to be as old as the older.
     pub fn join(&mut self, other: Self) {
-        let Verified { accounts, consents, links, objecting, .. } = other.verified;
-        self.verified.accounts.extend(accounts);
-        self.verified.consents.extend(consents);
-        self.verified.links.extend(links);
-        self.verified.objecting.extend(objecting);
+        self.verified.consents.extend(other.verified.consents);
+        self.verified.links.extend(other.verified.links);
         self.size = self.size.min(other.size);
         self.counting = self.counting.filter(|_| self.counting == other.counting);
+    }
+
+    /// Verifies those of these people of whom nothing is kept.
+    pub async fn complete(
+        &mut self,
+        db: &Db,
+        keys: &KeyRing,
+        asked: &[SubjectId],
+        now: Timestamp,
+    ) -> Result<()> {
+        let is_missing = |of: &SubjectId| !self.verified.consents.contains_key(of);
+        let missing: Vec<SubjectId> = asked.iter().copied().filter(is_missing).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut tx = db.read().await?;
+        let read = Self::read(&mut tx, keys, missing, now).await?;
+        self.join(read);
+        Ok(())
     }
 
     /// What is true of these in this transaction; their consents are given away with it. Whoever was not
