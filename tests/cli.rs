@@ -54,6 +54,14 @@ fn an_installation_is_made_at_the_command_line() {
     assert!(json(&run(&["migrate", "--json"]))["schema"].is_u64());
     let well = json(&run(&["doctor", "--json"]));
     assert_eq!(well["ok"], true, "{well}");
+    let warning = "they lie in the data directory";
+    assert!(well.to_string().contains(warning), "{well}");
+    let (ring, apart) =
+        ["data/keyring.json", "keyring.json"].map(|at| directory.path().join(at)).into();
+    std::fs::rename(&ring, &apart).expect("moved");
+    let found = json(&run(&["doctor", "--json", "--keys", apart.to_str().expect("a path")]));
+    assert!(found["ok"] == true && !found.to_string().contains(warning), "{found}");
+    std::fs::rename(&apart, &ring).expect("moved back");
 
     let app = ["accounts", "app", "facelook", "--title", "Facelook", "--json"];
     assert_eq!(json(&run(&app))["id"], "facelook");

@@ -72,6 +72,12 @@ fn skipped() {
     eprintln!("SKIPPED the independent verifier: there is no python3");
 }
 
+#[test]
+fn the_other_program_is_short_enough_to_be_read() {
+    let program = std::fs::read_to_string(tidy::root().join("tests/independent/verify_receipt.py"));
+    assert!(program.expect("it is there").lines().count() < 200);
+}
+
 #[tokio::test]
 async fn another_program_agrees_about_receipts() {
     on_both(|test| async move {

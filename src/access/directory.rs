@@ -78,6 +78,19 @@ pub async fn apps(tx: &mut Tx, after: &str, rows: i64) -> Result<Vec<AppRecord>,
     Ok(rows.iter().map(read_app).collect::<db::Result<_>>()?)
 }
 
+/// All apps, however many.
+pub async fn every_app(tx: &mut Tx) -> Result<Vec<AppRecord>, AccessError> {
+    let mut all: Vec<AppRecord> = Vec::new();
+    loop {
+        let after = all.last().map_or_else(String::new, |app| app.id.to_string());
+        let page = apps(tx, &after, 500).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
 /// Makes a business.
 pub async fn create_business(
     tx: &mut Tx,

@@ -45,7 +45,8 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit> {
             checks.push(check("database", Ok(schema)));
             match &ring {
                 Ok(keys) => {
-                    checks.push(check("keys", same_keys(&db, keys).await));
+                    let found = same_keys(&db, keys).await;
+                    checks.push(check("keys", found.map(|found| found + beside(settings))));
                     checks.push(check("ledger", ledger_head(&db, keys).await));
                     checks.push(check("loss", whole(&db).await));
                     checks.push(check("witnesses", witnesses(settings, &db).await));
@@ -134,6 +135,16 @@ async fn same_keys(db: &Db, keys: &KeyRing) -> Result<String> {
     let since = oldest.map(|since| since.to_string()).unwrap_or_default();
     let count = roots.len();
     Ok(format!("{count} keys, those of this database; keys of accounts are wrapped since {since}"))
+}
+
+/// What protects against whoever copies the data directory: keys that are not in it.
+fn beside(settings: &Settings) -> &'static str {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if real(&settings.key_file()).starts_with(real(&settings.data)) {
+        "; they lie in the data directory, and whoever copies that has both: name another place (--keys)"
+    } else {
+        ""
+    }
 }
 
 /// Whether enough of the witnesses that grants wait for can be reached.

@@ -10,9 +10,6 @@ use crate::access::directory;
 use crate::consent::{self, Withdrawal};
 use crate::db::Tx;
 
-/// Other apps that are said no to, at most.
-const PEERS_MAX: i64 = 100;
-
 /// What the signal says no to on the page of `person`: messages from businesses, and linking with any
 /// other app, wherever nothing was decided so far. Recorded, each is a no like the person's own.
 pub async fn denied(
@@ -21,7 +18,7 @@ pub async fn denied(
     now: Timestamp,
 ) -> Result<Vec<Withdrawal>, crate::access::AccessError> {
     let grants = consent::grants_of(tx, &[person.subject]).await?;
-    let apps = directory::apps(tx, "", PEERS_MAX).await?;
+    let apps = directory::every_app(tx).await?;
     let others = apps.into_iter().map(|app| app.id).filter(|id| *id != person.app);
     let linking = others.map(|peer| (PurposeKind::CrossAppLinking, Some(peer)));
     let all = std::iter::once((PurposeKind::BusinessMessages, None)).chain(linking);

@@ -20,11 +20,9 @@ L = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
 ROOT = pow(2, (P - 1) // 4, P)
 
-
 def need(condition, why):
     if not condition:
         raise ValueError(why)
-
 
 def add(a, b):
     """Ed25519: points as (x, y), every step a modular inversion; slow, short, and easy to check."""
@@ -34,7 +32,6 @@ def add(a, b):
     y = (y1 * y2 + x1 * x2) * pow(1 - k, -1, P)
     return x % P, y % P
 
-
 def times(n, point):
     total = (0, 1)
     while n:
@@ -42,7 +39,6 @@ def times(n, point):
             total = add(total, point)
         point, n = add(point, point), n >> 1
     return total
-
 
 def point(encoded):
     sign, y = divmod(int.from_bytes(encoded, "little"), 2**255)
@@ -54,9 +50,7 @@ def point(encoded):
     need((x * x - xx) % P == 0 and (x or not sign), "not a point of the curve in canonical form")
     return (P - x if x & 1 != sign else x), y
 
-
 BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
-
 
 def signed(key, message, signature):
     r, s = signature[:32], int.from_bytes(signature[32:], "little")
@@ -64,7 +58,6 @@ def signed(key, message, signature):
         return False
     k = int.from_bytes(hashlib.sha512(r + key + message).digest(), "little") % L
     return times(s, BASE) == add(point(r), times(k, point(key)))
-
 
 def canonical(value):
     """RFC 8785, for the strings, whole numbers, booleans, lists and objects that records hold."""
@@ -76,26 +69,21 @@ def canonical(value):
     need(not isinstance(value, float), "a number that is not whole has no place in a record")
     return json.dumps(value, ensure_ascii=False)
 
-
 def once(pairs):
     need(len(dict(pairs)) == len(pairs), "a name stands twice in one object")
     return dict(pairs)
-
 
 def b64(text, length=None):
     raw = base64.b64decode(text, validate=True)
     need(base64.b64encode(raw).decode() == text and length in (None, len(raw)), "not base64")
     return raw
 
-
 def url64(raw):
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
 
 def number(text):
     need(text.isascii() and text.isdigit() and str(int(text)) == text, "not a whole number")
     return int(text)
-
 
 def root_of(leaf, index, size, path):
     """RFC 6962: the root that a path leads to."""
@@ -113,7 +101,6 @@ def root_of(leaf, index, size, path):
     need(last == 0, "the path is too short")
     return up
 
-
 def opened(note, vkey, shard=None):
     """C2SP signed note: its lines, once the log's signature, in a shard's name if it is one, is checked."""
     name, key_id, encoded = vkey.strip().split("+", 2)
@@ -130,7 +117,6 @@ def opened(note, vkey, shard=None):
     need(mine and all(signed(typed[1:], text.encode() + b"\n", raw) for raw in mine), "not signed by the log")
     return text.split("\n")
 
-
 def vouched(proof, body, vkey):
     """A JWS over the content's SHA-256, by a key that the log's key vouches for in a signed note."""
     need(set(proof) == {"type", "alg", "kid", "note", "value"}, "a signature of another shape")
@@ -144,7 +130,6 @@ def vouched(proof, body, vkey):
     raw = base64.urlsafe_b64decode(proof["value"].rpartition(".")[2] + "==")
     need(f"{message}.{url64(raw)}" == proof["value"], "altered, or base64 that is not in canonical form")
     need(signed(key, message.encode(), raw), "not signed by that key")
-
 
 def agrees(stated, leaf, record, body):
     """Document and entry state what the record states that the entry commits to."""
@@ -165,7 +150,6 @@ def agrees(stated, leaf, record, body):
         *((leaf.get(fact), record.get(fact)) for fact in ("app", "purpose", "peer")),
     ):
         need(told == known, f"it states {told}, and the record {known}")
-
 
 def verify(receipt, vkey):
     vouched(receipt.pop("volens:proof"), receipt, vkey)
@@ -196,7 +180,6 @@ def verify(receipt, vkey):
     need(reached == b64(root, 32), "the entry is not in the signed tree")
     return f"entry {entry} of {sum(earlier) + number(size)}: {record['purpose']} {record['decision']} at {record['decided_at']}"
 
-
 def main():
     _, path, vkey = sys.argv
     try:
@@ -205,7 +188,6 @@ def main():
     except (LookupError, ValueError, TypeError, AttributeError) as why:
         print(f"does not verify: {why}", file=sys.stderr)
         sys.exit(3)
-
 
 if __name__ == "__main__":
     main()

@@ -1,5 +1,6 @@
 //! Notices, receipts, the time machine and evidence, through the whole service.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use axum::body::Body;
@@ -129,8 +130,8 @@ async fn a_browser_that_says_no_is_believed() {
         town.withdraw(&name(0), PurposeKind::BusinessMessages).await;
         let own = town.messenger.get(&format!("/v1/accounts/{}/consents", name(0))).await;
         let before = own.expect(200)["consents"].as_array().expect("a list").len();
-        let open = async |gpc: bool| {
-            let link = json!({"account": name(0)});
+        let open = async |account: &str, gpc: bool| {
+            let link = json!({ "account": account });
             let link = town.messenger.post("/v1/privacy-centre-links", link).await.expect(201);
             let url = link["url"].as_str().expect("an address").to_owned();
             let path = url[url.find("/p/").expect("a privacy centre")..].to_owned();
@@ -138,9 +139,9 @@ async fn a_browser_that_says_no_is_believed() {
             let browser = if gpc { browser.with("sec-gpc", "1") } else { browser };
             browser.get(&path).await.text()
         };
-        assert!(!open(false).await.contains("Global Privacy Control"));
+        assert!(!open(&name(0), false).await.contains("Global Privacy Control"));
         for _ in 0..2 {
-            assert!(open(true).await.contains("Global Privacy Control"));
+            assert!(open(&name(0), true).await.contains("Global Privacy Control"));
         }
         let state = town.messenger.get(&format!("/v1/accounts/{}/consents", name(0))).await;
         let state = state.expect(200);
@@ -152,6 +153,19 @@ async fn a_browser_that_says_no_is_believed() {
         let last = state["receipts"].as_array().expect("receipts").last().expect("one").clone();
         let record = &last["volens:opening"]["record"];
         assert_eq!(record["evidence"]["signal"], "Sec-GPC: 1");
+
+        let fresh = json!({"language": "en"});
+        town.messenger.put("/v1/accounts/fresh", fresh).await.expect(201);
+        assert!(open("fresh", true).await.contains("Global Privacy Control"));
+        let state = town.messenger.get("/v1/accounts/fresh/consents").await.expect(200);
+        let refused: BTreeSet<&str> = state["consents"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|consent| consent["state"] == "refused")
+            .filter_map(|consent| consent["purpose"].as_str())
+            .collect();
+        assert_eq!(refused, ["business_messages", "cross_app_linking"].into(), "{state:#}");
     })
     .await;
 }

@@ -403,14 +403,15 @@ async fn survives(base: &Base, fault: &Fault) -> (Met, Vec<String>) {
 }
 
 /// Plays a fault, and where no thread came so far, the same at half the way: how calls are spread over
-/// threads differs from run to run.
-async fn survives_where_it_is_reached(base: &Base, mut fault: Fault) -> (Met, Vec<String>) {
-    let mut all = Vec::new();
+/// threads differs from run to run. Says how it was met, whether that was not where it was asked for, and
+/// what was wrong.
+async fn survives_where_it_is_reached(base: &Base, mut fault: Fault) -> (Met, bool, Vec<String>) {
+    let (asked, mut all) = (fault.nth, Vec::new());
     loop {
         let (met, wrong) = survives(base, &fault).await;
         all.extend(wrong.into_iter().map(|wrong| format!("{fault:?}: {wrong}")));
         if met != Met::Missed || fault.nth == 1 {
-            return (met, all);
+            return (met, fault.nth != asked, all);
         }
         fault.nth /= 2;
     }
@@ -441,22 +442,26 @@ async fn what_was_promised_survives_an_error_or_a_death_at_any_system_call() {
             survives_where_it_is_reached(&base, fault).await
         });
     }
-    let (mut felt, mut missed, mut played, mut wrong) = (0, 0, 0, Vec::new());
+    let (mut felt, mut missed, mut moved, mut played, mut wrong) = (0, 0, 0, 0, Vec::new());
     while let Some(told) = all.join_next().await {
-        let (met, told) = told.expect("a fault is survived or told");
-        (felt, missed) =
-            (felt + usize::from(met == Met::Felt), missed + usize::from(met == Met::Missed));
+        let (met, elsewhere, told) = told.expect("a fault is survived or told");
+        felt += usize::from(met == Met::Felt);
+        missed += usize::from(met == Met::Missed);
+        moved += usize::from(elsewhere);
         played += 1;
         for told in &told {
             eprintln!("{told}");
         }
         wrong.extend(told);
         if played % 25 == 0 {
-            eprintln!("{played} of {count} faults, {felt} felt, {} wrong", wrong.len());
+            let wrong = wrong.len();
+            eprintln!("{played} of {count} faults, {felt} felt, {moved} at half, {wrong} wrong");
         }
     }
+    eprintln!("{count} faults, {felt} felt, {moved} at half the way or less, {missed} missed");
     assert_eq!(wrong, Vec::<String>::new());
     assert!(10 * missed <= played, "{missed} of {played} faults did not happen");
+    assert!(2 * moved <= played, "{moved} of {played} faults were played elsewhere than asked");
     // An error may be met by trying again, and a part may hold nothing but such errors.
     assert!(every_place() || 3 * felt >= played, "{felt} of {played} faults were felt");
 }

@@ -26,22 +26,53 @@ const CLOCK: Duration = Duration::from_hours(72);
 pub enum Held {
     /// Sealed under a key that is wrapped by a key outside the database.
     Sealed,
-    /// A keyed tag or token.
+    /// A keyed tag, or the hash of a random token.
     Keyed,
+    /// A password, stretched with Argon2id: a weak one can be guessed.
+    Stretched,
     /// A random id.
     Random,
     /// In clear.
     Clear,
 }
 
+/// Tables beside those of accounts ([`traces::TABLES`]) that hold something of customers in conversation, of
+/// recipients as businesses know them, of requests, and of those who work with the service. A test compares
+/// both with the schema.
+pub(super) const OTHERS: &[&str] = &[
+    "api_keys",
+    "conversation_feedback",
+    "conversation_messages",
+    "conversations",
+    "erasures",
+    "list_served",
+    "readings",
+    "recalls",
+    "recipient_stops",
+    "sessions",
+    "sign_in_links",
+    "subject_requests",
+    "suppressions",
+    "users",
+];
+
 /// Columns that are not in clear. A column that is not named here counts as clear, so that a new one
 /// is never taken for safe.
 pub(super) const COLUMNS: &[(&str, Held)] = &[
     ("account_keys.wrapped", Held::Sealed),
     ("account_references.tag", Held::Keyed),
+    ("api_keys.id", Held::Random),
+    ("api_keys.secret_hash", Held::Keyed),
     ("awaited_purchases.exposure", Held::Random),
     ("awaited_purchases.sealed", Held::Sealed),
     ("consent_records.sealed", Held::Sealed),
+    ("conversation_feedback.conversation", Held::Random),
+    ("conversation_messages.conversation", Held::Random),
+    ("conversation_messages.sealed", Held::Sealed),
+    ("conversations.conversation", Held::Random),
+    ("conversations.token_hash", Held::Keyed),
+    ("conversations.wrapped_key", Held::Sealed),
+    ("erasures.tag", Held::Keyed),
     ("exposures.features", Held::Sealed),
     ("exposures.id", Held::Random),
     ("grants.id", Held::Random),
@@ -59,9 +90,21 @@ pub(super) const COLUMNS: &[(&str, Held)] = &[
     ("privacy_links.tag", Held::Keyed),
     ("privacy_links.token", Held::Keyed),
     ("profiles.sealed", Held::Sealed),
+    ("readings.commitment", Held::Keyed),
+    ("readings.id", Held::Random),
+    ("recalls.recipient", Held::Keyed),
+    ("recipient_stops.recipient", Held::Keyed),
+    ("sessions.token_hash", Held::Keyed),
+    ("sessions.user_id", Held::Random),
+    ("sign_in_links.token_hash", Held::Keyed),
+    ("sign_in_links.user_id", Held::Random),
     ("signal_tags.tag", Held::Keyed),
     ("subject_request_accounts.answer", Held::Sealed),
     ("subject_request_accounts.said", Held::Sealed),
+    ("subject_requests.id", Held::Random),
+    ("suppressions.tag", Held::Keyed),
+    ("users.id", Held::Random),
+    ("users.password", Held::Stretched),
 ];
 
 /// What was taken of one column.
@@ -115,7 +158,7 @@ pub async fn measure(
     keys: bool,
 ) -> Result<Breach, AuditError> {
     let by_app = store::accounts_until(tx, to).await?;
-    let columns = store::columns(tx, traces::TABLES).await?;
+    let columns = store::columns(tx, &[traces::TABLES, OTHERS].concat()).await?;
     let tables = columns.into_iter().map(|(name, columns)| TableTaken {
         columns: columns.into_iter().map(|column| taken(&name, column, keys)).collect(),
         name,
@@ -144,7 +187,7 @@ fn taken(table: &str, name: String, keys: bool) -> ColumnTaken {
         Held::Clear => true,
         Held::Sealed => keys,
         // A keyed tag never opens: with the key, a guess can be tried.
-        Held::Keyed | Held::Random => false,
+        Held::Keyed | Held::Stretched | Held::Random => false,
     };
     ColumnTaken { name, held, readable }
 }
@@ -154,12 +197,14 @@ fn consequences(keys: bool) -> Vec<&'static str> {
         "that an account exists in an app, with language, country, time zone and age band as far as told",
         "what was consented to and when, and which accounts are linked by consent",
         "which account is on which list, with score and reasons",
+        "that somebody talked with a bot, when and in which language",
+        "the e-mail addresses of those who work with the service, and passwords that are easily guessed",
     ];
     if keys {
-        all.push("the content of records of consent and of interest profiles");
+        all.push("the content of records of consent, of interest profiles and of conversations");
         all.push("guessed references and phone numbers can be tried against tags and tokens");
     } else {
-        all.push("records, profiles and references stay sealed: the keys were not in reach");
+        all.push("records, profiles, conversations and references stay sealed: the keys were not in reach");
     }
     all
 }

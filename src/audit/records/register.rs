@@ -11,9 +11,6 @@ use crate::audit::AuditError;
 use crate::config;
 use crate::db::Tx;
 
-/// Apps listed at most.
-const APPS: i64 = 500;
-
 /// General description of the measures of security (Art. 30(1)(g), 32(1)).
 const SECURITY: &[&str] = &[
     "records, profiles and conversations are sealed under keys of each account, outside the database",
@@ -88,7 +85,7 @@ pub async fn register(
 ) -> Result<Register, AuditError> {
     let live = store::live_consents(tx).await?;
     let attached = assessments::all(tx).await?;
-    let apps = directory::apps(tx, "", APPS).await?;
+    let apps = directory::every_app(tx).await?;
     let apps: Vec<String> = apps.into_iter().map(|app| app.title).collect();
     let activities = Purposes::builtin().all().iter().map(|known| {
         let purpose = known.kind();

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use volens_privacy::PurposeKind;
 
-use super::breach::COLUMNS;
+use super::breach::{COLUMNS, OTHERS};
 use super::{Held, NewIncident, affected, incidents, measure, note, register, tell};
 use crate::clock::Clock as _;
 use crate::config;
 use crate::db::testing::on_both;
+use crate::db::{Statement, values};
 use crate::ids::IncidentId;
-use crate::rights;
+use crate::rights::{self, traces};
 use crate::testing::World;
 
 #[tokio::test]
@@ -77,6 +78,66 @@ async fn a_breach_counts_who_was_there_and_what_can_be_read() {
         assert!(!column(&keyed, "account_references.tag").readable);
         let said: BTreeSet<_> = taken.consequences.iter().chain(&keyed.consequences).collect();
         assert!(said.len() > taken.consequences.len());
+    })
+    .await;
+}
+
+const TABLES: Statement = Statement::new(
+    "records::tests",
+    "TABLES",
+    "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'",
+    "select table_name::text as name from information_schema.tables
+     where table_schema = current_schema() and table_type = 'BASE TABLE'",
+);
+/// Of apps and businesses, of texts and models, of the ledger, and counts.
+const OF_NOBODY: [&str; 34] = [
+    "_sqlx_migrations",
+    "apps",
+    "assessments",
+    "audit_nights",
+    "audit_runs",
+    "bot_documents",
+    "bot_passages",
+    "bot_versions",
+    "bots",
+    "businesses",
+    "campaigns",
+    "canaries",
+    "counters",
+    "import_runs",
+    "incidents",
+    "jobs",
+    "key_checks",
+    "key_fences",
+    "key_nodes",
+    "ledger_checkpoints",
+    "ledger_cosignatures",
+    "ledger_entries",
+    "ledger_heads",
+    "ledger_nodes",
+    "ledger_shards",
+    "list_leaves",
+    "list_nodes",
+    "lists",
+    "model_leaves",
+    "models",
+    "notice_parties",
+    "notices",
+    "reach_answers",
+    "signal_refusals",
+];
+
+#[tokio::test]
+async fn a_breach_leaves_out_no_table_that_holds_something_of_people() {
+    on_both(|db| async move {
+        let mut tx = db.read().await.expect("a snapshot");
+        let tables = tx.fetch(TABLES, values![]).await.expect("a catalog");
+        let tables: BTreeSet<String> =
+            tables.iter().map(|row| row.get("name").expect("a name")).collect();
+        let told = traces::TABLES.iter().chain(OTHERS).chain(&OF_NOBODY);
+        let known: BTreeSet<String> = told.map(|name| (*name).to_owned()).collect();
+        assert_eq!(tables.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new());
+        assert!(traces::TABLES.iter().chain(OTHERS).all(|name| tables.contains(*name)));
     })
     .await;
 }

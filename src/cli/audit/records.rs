@@ -213,6 +213,7 @@ fn breach_text(breach: &Breach) -> String {
                 Held::Sealed if column.readable => "sealed, readable with the keys",
                 Held::Sealed => "sealed",
                 Held::Keyed => "keyed",
+                Held::Stretched => "stretched",
                 Held::Random => "random",
                 Held::Clear => "in clear",
             };

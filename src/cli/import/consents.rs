@@ -86,16 +86,8 @@ impl Importing<'_> {
     /// How the apps present phone numbers.
     async fn phones(&self) -> Result<AppPhones> {
         let mut tx = self.app.db.read().await?;
-        let mut phones = AppPhones::default();
-        let (mut after, page) = (String::new(), 500);
-        loop {
-            let apps = directory::apps(&mut tx, &after, page).await?;
-            let Some(last) = apps.last() else { return Ok(phones) };
-            last.id.as_str().clone_into(&mut after);
-            for app in apps {
-                phones.0.insert(app.id, (app.phone_encoding, app.region));
-            }
-        }
+        let apps = directory::every_app(&mut tx).await?.into_iter();
+        Ok(AppPhones(apps.map(|app| (app.id, (app.phone_encoding, app.region))).collect()))
     }
 
     /// Makes a phone number into tokens, on the pool of slow hashing.
