@@ -140,7 +140,9 @@ impl<'t> View<'t> {
                         Cell::Word(word) => said.push((place, words[word as usize])),
                     });
                     bins.codes_of_numbers(&numbers, codes);
-                    said.into_iter().for_each(|(place, code)| codes[place] = code);
+                    for (place, code) in said {
+                        codes[place] = code;
+                    }
                 }
             }
         });
