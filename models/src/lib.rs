@@ -11,10 +11,8 @@
 //! (reasons a person can read, and how two differ). [`flip`] finds the smallest change that would have
 //! turned a decision. [`evaluate`] and [`uplift`] say how good it is, [`offpolicy`] what a list is expected to
 //! bring, [`association`] what a column could stand for, [`reliability`] and [`segments`] whether its probabilities can be believed, [`card`] what it is, and [`artifact`] is the file it is kept in.
-//! turned a decision. [`evaluate`] and [`uplift`] say how good it is, [`association`] what a
-//! column could stand for, [`reliability`] and [`segments`] whether its probabilities can be believed, [`card`] what it is, and [`artifact`] is the file it is kept in.
 //!
-//! Beside it, [`topics`] reads what a message is about from its text, and [`bandit`] says which variant of a
+//! [`scan`] finds the best of many, and [`drift`] tells when a model stops fitting. Beside it, [`topics`] reads what a message is about from its text, and [`bandit`] says which variant of a
 //! message how many people get.
 
 pub mod artifact;

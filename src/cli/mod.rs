@@ -79,7 +79,7 @@ commands! {
     Import => import;
     /// Learn from outcomes, and put the model in use.
     Train => train;
-    /// Write a model's card as a page of its own.
+    /// Write models' cards, tell from whom one learned, and watch whether they still fit.
     Models => models;
     /// Serve the API and the pages.
     Serve => serve;
@@ -87,7 +87,7 @@ commands! {
     List => list;
     /// Tell how the variants of a campaign's message do.
     Variants => variants;
-    /// Replay a list, or check an exported one offline.
+    /// Replay lists, check invariants and exported files, and make what an authority asks for: register, assessments, breach, erasure.
     Audit => audit;
     /// Verify the ledger, or print its head or key.
     Ledger => ledger;
@@ -111,7 +111,7 @@ commands! {
     Keys => keys;
     /// Destroy the key that older copies were wrapped with, and rewrite the database so that nothing of what was deleted is left in its files.
     Purge => purge;
-    /// Check disk, database, keys, ledger and clock.
+    /// Check disk, parties, clock, database, keys, ledger, losses, witnesses and pepper.
     Doctor => doctor;
     /// Print the OpenAPI document.
     Openapi => openapi;
