@@ -1,5 +1,6 @@
 //! The program itself: what it prints, how it ends, and that a stop is graceful.
 
+mod commands;
 mod demo;
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -62,6 +63,17 @@ fn an_installation_is_made_at_the_command_line() {
     let found = json(&run(&["doctor", "--json", "--keys", apart.to_str().expect("a path")]));
     assert!(found["ok"] == true && !found.to_string().contains(warning), "{found}");
     std::fs::rename(&apart, &ring).expect("moved back");
+
+    let period = ["--from", "2026-11-20T00:00:00Z", "--to", "2026-11-24T00:00:00Z"];
+    let breach = |more: &[&str]| run(&[&["audit", "breach", "--json"], &period[..], more].concat());
+    for (more, keys) in [(&[][..], false), (&["--with-keys"], true)] {
+        let told = json(&breach(more)).to_string();
+        assert!(told.contains("conversation_messages"), "{told}");
+        assert!(told.contains(&format!("\"keys\":{keys}")), "{told}");
+    }
+    let reversed = ["audit", "breach", "--from", period[3], "--to", period[1]];
+    let refused = run(&reversed);
+    assert_eq!(refused.status.code(), Some(2), "a reversed period: {refused:?}");
 
     let app = ["accounts", "app", "facelook", "--title", "Facelook", "--json"];
     assert_eq!(json(&run(&app))["id"], "facelook");

@@ -265,3 +265,34 @@ pub fn main() -> ExitCode {
         Err(error) => context.output.failure(&error, Exit::of(&error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    fn walk(command: &clap::Command, all: &clap::Command) {
+        for own in command.get_subcommands() {
+            for argument in own.get_arguments() {
+                let same = all.get_arguments().find(|global| global.get_id() == argument.get_id());
+                assert!(
+                    same.is_none_or(|global| {
+                        global.get_value_parser().type_id() == argument.get_value_parser().type_id()
+                    }),
+                    "{} of {} is of another type in every other command",
+                    argument.get_id(),
+                    own.get_name()
+                );
+            }
+            walk(own, all);
+        }
+    }
+
+    /// Two arguments of one name are one to the parser, and reading it as another type panics.
+    #[test]
+    fn an_argument_that_all_commands_have_is_of_one_type() {
+        let all = Cli::command();
+        walk(&all, &all);
+    }
+}

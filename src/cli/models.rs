@@ -67,7 +67,7 @@ async fn cards(model: Option<ModelId>, out: &Path, context: &Context) -> Result<
     }
     drop(tx);
     app.db.close().await;
-    context.output.result(&json!({ "cards": written }), written.join("\n"))?;
+    context.output.result(&json!({ "cards": written }), or_none(&written))?;
     Ok(Exit::Ok)
 }
 
@@ -82,9 +82,17 @@ async fn watch(model: Option<ModelId>, context: &Context) -> Result<Exit> {
     }
     drop(tx);
     app.db.close().await;
-    context.output.result(&json!({ "models": watched }), lines.join("\n"))?;
+    context.output.result(&json!({ "models": watched }), or_none(&lines))?;
     let fits = watched.iter().all(|one| one["watch"]["drift"].is_null());
     Ok(if fits { Exit::Ok } else { Exit::VerificationFailed })
+}
+
+/// A line for each model, or that there is none.
+fn or_none(lines: &[String]) -> String {
+    if lines.is_empty() {
+        return "no model is in use: `volens train` makes one".to_owned();
+    }
+    lines.join("\n")
 }
 
 /// One model, or all that are in use.

@@ -1,5 +1,7 @@
 //! `volens notices`: whether the texts say what the law demands, and what changed between versions.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use serde_json::json;
 use volens_privacy::notice::{NoticeDiff, Notices};
@@ -43,6 +45,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         Action::Check => check(context),
         Action::Diff { notice, from, to, language } => {
             let notices = Notices::builtin();
+            if notices.newest(&notice) == 0 {
+                let all: BTreeSet<&str> = notices.all().iter().map(|one| one.id.as_str()).collect();
+                let all = all.into_iter().collect::<Vec<_>>().join(", ");
+                let said = format!("there is no notice {notice}; there are {all}");
+                return Err(Stop::new(Exit::NotFound, said).into());
+            }
             let to = to.unwrap_or_else(|| notices.newest(&notice));
             let from = from.unwrap_or_else(|| to.saturating_sub(1));
             let get = |version: u32| {

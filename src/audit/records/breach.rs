@@ -72,6 +72,7 @@ pub(super) const COLUMNS: &[(&str, Held)] = &[
     ("conversations.conversation", Held::Random),
     ("conversations.token_hash", Held::Keyed),
     ("conversations.wrapped_key", Held::Sealed),
+    ("corrections.sealed", Held::Sealed),
     ("erasures.tag", Held::Keyed),
     ("exposures.features", Held::Sealed),
     ("exposures.id", Held::Random),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use volens_privacy::PurposeKind;
+use volens_privacy::{PurposeKind, Timestamp};
 
 use super::breach::{COLUMNS, OTHERS};
 use super::{Held, NewIncident, affected, incidents, measure, note, register, tell};
@@ -138,6 +138,59 @@ async fn a_breach_leaves_out_no_table_that_holds_something_of_people() {
         let known: BTreeSet<String> = told.map(|name| (*name).to_owned()).collect();
         assert_eq!(tables.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new());
         assert!(traces::TABLES.iter().chain(OTHERS).all(|name| tables.contains(*name)));
+    })
+    .await;
+}
+
+const BYTES: Statement = Statement::new(
+    "records::tests",
+    "BYTES",
+    "select schema.name as place, info.name as name
+     from sqlite_schema schema, pragma_table_info(schema.name) info
+     where schema.type = 'table' and upper(info.type) = 'BLOB'",
+    "select table_name::text as place, column_name::text as name from information_schema.columns
+     where table_schema = current_schema() and data_type = 'bytea'",
+);
+/// Random ids of what is not a person, which a row of a person points to.
+const POINTERS: [&str; 15] = [
+    "asked_by",
+    "bot",
+    "business",
+    "campaign",
+    "decided_by",
+    "exposure",
+    "lender_grant",
+    "list",
+    "messages_grant",
+    "model",
+    "own_grant",
+    "reader",
+    "relevance_grant",
+    "request",
+    "training_grant",
+];
+
+#[tokio::test]
+async fn a_breach_says_how_everything_is_kept_that_is_not_a_text_or_a_number() {
+    on_both(|db| async move {
+        let mut tx = db.read().await.expect("a snapshot");
+        let now = Timestamp::parse("2026-11-23T00:00:00Z").expect("a time");
+        let taken = measure(&mut tx, (now, now), true).await.expect("measured");
+        let rows = tx.fetch(BYTES, values![]).await.expect("a catalog");
+        let bytes: BTreeSet<(String, String)> = rows
+            .iter()
+            .map(|row| (row.get("place").expect("a table"), row.get("name").expect("a column")))
+            .collect();
+        let mut clear = Vec::new();
+        for table in &taken.tables {
+            for column in table.columns.iter().filter(|column| column.held == Held::Clear) {
+                let place = (table.name.clone(), column.name.clone());
+                if bytes.contains(&place) && !POINTERS.contains(&column.name.as_str()) {
+                    clear.push(place);
+                }
+            }
+        }
+        assert_eq!(clear, []);
     })
     .await;
 }

@@ -49,7 +49,7 @@ pub(super) struct BreachArgs {
     to: Timestamp,
     /// The key ring was in reach too
     #[arg(long)]
-    keys: bool,
+    with_keys: bool,
     /// Keep it as an incident and start the clock of 72 hours
     #[arg(long)]
     note: bool,
@@ -96,7 +96,11 @@ fn register_text(register: &Register) -> String {
         lines.push(format!("  {}", activity.covers));
         lines.push(format!("  basis: {}", activity.legal_basis));
         lines.push(format!("  data: {}", activity.data.join("; ")));
-        lines.push(format!("  recipients: {}", activity.recipients.join("; ")));
+        let recipients = match activity.recipients.as_slice() {
+            [] => "nobody but the operator".to_owned(),
+            some => some.join("; "),
+        };
+        lines.push(format!("  recipients: {recipients}"));
         let (days, live) = (activity.lasts_days, activity.live_consents);
         lines.push(format!("  ends after {days} days; {live} live consents"));
         if let Some(assessment) = &activity.assessment {
@@ -163,7 +167,9 @@ async fn show(context: &Context) -> Result<Exit> {
 }
 
 pub(super) async fn breach(args: BreachArgs, context: &Context) -> Result<Exit> {
-    ensure!(args.from <= args.to, "a period begins before it ends");
+    if args.from > args.to {
+        return Err(Stop::new(Exit::Usage, "a period begins before it ends").into());
+    }
     let app = context.existing().await?;
     if args.ids {
         let (mut after, mut tx) = (None, app.db.read().await?);
@@ -180,19 +186,21 @@ pub(super) async fn breach(args: BreachArgs, context: &Context) -> Result<Exit> 
         return Ok(Exit::Ok);
     }
     let mut tx = app.db.begin().await?;
-    let measured = records::measure(&mut tx, (args.from, args.to), args.keys).await?;
+    let measured = records::measure(&mut tx, (args.from, args.to), args.with_keys).await?;
     let mut text = breach_text(&measured);
     let mut incident = None;
     if args.note {
         let now = app.now();
         let noticed_at = args.noticed.unwrap_or(now);
         let period = (args.from, args.to);
-        let new = NewIncident { period, keys: args.keys, noticed_at };
+        let new = NewIncident { period, keys: args.with_keys, noticed_at };
         new.check(now).map_err(|fault| Stop::new(Exit::Refused, fault.to_string()))?;
         let noted = records::note(&mut tx, &app.keys, &mut app.rng(), new, now).await?;
         text = format!("{text}\nnoted as {}: tell the authority by {}", noted.id, noted.due_at);
         incident = Some(noted);
         tx.commit().await?;
+    } else {
+        drop(tx);
     }
     app.db.close().await;
     context.output.result(&json!({"breach": measured, "incident": incident}), text)?;
