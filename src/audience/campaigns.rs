@@ -166,7 +166,8 @@ const TOPICS_MAX: usize = 8;
 /// Checks a campaign and keeps it. Topics that are not named are recognised in the text.
 ///
 /// # Errors
-/// `request.invalid` naming the field, `topic.unknown`, `topic.sensitive`, `topic.unclear`, `app.unknown`.
+/// `request.invalid` naming the field, `topic.unknown`, `topic.sensitive` (also of the name), `topic.unclear`,
+/// `app.unknown`.
 pub async fn make(
     tx: &mut Tx,
     business: BusinessId,
@@ -177,10 +178,11 @@ pub async fn make(
     let window = check_window(wanted.window, now)?;
     let (message, recognised) = check_message(tx, business, wanted.message).await?;
     let variants = check_variants(wanted.variants, &message, recognised.is_some())?;
+    let name = check_name(&wanted.name, &message.language)?;
     let campaign = Campaign {
         id: CampaignId::random(rng),
         business,
-        name: line("name", &wanted.name, NAME_MAX, "one line of 1 to 100 visible characters")?,
+        name,
         delivery_app: wanted.delivery_app,
         message,
         variants,
@@ -235,6 +237,17 @@ impl Campaign {
     /// `topic.unknown`, `topic.sensitive`.
     pub fn topics(&self) -> Result<Vec<TopicId>> {
         Ok(filter::check_topics(&self.message.topics)?.into_iter().collect())
+    }
+}
+
+/// A name that is about no special category of personal data (GDPR Art. 9): those on a campaign's lists go by it.
+fn check_name(wanted: &str, language: &str) -> Result<String> {
+    let name = line("name", wanted, NAME_MAX, "one line of 1 to 100 visible characters")?;
+    let (title, text) = (name.clone(), String::new());
+    let read = topics::sensitive(&Text { title, text, language: language.to_owned() });
+    match read.into_iter().next() {
+        Some(found) => Err(AudienceError::SensitiveName(found.topic)),
+        None => Ok(name),
     }
 }
 

@@ -70,6 +70,9 @@ impl From<AudienceError> for Problem {
             AudienceError::UnclearText | AudienceError::SensitiveText(_) => {
                 Self::refused(code, said).field("/message/topics", code, "one to eight topics")
             }
+            AudienceError::SensitiveName(_) => {
+                Self::refused(code, said).field("/name", code, "a name about something else")
+            }
             AudienceError::Topic { refusal, .. } => Self::refused(code, refusal.to_string()),
             AudienceError::Filter(fault) => {
                 let pointer = match &fault.place {
@@ -110,10 +113,11 @@ impl From<AudienceError> for Problem {
 
 /// Make a campaign.
 ///
-/// Topics that are special categories of personal data are refused with `topic.sensitive`. Without
-/// `message.topics` they are recognised in title and text, and `recognised` says by which words; when nothing
-/// is near, `topic.unclear`, and when the text reads as if it were about a special category,
-/// `topic.sensitive`. Where topics are named although it reads so, `sensitive` is the warning.
+/// Topics that are special categories of personal data are refused with `topic.sensitive`, and so is a name
+/// that reads as if it were about one. Without `message.topics` they are recognised in title and text, and
+/// `recognised` says by which words; when nothing is near, `topic.unclear`, and when the text reads as if it
+/// were about a special category, `topic.sensitive`. Where topics are named although it reads so, `sensitive` is
+/// the warning.
 #[utoipa::path(post, path = "/v1/campaigns", tag = "audience", security(("key" = []), ("session" = [])),
     request_body = CampaignIn, responses((status = 201, body = CampaignMade)))]
 async fn make_campaign(

@@ -82,6 +82,12 @@ pub enum AudienceError {
          addressed: if it is not, name the topics that it is about"
     )]
     SensitiveText(String),
+    /// The name of a campaign is about a special category of personal data.
+    #[error(
+        "the name reads as if it were about {0}, a special category of personal data: no group of people goes \
+         by such a name"
+    )]
+    SensitiveName(String),
     /// A filter cannot be read, or asks for what it may not.
     #[error(transparent)]
     Filter(#[from] filter::Fault),
@@ -199,7 +205,7 @@ impl AudienceError {
             Self::Invalid { .. } | Self::SizeAbove(_) => "request.invalid",
             Self::Topic { refusal, .. } => refusal.code(),
             Self::UnclearText => "topic.unclear",
-            Self::SensitiveText(_) => TopicRefusal::Sensitive.code(),
+            Self::SensitiveText(_) | Self::SensitiveName(_) => TopicRefusal::Sensitive.code(),
             Self::Filter(fault) => fault.wrong.code,
             Self::Underage => "filter.underage",
             Self::UnknownApp => "app.unknown",

@@ -195,6 +195,51 @@ async fn a_campaign_without_topics_gets_those_of_its_text_and_says_why() {
 }
 
 #[tokio::test]
+async fn no_campaign_is_named_after_a_special_category() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        know_app(&world).await;
+        let asked = text("Spring running shoes", "Light shoes for the season.", "en");
+        let named = async |name: &str, language: &str| {
+            let asked = Text { language: language.to_owned(), ..asked.clone() };
+            let Text { title, text, language } = asked;
+            let topics = Some(vec!["sport.running".to_owned()]);
+            let message = MessageIn { title, text, language, topics };
+            let wanted = CampaignIn { name: name.to_owned(), message, ..running_shoes() };
+            let mut tx = world.db.begin().await.expect("begins");
+            let now = world.clock.now();
+            campaigns::make(&mut tx, SHOP, wanted, &mut world.rng(1), now).await
+        };
+        for (name, language) in [
+            ("Diabetics in Lyon", "en"),
+            ("HIV", "en"),
+            ("Catholics of Lyon", "en"),
+            ("Schwangere Frauen", "de"),
+            ("Électeurs du parti", "fr"),
+            ("Musulmanes de Madrid", "es"),
+            ("Mulheres grávidas", "pt"),
+        ] {
+            let refused = named(name, language).await.expect_err(name);
+            assert!(matches!(refused, AudienceError::SensitiveName(_)), "{name}: {refused}");
+        }
+        for (name, language) in [
+            ("Spring shoes 2026", "en"),
+            ("Winter sale, second wave", "en"),
+            ("Test", "en"),
+            ("x", "en"),
+            ("Kaffee für Neue", "de"),
+            ("Rentrée: cartables et cahiers", "fr"),
+            ("Bicicletas de otoño", "es"),
+            ("Saldos de verão", "pt"),
+        ] {
+            let made = named(name, language).await.expect(name);
+            assert_eq!(made.name, name);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_correction_is_followed_for_this_business_and_no_other() {
     on_both(|db| async move {
         let world = World::new(db).await;

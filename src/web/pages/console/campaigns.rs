@@ -89,6 +89,7 @@ pub(super) fn at_field(error: AudienceError) -> Result<Errors, Problem> {
         AudienceError::Topic { .. }
         | AudienceError::UnclearText
         | AudienceError::SensitiveText(_) => "topics",
+        AudienceError::SensitiveName(_) => "name",
         AudienceError::UnknownApp => "delivery_app",
         AudienceError::SizeBelow(_)
         | AudienceError::SizeAbove(_)
