@@ -22,6 +22,7 @@ use crate::consent::{self, ConsentError, Recorder, Recording, Registrar, Tokens}
 use crate::db::group::{Group, Limits};
 use crate::db::{self, Db, Tx};
 use crate::keyring::file::RingFile;
+use crate::keyring::sheet::ENDING as SHEET;
 use crate::keyring::{self, Keeper, RotationError};
 use crate::ledger::witnesses::{Endpoint, Witnesses};
 use crate::ledger::{self, Kept, KeptError, LedgerError, Trust};
@@ -36,6 +37,9 @@ use crate::stretch::Stretch;
 
 /// Search indexes that are kept open; the rest are opened when they are asked.
 const OPEN_INDEXES: usize = 64;
+
+/// Where search indexes are, in the directory of the data.
+const INDEXES: &str = "indexes";
 
 /// The running service. Cheap to clone; every handler gets one.
 #[derive(Clone)]
@@ -223,7 +227,7 @@ impl App {
             metrics: Arc::new(Metrics::default()),
             api_keys: KeyCache::new(Duration::from_secs(settings.access.key_cache_seconds.into())),
             rates: Rates::new(&settings),
-            shelf: Shelf::new(settings.data.join("indexes"), OPEN_INDEXES),
+            shelf: Shelf::new(settings.data.join(INDEXES), OPEN_INDEXES),
             in_flight: Arc::new(InFlight::default()),
             settings: Arc::new(settings),
             rng: Mutex::new(rng),
@@ -240,6 +244,14 @@ impl App {
     pub fn keeper(&self) -> Keeper<'_> {
         let (db, keys, file) = (&self.db, &*self.keys, &self.ring_file);
         Keeper { db, keys, file, clock: &*self.clock, heed_nodes: true }
+    }
+
+    /// Files and folders besides the database that may hold something of people: the search indexes, the
+    /// sheet of wrapped keys, and what the settings name.
+    pub fn beside(&self) -> Vec<PathBuf> {
+        let own = [self.settings.data.join(INDEXES), self.ring_file.beside(SHEET)];
+        let own = own.into_iter().filter(|path| path.exists());
+        own.chain(self.settings.audit.look_into()).collect()
     }
 
     /// What a verification of the ledger is held against.

@@ -137,13 +137,14 @@ async fn watch_models(app: &App) -> relevance::Result<()> {
 /// Erases a canary and looks for it and its predecessors; what is found is said aloud.
 async fn fly_canary(app: &App) -> Result<(), Failure> {
     let (db, keys, journal, consents) = (&app.db, &*app.keys, &app.erasures, &app.consents);
-    let keeper = canary::Keeper { db, keys, journal, consents };
+    let (tokens, also) = (&app.tokens, app.beside());
+    let keeper = canary::Keeper { db, keys, journal, consents, tokens, also };
     let look = canary::fly(&keeper, &mut app.rng(), app.now()).await.map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "no canary was erased");
         Failure::Retry("canary.unfinished")
     })?;
-    if look.found > 0 {
-        tracing::error!(places = look.found, "an erased canary left traces");
+    if look.unread > 0 {
+        tracing::warn!(places = look.unread, "canaries could not be looked for everywhere");
     }
     Ok(())
 }

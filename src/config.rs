@@ -13,8 +13,10 @@ use serde::Deserialize;
 use toml::{Table, Value};
 use volens_privacy::ledger::{Quorum, Witness};
 
+mod audit;
 mod pepper;
 
+pub use audit::{Audit, LoneOfficer};
 pub use pepper::{Pepper, PepperAddress};
 
 const DEFAULTS: &str = include_str!("config.toml");
@@ -254,29 +256,6 @@ impl Witnesses {
         let witnesses = self.endpoints()?.into_iter().map(|(witness, _)| witness).collect();
         Quorum::new(witnesses, self.needed as usize).ok()
     }
-}
-
-/// Who may open a person's record. The meaning of each is in `config.toml`.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.toml documents every setting once")]
-pub struct Audit {
-    pub asking_hours: u32,
-    pub opening_hours: u32,
-    pub lone_officer: LoneOfficer,
-    pub controller: String,
-    pub contact: String,
-    pub officer_contact: String,
-}
-
-/// What becomes of the only officer of an installation who wants to open a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LoneOfficer {
-    /// A second officer has to be made first.
-    Refused,
-    /// It is allowed, said aloud and recorded.
-    Recorded,
 }
 
 /// A text that is never printed.

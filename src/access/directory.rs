@@ -12,6 +12,12 @@ use crate::db::{self, Row, Tx, values};
 use crate::ids::UserId;
 use crate::stretch::Stretch;
 
+/// The apps of accounts that are nobody's ([`crate::rights::canary`]). They are no apps to anybody: no
+/// caller belongs to them, and no campaign can name them.
+pub const CANARY_APP: &str = "volens-canary";
+/// The other one.
+pub const CANARY_PEER: &str = "volens-canary-peer";
+
 /// An app.
 #[derive(Debug, Clone)]
 pub struct AppRecord {
@@ -62,6 +68,9 @@ pub async fn create_app(tx: &mut Tx, app: &AppRecord) -> Result<(), AccessError>
     }
     let encoding = app.phone_encoding.to_string();
     let row = values![app.id.clone(), title, encoding, app.region.clone(), app.created_at];
+    if [CANARY_APP, CANARY_PEER].contains(&app.id.as_str()) {
+        return Err(AccessError::Taken);
+    }
     tx.execute(store::ADD_APP, row).await?;
     Ok(())
 }

@@ -18,7 +18,6 @@ use crate::audience::replay::{Replay, replay};
 use crate::audience::request;
 use crate::audit::invariants::{self, Finding, Invariant, Report, Verdict};
 use crate::ids::{ListId, ModelId};
-use crate::keyring::sheet::ENDING as SHEET;
 use crate::needles::Trace;
 use crate::relevance::{self, RelevanceError};
 use crate::rights::traces::{self, Remembered};
@@ -143,9 +142,7 @@ async fn erasure(
     if let Some(subject) = subject {
         remembered = remembered.and_subject(subject);
     }
-    let indexes = app.settings.data.join("indexes");
-    also.extend(indexes.exists().then_some(indexes));
-    also.extend(Some(app.ring_file.beside(SHEET)).filter(|sheet| sheet.exists()));
+    also.extend(app.beside());
     let report = traces::search_with(&app.db, &remembered, also).await?;
     app.db.close().await;
     let line = |trace: &Trace| format!("{} × {} in {}", trace.times, trace.what, trace.place);
@@ -243,7 +240,11 @@ fn table(report: &Report) -> String {
     let mut lines = Vec::new();
     for checked in &report.invariants {
         let (verdict, looked) = match checked.verdict {
-            Verdict::Holds => ("holds", format!("looked at {}", checked.looked_at)),
+            Verdict::Holds => {
+                let limits = checked.reason.as_ref().map(|reason| format!("; {reason}"));
+                let limits = limits.unwrap_or_default();
+                ("holds", format!("looked at {}{limits}", checked.looked_at))
+            }
             Verdict::Violated => {
                 let found =
                     format!("looked at {}, found {}", checked.looked_at, checked.violations);

@@ -61,6 +61,7 @@ const MIGRATIONS: &[Texts] = migrations![
     39 "0039_training_manifests",
     40 "0040_awaited_purchases",
     41 "0041_variants",
+    44 "0044_canary_files",
 ];
 
 /// The newest migration this program knows.

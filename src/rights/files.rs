@@ -22,7 +22,8 @@ pub struct Report {
     pub decoded: u64,
     /// What was found where.
     pub traces: Vec<Trace>,
-    /// Files in a packing that is not opened here: nothing is known about them.
+    /// Files in a packing that is not opened here, or that there was no time for: nothing is known about
+    /// them.
     pub unread: Vec<String>,
 }
 
@@ -41,11 +42,13 @@ pub(super) struct Search<'n> {
     pub(super) needles: &'n Needles,
     pub(super) found: Tally,
     pub(super) report: Report,
+    /// Bytes of files that may still be read.
+    pub(super) left: u64,
 }
 
 impl<'n> Search<'n> {
     pub(super) fn new(needles: &'n Needles) -> Self {
-        Self { needles, found: Tally::default(), report: Report::default() }
+        Self { needles, found: Tally::default(), report: Report::default(), left: u64::MAX }
     }
 
     pub(super) fn finish(self) -> Report {
@@ -71,11 +74,25 @@ impl<'n> Search<'n> {
 
     /// Looks into a file, or into everything below a folder.
     pub(super) fn look(&mut self, path: &Path) -> Result<(), RightsError> {
+        self.look_at(path, false)
+    }
+
+    /// The same; a file that was listed and is gone holds nothing.
+    fn look_at(&mut self, path: &Path, listed: bool) -> Result<(), RightsError> {
         let failed = |error| RightsError::Unreadable { path: path.to_owned(), error };
         if path.is_dir() {
             return self.folder(path);
         }
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if listed && error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let bytes = file.metadata().map_err(failed)?.len();
+        let Some(left) = self.left.checked_sub(bytes) else {
+            return Ok(self.report.unread.push(format!("{}: too much to read", path.display())));
+        };
+        self.left = left;
         let mut first = Vec::new();
         file.by_ref().take(16).read_to_end(&mut first).map_err(failed)?;
         file.rewind().map_err(failed)?;
@@ -114,7 +131,7 @@ impl<'n> Search<'n> {
         paths.sort();
         // Sockets and the like hold nothing; links are looked at where they lead.
         paths.retain(|path| path.is_file() || path.is_dir());
-        paths.iter().try_for_each(|path| self.look(path))
+        paths.iter().try_for_each(|path| self.look_at(path, true))
     }
 
     /// The values of a Parquet file, which are packed column by column.

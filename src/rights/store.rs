@@ -32,10 +32,13 @@ statements! {
     ADD_CANARY = "insert into canaries (day, erased_at) values ($1, $2)";
     CANARIES = "select day, erased_at from canaries where day >= $1 order by day";
     FORGET_CANARIES = "delete from canaries where day < $1";
-    NOTE_LOOK = "update canaries set looked_at = $2, looked_for = $3, in_files = $4, found = $5
-                 where day = $1";
-    LAST_LOOK = "select looked_at, looked_for, in_files, found from canaries
+    NOTE_LOOK = "update canaries set looked_at = $2, looked_for = $3, in_files = $4, files = $5,
+                     unread = $6, found = $7 where day = $1";
+    LAST_LOOK = "select looked_at, looked_for, in_files, coalesce(files, 0) as files,
+                     coalesce(unread, 0) as unread, found from canaries
                  where looked_at is not null order by day desc limit 1";
+    WAITING_SINCE = "select min(erased_at) as at from canaries
+                     where erased_at >= (select value from counters where name = 'purged_at')";
     PURGED_AT = "select value from counters where name = 'purged_at'";
     NOTE_PURGED = "update counters set value = $1 where name = 'purged_at'";
 }
@@ -145,11 +148,11 @@ pub(super) async fn forget_canaries(tx: &mut Tx, before: Timestamp) -> db::Resul
 }
 
 pub(super) async fn note_look(tx: &mut Tx, day: Timestamp, look: &Look) -> db::Result<()> {
-    let counts = [look.canaries, look.in_files, look.found].map(Value::count);
-    let [canaries, in_files, found] = counts;
-    tx.execute(NOTE_LOOK, vec![day.into(), look.at.into(), canaries?, in_files?, found?])
-        .await
-        .map(drop)
+    let mut values = values![day, look.at];
+    for count in [look.canaries, look.in_files, look.files, look.unread, look.found] {
+        values.push(Value::count(count)?);
+    }
+    tx.execute(NOTE_LOOK, values).await.map(drop)
 }
 
 pub(super) async fn last_look(tx: &mut Tx) -> db::Result<Option<Look>> {
@@ -159,10 +162,17 @@ pub(super) async fn last_look(tx: &mut Tx) -> db::Result<Option<Look>> {
             at: row.get("looked_at")?,
             canaries: row.get("looked_for")?,
             in_files: row.get("in_files")?,
+            files: row.get("files")?,
+            unread: row.get("unread")?,
             found: row.get("found")?,
         })
     })
     .transpose()
+}
+
+/// When the oldest canary was erased that no purge came after; nothing when there is none.
+pub(super) async fn waiting_since(tx: &mut Tx) -> db::Result<Option<Timestamp>> {
+    tx.fetch_one(WAITING_SINCE, values![]).await?.get("at")
 }
 
 /// When the last purge began; the beginning of time when there was none.

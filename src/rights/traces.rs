@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use volens_privacy::identity::AppId;
+use volens_privacy::identity::LinkToken;
 use volens_privacy::keys::KeyRing;
+use volens_privacy::phone::{PhoneEncoding, PhoneNumber};
 use volens_privacy::{SubjectId, Timestamp};
 
 use super::files::{Report, Search};
 use super::{RightsError, store};
 use crate::db::{Db, Purged};
-use crate::ids::hex;
+use crate::ids::{hex, unhex};
 use crate::needles::{Needle, Needles, Tally, Trace};
 use crate::relevance;
 
@@ -86,6 +88,52 @@ impl Remembered {
         self
     }
 
+    /// And by a link token that it had.
+    #[must_use]
+    pub fn and_token(mut self, token: &LinkToken) -> Self {
+        self.add_id("link token", "link token in text", token.as_bytes());
+        self
+    }
+
+    /// And by its phone number: in clear, and hashed as the industry does.
+    #[must_use]
+    pub fn and_phone(mut self, phone: &PhoneNumber) -> Self {
+        for encoding in PhoneEncoding::ALL {
+            let text = phone.encode(encoding);
+            match unhex::<32>(&text) {
+                Some(digest) => self.add_id("hash of a number", "hash in text", &digest),
+                None if encoding == PhoneEncoding::E164 => {
+                    self.add("phone number", text.trim_start_matches('+').as_bytes().to_vec());
+                }
+                // The same hash in base64, which an id is looked for in anyway.
+                None => {}
+            }
+        }
+        self
+    }
+
+    /// And by the id of a message that its app sent: the id, which is never stored, and its keyed tag.
+    #[must_use]
+    pub fn and_message(mut self, keys: &KeyRing, app: &AppId, message: &str) -> Self {
+        self.add("message id", message.as_bytes().to_vec());
+        self.add_id("message tag", "message tag in text", &keys.message_tag(app, message));
+        self
+    }
+
+    /// And by words it said, which are kept sealed.
+    #[must_use]
+    pub fn and_words(mut self, words: &str) -> Self {
+        self.add("words", words.as_bytes().to_vec());
+        self
+    }
+
+    /// The bytes of one of these, for tests that plant it.
+    #[cfg(test)]
+    pub(super) fn bytes_of(&self, what: &str) -> &[u8] {
+        let needle = self.needles.iter().find(|needle| needle.what == what);
+        &needle.expect("one of these").bytes
+    }
+
     /// And by its wrapped data key, for tests that looked at it before the erasure.
     #[cfg(test)]
     pub(super) fn and_key(mut self, wrapped: Vec<u8>) -> Self {
@@ -121,6 +169,27 @@ pub async fn search_with(
         Ok(search.finish())
     });
     looked.await.map_err(|_| RightsError::Cancelled)?
+}
+
+/// As [`search`], in what is kept besides the database and nowhere else. At most `most` bytes are read;
+/// what lies behind them, and what cannot be read, is named in the report's `unread`.
+pub async fn search_beside(
+    remembered: &Remembered,
+    also: Vec<PathBuf>,
+    most: u64,
+) -> Result<Report, RightsError> {
+    let needles = Needles::new(remembered.needles.clone());
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut search = Search::new(&needles);
+        search.left = most;
+        for path in also {
+            if let Err(error) = search.look(&path) {
+                search.report.unread.push(error.to_string());
+            }
+        }
+        search.finish()
+    });
+    looked.await.map_err(|_| RightsError::Cancelled)
 }
 
 /// Rewrites the database so that what was deleted is not in its files any more, and forgets the marks

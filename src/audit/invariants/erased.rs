@@ -14,6 +14,9 @@ const PAGE: u32 = 4096;
 /// The law's month: after it, an erasure has to hold in every copy (GDPR Art. 12(3)).
 const MONTH: Duration = Duration::from_hours(31 * 24);
 
+/// So long may a purge be put off: half of the law's month, so that the other half is left to act in.
+const PURGE_WITHIN: Duration = Duration::from_hours(15 * 24);
+
 /// No account that the database says is erased is in it, and the last look for canaries found none.
 pub(super) async fn gone(look: &mut Look<'_>) -> Result<(), AuditError> {
     let erased = rights::erased(look.tx).await?;
@@ -26,12 +29,30 @@ pub(super) async fn gone(look: &mut Look<'_>) -> Result<(), AuditError> {
             }
         }
     }
-    if let Some(canary) = rights::canary::last(look.tx).await? {
-        look.looked(canary.canaries);
-        if canary.found > 0 {
-            let place = format!("{} places, looked at {}", canary.found, canary.at);
-            look.found(Finding::new("canary.left_traces").at(place));
-        }
+    let (purged, waiting) = rights::canary::purges(look.tx).await?;
+    if let Some(since) = waiting.filter(|since| since.plus(PURGE_WITHIN) < look.now) {
+        let place =
+            format!("what was erased since {since} is still in the files: run `volens purge`");
+        look.found(Finding::new("purge.overdue").at(place));
+    }
+    let Some(canary) = rights::canary::last(look.tx).await? else { return Ok(()) };
+    look.looked(canary.canaries);
+    if canary.found > 0 {
+        let place = format!("{} places, looked at {}", canary.found, canary.at);
+        look.found(Finding::new("canary.left_traces").at(place));
+    }
+    if canary.files == 0 {
+        let shown = purged.map_or_else(
+            || "no purge was complete yet".to_owned(),
+            |at| format!("that they were rewritten is shown by the purge of {at}"),
+        );
+        look.limited(format!(
+            "the files of the database are out of reach and were not looked into: {shown}"
+        ));
+    }
+    if canary.unread > 0 {
+        let unread = canary.unread;
+        look.limited(format!("{unread} other files could not be read, or not to their end"));
     }
     Ok(())
 }

@@ -111,7 +111,7 @@ pub struct Checked {
     pub looks_at: String,
     /// What became of it.
     pub verdict: Verdict,
-    /// Why it does not apply.
+    /// Why it does not apply, or what could not be looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// How many things were looked at.
@@ -171,6 +171,7 @@ struct Seen {
     looked_at: u64,
     violations: u64,
     findings: Vec<Finding>,
+    limits: Vec<String>,
 }
 
 /// One check at work.
@@ -182,6 +183,10 @@ struct Look<'a> {
     invariant: Invariant,
     progress: Progress<'a>,
     seen: Seen,
+}
+
+fn limits(all: &[String]) -> Option<String> {
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// All accounts, page by page.
@@ -228,7 +233,7 @@ impl Look<'_> {
             law: definition.law.to_owned(),
             looks_at: definition.looks_at.to_owned(),
             verdict,
-            reason: reason.map(str::to_owned),
+            reason: reason.map(str::to_owned).or_else(|| limits(&self.seen.limits)),
             looked_at: self.seen.looked_at,
             violations: self.seen.violations,
             findings: self.seen.findings,
@@ -237,6 +242,11 @@ impl Look<'_> {
 
     fn looked(&mut self, things: u64) {
         self.seen.looked_at += things;
+    }
+
+    /// Notes what could not be looked at, and what shows it instead.
+    fn limited(&mut self, by: impl Into<String>) {
+        self.seen.limits.push(by.into());
     }
 
     /// Counts violations beyond those that were named.

@@ -95,7 +95,7 @@ const DEFINITIONS: [Definition; 20] = [
         "Whoever was erased is gone",
         "GDPR Art. 17",
         "every account against the erasures; canaries that are erased nightly, in every table and \
-         file of the database",
+         file of the database, in search indexes, exports and logs; when the last purge was",
     ),
     applies(
         "I-5",

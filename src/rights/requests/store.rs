@@ -59,6 +59,7 @@ statements! {
     FORGET_LINKS = "delete from subject_request_accounts where (app, request) in
                     (select app, id from subject_requests where closed_at < $1)";
     FORGET = "delete from subject_requests where closed_at < $1";
+    FORGET_OF = "delete from subject_requests where app = $1";
 }
 
 fn unreadable(column: &str) -> db::Error {
@@ -247,4 +248,9 @@ pub(super) async fn escalate(tx: &mut Tx, now: Timestamp) -> db::Result<u64> {
 pub(super) async fn forget(tx: &mut Tx, before: Timestamp) -> db::Result<u64> {
     tx.execute(FORGET_LINKS, values![before]).await?;
     tx.execute(FORGET, values![before]).await
+}
+
+/// Forgets every request of an app that is nobody's.
+pub(in crate::rights) async fn forget_of(tx: &mut Tx, app: &AppId) -> db::Result<u64> {
+    tx.execute(FORGET_OF, values![app]).await
 }
