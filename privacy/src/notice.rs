@@ -6,6 +6,7 @@
 
 mod diff;
 mod parts;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -46,6 +47,9 @@ pub struct Notice {
     /// Whether it says that a purchase is noted after a message that was sent, or kept back by chance. Under
     /// a notice that does not, none is.
     pub notes_purchases: bool,
+    /// The earlier version of whose processing this one only tells more, as whoever wrote it declares:
+    /// what it says for the first time was done already, as people were told.
+    pub describes_more_of: Option<u32>,
 }
 
 impl Notice {
@@ -85,6 +89,7 @@ struct Header {
     counts_by_day: bool,
     #[serde(default)]
     notes_purchases: bool,
+    describes_more_of: Option<u32>,
 }
 
 /// What the first versions of the texts had to name.
@@ -132,6 +137,10 @@ impl Notices {
                 "reports" / 2,
                 "messages" / 3,
                 "messages" / 4,
+                "linking" / 3,
+                "messages" / 5,
+                "assistant" / 3,
+                "reports" / 3,
             ];
             Notices::read(&files)
                 .expect("the notices are checked by `builtin_notices_are_complete`")
@@ -151,7 +160,10 @@ impl Notices {
             let languages: BTreeSet<&str> =
                 versions.iter().map(|other| other.language.as_str()).collect();
             let complete = languages.len() == LANGUAGES.len() && versions.len() == LANGUAGES.len();
-            let agreed = versions.iter().all(|other| other.purposes == notice.purposes);
+            let agreed = versions.iter().all(|other| {
+                other.purposes == notice.purposes
+                    && other.describes_more_of == notice.describes_more_of
+            });
             if !complete || !agreed {
                 return Err(NoticeError {
                     path: format!("{}/{}", notice.id, notice.version),
@@ -227,6 +239,9 @@ fn parse(path: &str, file: &str) -> Result<Notice, NoticeError> {
     if path != format!("{}/{}/{}.md", header.id, header.version, header.language) {
         return Err(error("id, version or language differ from its place".to_owned()));
     }
+    if header.describes_more_of.is_some_and(|earlier| earlier >= header.version) {
+        return Err(error("describes more of a version that is not earlier".to_owned()));
+    }
     if !LANGUAGES.contains(&header.language.as_str()) || header.purposes.is_empty() {
         return Err(error("unknown language or no purposes".to_owned()));
     }
@@ -242,6 +257,7 @@ fn parse(path: &str, file: &str) -> Result<Notice, NoticeError> {
         sections: header.sections,
         counts_by_day: header.counts_by_day,
         notes_purchases: header.notes_purchases,
+        describes_more_of: header.describes_more_of,
     };
     for part in FIRST {
         let Some(heading) = notice.sections.get(&part) else {
@@ -254,5 +270,7 @@ fn parse(path: &str, file: &str) -> Result<Notice, NoticeError> {
     Ok(notice)
 }
 
+#[cfg(test)]
+mod said_tests;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde::Deserialize;
-pub use terms::{Activity, Basis, Controllers, PersonalData, Recipient, Vocabulary};
+pub use terms::{Activity, Basis, Controllers, PersonalData, Recipient, Source, Vocabulary};
 
 use crate::encoding::text_serde;
 use crate::identity::AppId;
@@ -185,6 +185,7 @@ pub struct PurposeDefinition {
     controllers: Controllers,
     recipients: Vec<Recipient>,
     data: Vec<String>,
+    sources: Vec<Source>,
     dpv: Vocabulary,
     title: Translated,
     covers: Translated,
@@ -248,6 +249,11 @@ impl PurposeDefinition {
         &self.data
     }
 
+    /// Where they come from.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
     /// Why it may be done.
     pub fn basis(&self) -> Basis {
         self.basis
@@ -284,8 +290,11 @@ impl PurposeDefinition {
         if self.needs_peer != (self.kind == PurposeKind::CrossAppLinking) {
             return Err("needs_peer is true for cross_app_linking and for nothing else".to_owned());
         }
-        if self.legal_basis.trim().is_empty() || self.data.is_empty() {
-            return Err("legal_basis and data are needed".to_owned());
+        if self.legal_basis.trim().is_empty() || self.data.is_empty() || self.sources.is_empty() {
+            return Err("legal_basis, data and sources are needed".to_owned());
+        }
+        if self.sources.contains(&Source::Inferred) && !self.profiles {
+            return Err("what derives data about people profiles them".to_owned());
         }
         self.basis.check(self.combines, self.profiles)?;
         if self.basis != Basis::Consent {

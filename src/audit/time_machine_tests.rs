@@ -97,7 +97,7 @@ async fn each_state_is_told_with_its_entry_and_the_text_shown_then() {
         let leaf = ledger::leaves(&mut tx, &[given]).await.unwrap().remove(&given).unwrap();
         assert_eq!(state.leaf_hash, Leaf::parse(&leaf).unwrap().hash().to_string());
         let text = state.notice.as_ref().unwrap();
-        assert_eq!((text.version, text.parties), (4, Some(1)));
+        assert_eq!((text.version, text.parties), (5, Some(1)));
         assert!(text.text.contains("Messenger Ltd., 1 Example Street"));
         assert!(!text.text.contains("Daughters"), "as it was shown then");
 
@@ -154,14 +154,14 @@ async fn who_was_reachable_is_told_in_bounded_steps() {
                 }
             }
             assert_eq!((found.len(), looked), (expected, 7), "at {at}");
-            assert!(found.iter().all(|one| one.notice == "messages@4/en"));
+            assert!(found.iter().all(|one| one.notice == "messages@5/en"));
         }
         let about = (&messenger, then, Some(now));
         let counted = counts_at(&mut tx, &world.keys, about, (None, 100)).await.unwrap();
         assert_eq!((counted.looked_at, counted.next), (7, None));
         assert_eq!(counted.found.len(), 1);
         let count = &counted.found[0];
-        assert_eq!((count.at, count.compared, count.notice.as_str()), (7, Some(4), "messages@4"));
+        assert_eq!((count.at, count.compared, count.notice.as_str()), (7, Some(4), "messages@5"));
     })
     .await;
 }

@@ -20,8 +20,8 @@ pub(super) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Action {
-    /// Check the newest version of every notice against GDPR Art. 13, 14 and 26; exit code 3 if one
-    /// lacks something.
+    /// Check the newest version of every notice against GDPR Art. 13, 14 and 26, the Portuguese ones
+    /// against LGPD Art. 9 too; exit code 3 if one lacks something.
     Check,
     /// What changed between two versions of a notice, and how many people must be asked again.
     Diff {
@@ -99,6 +99,9 @@ async fn diff(context: &Context, diff: &NoticeDiff) -> Result<Exit> {
     }
     for added in &diff.purposes_added {
         text.push(format!("\nMATERIAL asks for {added} as well"));
+    }
+    if diff.describes_more {
+        text.push(format!("\ndeclared to tell only more of what version {} was about", diff.from));
     }
     let again = diff.asks_again();
     let who =

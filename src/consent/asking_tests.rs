@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use volens_privacy::consent::Decision;
-use volens_privacy::notice::Notices;
+use volens_privacy::ledger::Leaf;
+use volens_privacy::notice::{Notice, Notices};
 use volens_privacy::parties::Parties;
-use volens_privacy::purpose::PurposeKind;
+use volens_privacy::purpose::{PurposeKind, Reports};
 
 use super::*;
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
-use crate::testing::World;
+use crate::testing::{QUICK, World, app};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -126,10 +127,10 @@ async fn a_notice_that_lacks_what_the_law_demands_is_not_published() {
         let world = World::new(db).await;
         let mut files: Vec<(String, String)> = Vec::new();
         for language in volens_privacy::LANGUAGES {
-            let path = format!("privacy/notices/reports/2/{language}.md");
+            let path = format!("privacy/notices/reports/3/{language}.md");
             let text = std::fs::read_to_string(path).unwrap();
-            let text = text.replace("version = 2", "version = 3").replace("{{contacts}}", "us");
-            files.push((format!("reports/3/{language}.md"), text));
+            let text = text.replace("version = 3", "version = 4").replace("{{contacts}}", "us");
+            files.push((format!("reports/4/{language}.md"), text));
         }
         let files: Vec<(&str, &str)> = files.iter().map(|(p, t)| (&**p, &**t)).collect();
         let notices = Notices::read(&files).unwrap();
@@ -137,7 +138,72 @@ async fn a_notice_that_lacks_what_the_law_demands_is_not_published() {
         let signer = world.keys.log_signer();
         let refused = publish_notices(&mut tx, &signer, &notices, world.clock.now()).await;
         let told = refused.unwrap_err().to_string();
-        assert!(told.contains("reports/3 in de: contact (GDPR Art. 13(1)(b))"), "{told}");
+        assert!(told.contains("reports/4 in de: contact (GDPR Art. 13(1)(b))"), "{told}");
+    })
+    .await;
+}
+
+/// A text of an operator's own, as the demands of before let it pass.
+fn written_before(version: u32) -> Notices {
+    let files: Vec<(String, String)> = volens_privacy::LANGUAGES
+        .into_iter()
+        .map(|language| {
+            let path = format!("privacy/notices/reports/2/{language}.md");
+            let text = std::fs::read_to_string(path).unwrap();
+            let text = text.replace("version = 2", &format!("version = {version}"));
+            let text = text.replace("id = \"reports\"", "id = \"survey\"");
+            (format!("survey/{version}/{language}.md"), text)
+        })
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
+    Notices::read(&files).unwrap()
+}
+
+#[tokio::test]
+async fn a_notice_published_under_earlier_demands_stays_in_use() {
+    on_both(|db| async move {
+        let world = World::new(db).await;
+        let (signer, now) = (world.keys.log_signer(), world.clock.now());
+        let earlier = written_before(1);
+        let lacks = "in de: data (GDPR Art. 14(1)(d))";
+        let mut tx = world.db.begin().await.unwrap();
+        let refused = publish_notices(&mut tx, &signer, &earlier, now).await;
+        let told = refused.unwrap_err().to_string();
+        assert!(told.contains(&format!("survey/1 {lacks}")), "nobody has seen it yet: {told}");
+
+        // It was published by a version of this program that did not demand so much.
+        let texts: Vec<&Notice> = earlier.all().iter().collect();
+        let leaves: Vec<Leaf> = texts.iter().map(|text| notices::notice_leaf(text, now)).collect();
+        let appended = crate::ledger::append(&mut tx, &signer, &leaves, now).await.unwrap();
+        store::add_notices(&mut tx, &texts, appended.first, now).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let mut tx = world.db.begin().await.unwrap();
+        let added = publish_notices(&mut tx, &signer, &earlier, now).await.unwrap();
+        assert_eq!(added, 0, "the program starts");
+        let refused = publish_notices(&mut tx, &signer, &written_before(2), now).await;
+        let told = refused.unwrap_err().to_string();
+        assert!(told.contains(&format!("survey/2 {lacks}")), "the next has to comply: {told}");
+        drop(tx);
+
+        let anna = world.account("messenger", "anna").await;
+        let text = earlier.latest("survey", "en").unwrap();
+        let request = DecisionsRequest::of("anna", text, PurposeKind::Reports, Decision::Given);
+        let messenger = app("messenger");
+        let intake =
+            Intake::check(request, &messenger, &world.apps, &world.keys, &earlier, now).unwrap();
+        let decide = intake.finish(&world.keys, &QUICK).unwrap();
+        world.consents.submit(Command::Decide(decide)).await.unwrap().unwrap();
+        let permits = async || {
+            let consents = world.consents_of(anna).await.unwrap();
+            let permit = consents.permit::<Reports>((), world.clock.now());
+            permit.map(|permit| permit.notice().version).ok()
+        };
+        assert_eq!(permits().await, Some(1));
+        world.clock.advance(364 * DAY);
+        assert_eq!(permits().await, Some(1), "until it ends");
+        world.clock.advance(2 * DAY);
+        assert_eq!(permits().await, None);
     })
     .await;
 }

@@ -15,7 +15,8 @@ use crate::db::{self, Tx};
 use crate::ledger;
 
 /// Records the built-in notices in the log before anybody can consent under them. Refuses to go on
-/// when a published version has another text now, or a new one lacks what the law demands of it.
+/// when a published version has another text now, or a new one lacks what the law demands of it. One that
+/// was published is not looked at again, whatever is demanded since: people agreed to it as it is.
 pub async fn publish_notices(
     tx: &mut Tx,
     signer: &LogSigner,
@@ -74,7 +75,7 @@ pub async fn publish_parties(
     Ok(version)
 }
 
-fn notice_leaf(notice: &Notice, now: Timestamp) -> Leaf {
+pub(super) fn notice_leaf(notice: &Notice, now: Timestamp) -> Leaf {
     let detail = serde_json::json!({
         "language": notice.language,
         "sha256": crate::ids::hex(&notice.sha256),

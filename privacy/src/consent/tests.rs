@@ -74,7 +74,7 @@ fn a_permit_tells_what_it_rests_on() {
     let permit = consents.permit::<Relevance>((), at(6)).unwrap();
     assert_eq!((permit.subject(), permit.entry()), (ME, 10));
     assert_eq!((permit.app(), permit.peer()), (&app("messenger"), None));
-    assert_eq!((permit.notice().id.as_str(), permit.notice().version), ("messages", 4));
+    assert_eq!((permit.notice().id.as_str(), permit.notice().version), ("messages", 5));
     assert_eq!(permit.expires_at(), at(5).plus(365 * DAY));
     assert_eq!(permit.leaf(), consents.history()[0].leaf);
     let doubled = permit.attach(21).map(|value| value * 2);

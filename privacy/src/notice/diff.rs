@@ -18,6 +18,8 @@ pub struct NoticeDiff {
     pub to: u32,
     /// Sections whose text differs.
     pub changes: Vec<Change>,
+    /// Whether the later version declares that it only tells more of the same processing.
+    pub describes_more: bool,
     /// Purposes that only the later version asks for.
     pub purposes_added: Vec<PurposeKind>,
     /// Purposes that only the earlier version asks for.
@@ -71,13 +73,16 @@ impl NoticeDiff {
             from: from.version,
             to: to.version,
             changes,
+            describes_more: to.describes_more_of == Some(from.version),
             purposes_added: only(to, from),
             purposes_removed: only(from, to),
         }
     }
 
     /// Whether those who agreed to the earlier version must be asked again: something that they agreed
-    /// to is different now.
+    /// to is different now. What is said for the first time counts as different, unless the later version
+    /// declares that it only tells more of what the earlier one was about ([`Notice::describes_more_of`]),
+    /// and only of data, sources and necessity.
     pub fn asks_again(&self) -> bool {
         !self.purposes_added.is_empty() || self.changes.iter().any(|change| change.material)
     }
@@ -95,7 +100,9 @@ fn change(heading: &str, from: &Notice, to: &Notice) -> Option<Change> {
     };
     let mut parts = of(to);
     parts.extend(of(from).into_iter().filter(|part| !of(to).contains(part)));
-    let material = parts.iter().any(|part| part.is_material());
+    let same = to.describes_more_of == Some(from.version);
+    let told_more = |part: Part| same && part.describes() && !from.sections.contains_key(&part);
+    let material = parts.iter().any(|part| part.is_material() && !told_more(*part));
     let (before, after) = (before.to_owned(), after.to_owned());
     Some(Change { heading: heading.to_owned(), parts, material, before, after })
 }

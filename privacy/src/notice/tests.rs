@@ -4,7 +4,7 @@ use crate::parties::Parties;
 #[test]
 fn builtin_notices_are_complete() {
     let notices = Notices::builtin();
-    assert_eq!(notices.all().len(), 10 * LANGUAGES.len());
+    assert_eq!(notices.all().len(), 14 * LANGUAGES.len());
     assert!(notices.lacks().is_empty(), "{:?}", notices.lacks());
     for purpose in PurposeKind::ALL {
         for language in LANGUAGES {
@@ -75,25 +75,28 @@ fn mistakes_are_named() {
     check("\"reports\"]", "\"counting\"]", "unknown purpose");
     check("\"reports\"]", "\"follow_up\"]", "all for the same purposes");
     check("complaint = ", "complaints = ", "unknown variant");
+    let more = |earlier: u32| format!("\ndescribes_more_of = {earlier}\n\n[sections]");
+    check("\n\n[sections]", &more(1), "describes more of a version that is not earlier");
+    check("\n\n[sections]", &more(0), "all for the same purposes");
     let four: Vec<_> = FILES[1..].to_vec();
     assert!(Notices::read(&four).unwrap_err().to_string().contains("one file per language"));
     let repeated = [&FILES[..], &FILES[..1]].concat();
     assert!(Notices::read(&repeated).is_err());
 }
 
-fn second(language: &str) -> Notice {
-    Notices::builtin().get("linking", 2, language).unwrap().clone()
+fn linking(version: u32, language: &str) -> Notice {
+    Notices::builtin().get("linking", version, language).unwrap().clone()
 }
 
 #[test]
 fn what_the_law_demands_and_the_text_lacks_is_named() {
     let check = |part: Part, language: &str, expected: &str, change: &dyn Fn(&mut Notice)| {
-        let mut notice = second(language);
+        let mut notice = linking(3, language);
         assert!(notice.lacks().is_empty());
         change(&mut notice);
         let lacks = notice.lacks();
         let told = lacks.iter().find(|lack| lack.part == part).unwrap().to_string();
-        let place = format!("linking/2 in {language}: {part} ({})", part.article());
+        let place = format!("linking/3 in {language}: {part} ({})", part.article());
         assert!(told.starts_with(&place) && told.contains(expected), "{told}");
     };
     for part in Part::ALL {
@@ -113,7 +116,7 @@ fn what_the_law_demands_and_the_text_lacks_is_named() {
     check(Part::Contact, "es", "does not name {{contacts}}", &without("{{contacts}}"));
     check(Part::Recipients, "pt", "does not name {{operator}}", &without("{{operator}}"));
     check(Part::Complaint, "en", "does not name {{authority}}", &without("{{authority}}"));
-    check(Part::Basis, "en", "names no legal basis", &without("Art. 6"));
+    check(Part::Basis, "en", "says nothing of article_6", &without("Art. 6"));
     check(Part::Controller, "en", "nobody is called {{ceo}}", &|notice| {
         notice.text.push_str(" {{ceo}}");
     });
@@ -121,10 +124,10 @@ fn what_the_law_demands_and_the_text_lacks_is_named() {
 
 #[test]
 fn only_linking_needs_the_arrangement_of_two_controllers() {
-    let mut notice = Notices::builtin().get("reports", 2, "en").unwrap().clone();
+    let mut notice = Notices::builtin().get("reports", 3, "en").unwrap().clone();
     assert!(!notice.sections.contains_key(&Part::Joint) && notice.lacks().is_empty());
     notice.purposes = vec![PurposeKind::CrossAppLinking];
-    assert_eq!(notice.lacks().len(), 1);
+    assert!(notice.lacks().iter().any(|lack| lack.part == Part::Joint));
 }
 
 #[test]
@@ -142,8 +145,8 @@ fn a_text_is_shown_with_those_who_answer_for_it() {
 
 #[test]
 fn a_change_of_what_was_agreed_to_asks_again() {
-    let (first, now) = (Notices::builtin().get("linking", 1, "en").unwrap(), second("en"));
-    let diff = NoticeDiff::between(first, &now);
+    let (first, now) = (linking(1, "en"), linking(2, "en"));
+    let diff = NoticeDiff::between(&first, &now);
     let retention = diff.changes.iter().find(|change| change.parts.contains(&Part::Retention));
     let retention = retention.unwrap();
     assert!(retention.material && retention.before.contains("three years"));
@@ -162,4 +165,57 @@ fn a_change_of_what_was_agreed_to_asks_again() {
     let diff = NoticeDiff::between(&now, &more);
     assert!(diff.changes.is_empty() && diff.asks_again());
     assert_eq!(diff.purposes_added, [PurposeKind::Reports]);
+}
+
+#[test]
+fn telling_more_of_the_same_asks_nobody_again() {
+    for language in LANGUAGES {
+        for id in ["linking", "assistant", "reports"] {
+            let of = |version| Notices::builtin().get(id, version, language).unwrap();
+            let diff = NoticeDiff::between(of(2), of(3));
+            let new: BTreeSet<Part> = diff.changes.iter().flat_map(|c| c.parts.clone()).collect();
+            assert!([Part::Data, Part::Source, Part::Necessity].iter().all(|p| new.contains(p)));
+            assert!(diff.describes_more && !diff.asks_again(), "{id} in {language}: {diff:?}");
+            // Whoever agreed to the version before that one agreed to something else.
+            let diff = NoticeDiff::between(of(1), of(3));
+            assert!(!diff.describes_more && diff.asks_again(), "{id} in {language}");
+        }
+        // Version 4 said nothing of language, age band and traits: they are new to whoever read it.
+        let of = |version| Notices::builtin().get("messages", version, language).unwrap();
+        let diff = NoticeDiff::between(of(4), of(5));
+        let material = |change: &&Change| change.material;
+        let changed: Vec<_> = diff.changes.iter().filter(material).flat_map(|c| &c.parts).collect();
+        assert_eq!(changed, [&Part::Data, &Part::Source, &Part::Necessity]);
+        assert!(!diff.describes_more && diff.asks_again());
+    }
+}
+
+#[test]
+fn a_declaration_covers_only_what_was_not_said_before() {
+    let (before, now) = (linking(2, "en"), linking(3, "en"));
+    let asks_again = |from: &Notice, change: &dyn Fn(&mut Notice)| {
+        let mut to = now.clone();
+        change(&mut to);
+        NoticeDiff::between(from, &to).asks_again()
+    };
+    assert!(!asks_again(&before, &|_| {}));
+    assert!(asks_again(&before, &|to| to.describes_more_of = None), "nobody declared it");
+    assert!(asks_again(&before, &|to| to.describes_more_of = Some(1)), "of another version");
+    let word = |from: &'static str, new: &'static str| {
+        move |to: &mut Notice| {
+            assert!(to.text.contains(from), "{from}");
+            to.text = to.text.replace(from, new);
+        }
+    };
+    assert!(asks_again(&before, &word("twelve months", "two years")), "how long was said before");
+    let again = |to: &mut Notice| {
+        to.version = 4;
+        to.describes_more_of = Some(3);
+        word("Your verified phone number", "Your address")(to);
+    };
+    assert!(asks_again(&now, &again), "which data was said before");
+    let mut alone = before.clone();
+    alone.sections.remove(&Part::Joint);
+    let joint = |to: &mut Notice| word("each answers", "one answers")(to);
+    assert!(asks_again(&alone, &joint), "two controllers are no description");
 }

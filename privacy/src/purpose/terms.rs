@@ -71,6 +71,22 @@ pub enum Recipient {
     Business,
 }
 
+/// Where data come from (GDPR Art. 14(2)(f)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The person gives them, knowing that they do: Art. 13 applies and not Art. 14.
+    Person,
+    /// The app whose account it is.
+    App,
+    /// The app that a consent to linking names.
+    PeerApp,
+    /// Businesses that wrote to the person.
+    Business,
+    /// They are derived from other data.
+    Inferred,
+}
+
 /// What a purpose is in the terms of the Data Privacy Vocabulary.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -36,7 +36,9 @@ fn mistakes_are_named() {
     check("\"relevance\"", "\"reports\"", "purpose relevance: missing");
     check("\"relevance\"", "\"rellevance\"", "unknown purpose");
     check("\nminimum_age", "\nminimal_age", "unknown field");
-    check("legal_basis = \"", "legal_basis = \"\" #", "legal_basis and data are needed");
+    check("legal_basis = \"", "legal_basis = \"\" #", "legal_basis, data and sources are needed");
+    check("sources = [\"app\", \"peer_app\"]", "sources = []", "data and sources are needed");
+    check("sources = [\"business\"]", "sources = [\"inferred\"]", "reports: what derives data");
     check(
         "basis = \"consent\"",
         "basis = \"legitimate_interest\"",
