@@ -197,7 +197,7 @@ impl App {
         let keys = Arc::new(keys);
         let stretch = stretch(&settings.stretch);
         let tokens = tokens(&keys, &settings, &stretch);
-        let receipts = Issuer::new(Arc::new(parties), Arc::clone(&keys));
+        let receipts = Issuer::new(Arc::new(parties), Arc::clone(&keys), final_within(&settings));
         let limits = limits(&settings.queues);
         let registrar =
             Registrar::new(Arc::clone(&keys), Arc::clone(&clock), StdRng::from_rng(&mut rng));
@@ -306,6 +306,15 @@ pub(crate) fn witnesses(settings: &config::Witnesses) -> Witnesses {
     let endpoints = settings.endpoints().unwrap_or_default().into_iter();
     let endpoints = endpoints.map(|(witness, url)| Endpoint { witness, url }).collect();
     Witnesses::new(endpoints, quorum, Duration::from_secs(settings.answer_seconds.into()))
+}
+
+/// Days after which nobody who was erased can be read from any copy: a key that outlives them for longer
+/// than a month is a finding of I-11.
+fn final_within(settings: &Settings) -> u32 {
+    match settings.keys.ratchet_days {
+        0 => 31,
+        days => days,
+    }
 }
 
 fn limits(queues: &config::Queues) -> Limits {

@@ -1,5 +1,5 @@
-//! What an app says that a consent management platform wrote down: TC strings of the IAB's
-//! Transparency and Consent Framework, and strings of its Global Privacy Platform.
+//! What an app attaches that is written in a published format: TC strings of the IAB's Transparency and
+//! Consent Framework, strings of its Global Privacy Platform, and the app's own signature.
 //!
 //! Claims, and never consent. Such a string names no person, no text that was shown and nobody who
 //! signed it, so anybody can write one that allows everything. It is kept sealed in a record's evidence,
@@ -13,12 +13,14 @@
 
 mod bits;
 mod gpp;
+mod jws;
 mod tcf;
 
 use serde::Serialize;
 use serde_json::Value;
 
 pub use gpp::{GppClaim, GppSection};
+pub use jws::JwsClaim;
 pub use tcf::TcfClaim;
 
 /// Bytes of one string; one that names 870 vendors four times over has less than a thousand.
@@ -33,6 +35,9 @@ pub struct Claims {
     /// By the member `gpp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpp: Option<GppClaim>,
+    /// By the member `jws`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jws: Option<JwsClaim>,
 }
 
 /// Why a string is not taken.
@@ -56,6 +61,7 @@ pub struct ClaimError {
 enum Member {
     Tcf,
     Gpp,
+    Jws,
 }
 
 impl Member {
@@ -63,6 +69,7 @@ impl Member {
         match self {
             Self::Tcf => "tcf",
             Self::Gpp => "gpp",
+            Self::Jws => "jws",
         }
     }
 }
@@ -78,6 +85,8 @@ impl ClaimError {
             (Member::Gpp, Fault::Version) => "gpp.version",
             (Member::Gpp, Fault::Malformed) => "gpp.malformed",
             (Member::Gpp, Fault::SectionUnknown) => "gpp.section_unknown",
+            (Member::Jws, Fault::TooLarge) => "jws.too_large",
+            (Member::Jws, _) => "jws.malformed",
         }
     }
 
@@ -99,12 +108,15 @@ impl ClaimError {
             (Member::Gpp, Fault::Malformed) => {
                 "expected a GPP string as the IAB's platform writes it"
             }
+            (Member::Jws, _) => {
+                "expected a detached JWS (RFC 7515 appendix F) whose header names alg and kid"
+            }
         }
     }
 }
 
 impl Claims {
-    /// Reads the members `tcf` and `gpp` of a record's evidence; nothing when it has neither. What else
+    /// Reads the members `tcf`, `gpp` and `jws` of a record's evidence; nothing when it has none. What else
     /// the evidence holds is the app's own affair.
     ///
     /// # Errors
@@ -113,8 +125,14 @@ impl Claims {
         let claims = Self {
             tcf: member(evidence, Member::Tcf, tcf::read)?,
             gpp: member(evidence, Member::Gpp, gpp::read)?,
+            jws: Self::signature(evidence)?,
         };
         Ok((claims != Self::default()).then_some(claims))
+    }
+
+    /// Reads the member `jws` alone.
+    pub(crate) fn signature(evidence: &Value) -> Result<Option<JwsClaim>, ClaimError> {
+        member(evidence, Member::Jws, jws::read)
     }
 }
 

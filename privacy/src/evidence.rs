@@ -8,7 +8,7 @@ use crate::encoding::hex;
 use crate::ledger::LogVerifier;
 use crate::notice::Notice;
 use crate::parties::Parties;
-use crate::receipt::{Issuer, Receipt, ReceiptError, ReceiptReport, verify_signed};
+use crate::receipt::{Issuer, Receipt, ReceiptError, ReceiptReport, contradiction, verify_signed};
 use crate::time::Timestamp;
 
 const TYPE: &str = "volens/evidence/1";
@@ -116,8 +116,8 @@ fn source(text: &str) -> String {
     format!("sha256-{}", crate::encoding::base64(&Sha256::digest(text)))
 }
 
-/// Checks an evidence file offline against the log's key: every receipt, every text, the operator's
-/// signature over all of it, and that the page around it is the one that was signed.
+/// Checks an evidence file offline against the log's key: every receipt, that none contradicts another,
+/// every text, the operator's signature over all of it, and that the page around it is the one that was signed.
 pub fn verify_evidence(html: &str, log: &LogVerifier) -> Result<Vec<ReceiptReport>, EvidenceError> {
     let (before, rest) = html.split_once(BEFORE).ok_or(EvidenceError::Malformed)?;
     let (data, after) = rest.split_once(AFTER).ok_or(EvidenceError::Malformed)?;
@@ -143,7 +143,13 @@ pub fn verify_evidence(html: &str, log: &LogVerifier) -> Result<Vec<ReceiptRepor
     }
     let receipts = body["receipts"].as_array().ok_or(EvidenceError::Malformed)?;
     let texts = body["notices"].as_array().ok_or(EvidenceError::Malformed)?;
-    receipts.iter().map(|receipt| one(receipt, texts, log)).collect()
+    let reports: Result<Vec<ReceiptReport>, EvidenceError> =
+        receipts.iter().map(|receipt| one(receipt, texts, log)).collect();
+    let reports = reports?;
+    match contradiction(&reports) {
+        Some(_) => Err(ReceiptError::Chain.into()),
+        None => Ok(reports),
+    }
 }
 
 fn one(

@@ -17,6 +17,10 @@ pub struct Jurisdiction {
     pub term: String,
     /// The article on consent as a term.
     pub consent: String,
+    /// The profile of ISO/IEC TS 27560 in the Data Privacy Vocabulary that holds what the law demands, if
+    /// there is one; records under another law conform to the plain one.
+    #[serde(default)]
+    pub profile: Option<String>,
     /// Days to answer what a person demands; to the day it is
     /// [`rights::Jurisdiction::due`](crate::rights::Jurisdiction::due).
     pub answer_days: u32,

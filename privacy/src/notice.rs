@@ -59,6 +59,7 @@ impl Notice {
             id: self.id.clone(),
             version: self.version,
             language: self.language.clone(),
+            published: None,
             content_sha256: self.sha256,
             rendered_sha256,
         }

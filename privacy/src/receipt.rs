@@ -1,6 +1,8 @@
 //! What a person or a business can check without us.
 
+mod chain;
 mod document;
+mod facts;
 mod iso;
 mod once;
 mod read;
@@ -9,13 +11,14 @@ mod terms;
 
 use std::fmt;
 
+pub use chain::contradiction;
 pub use document::Issuer;
 pub(crate) use read::{once, verify_signed};
 use serde::{Deserialize, Serialize};
 pub use signature::ReceiptSigner;
 
-use crate::consent::{CommittedRecord, ConsentError, ConsentRecord, Decision};
-use crate::encoding::{base64, unbase64_exact};
+use crate::consent::{CommittedRecord, ConsentError, ConsentRecord, Decision, Previous};
+use crate::encoding::{base64, hex, unbase64_exact};
 use crate::keys::EntryKey;
 use crate::ledger::bundle::TlogProofError;
 use crate::ledger::{
@@ -82,6 +85,9 @@ pub enum ReceiptError {
     /// The entry is not a consent.
     #[error("the entry is not a consent")]
     NotAGrant,
+    /// It and another receipt cannot both be of one history.
+    #[error("it contradicts another receipt about what was decided before")]
+    Chain,
     /// The document is not signed by a key that the log vouches for.
     #[error("the document was altered, or is not signed by a key that the ledger vouches for")]
     Signature,
@@ -99,6 +105,7 @@ impl ReceiptError {
             Self::Proof(_) => "receipt.proof",
             Self::Index => "receipt.index",
             Self::NotAGrant => "receipt.not_a_grant",
+            Self::Chain => "receipt.chain",
             Self::Signature => "receipt.signature",
         }
     }
@@ -222,6 +229,15 @@ impl ReceiptReport {
                 self.record.ends_at()
             ));
         }
+        if let Some(chain) = &self.record.chain {
+            facts.push(match &chain.previous {
+                None => "it is the first decision about that in this account".to_owned(),
+                Some(Previous { decision, sha256, .. }) => format!(
+                    "it follows the one before, {decision}, whose record has the SHA-256 {}",
+                    hex(sha256)
+                ),
+            });
+        }
         facts.push(
             "the key in the receipt opens the ledger's commitment to exactly this record"
                 .to_owned(),
@@ -302,5 +318,7 @@ pub(crate) mod sample {
 }
 #[cfg(test)]
 mod document_tests;
+#[cfg(test)]
+mod form_tests;
 #[cfg(test)]
 mod tests;

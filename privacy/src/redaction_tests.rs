@@ -67,6 +67,8 @@ fn records_entries_and_receipts_hide_the_person() {
         expires_at: None,
         phone: None,
         evidence: Some(serde_json::json!({"name": "Alice"})),
+        assessment: None,
+        chain: None,
     };
     let key = DataKey::generate(&mut StdRng::seed_from_u64(1));
     let entry = Entry { index: 1, leaf: record.leaf(&key).bytes(), record: record.clone() };

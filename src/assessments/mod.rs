@@ -10,10 +10,11 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::json;
+use volens_privacy::consent::AssessmentRef;
 use volens_privacy::ledger::{Leaf, LeafKind};
 use volens_privacy::{KeyRing, PurposeKind, Timestamp};
 
@@ -98,6 +99,11 @@ pub async fn attach(
 /// Every assessment that was attached, the newest first.
 pub async fn all(tx: &mut Tx) -> db::Result<Vec<Assessment>> {
     store::all(tx).await
+}
+
+/// The newest assessment of each purpose that has one.
+pub async fn in_force(tx: &mut Tx) -> db::Result<BTreeMap<PurposeKind, AssessmentRef>> {
+    store::in_force(tx).await
 }
 
 /// Purposes that an assessment is still missing for.

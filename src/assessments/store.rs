@@ -1,8 +1,9 @@
 //! SQL of the slice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use volens_privacy::PurposeKind;
+use volens_privacy::consent::AssessmentRef;
 
 use super::Assessment;
 use crate::db::{self, Row, Tx, Value, statements, values};
@@ -34,6 +35,15 @@ pub(super) async fn all(tx: &mut Tx) -> db::Result<Vec<Assessment>> {
         })
     };
     tx.fetch(ALL, values![]).await?.iter().map(assessment).collect()
+}
+
+pub(super) async fn in_force(tx: &mut Tx) -> db::Result<BTreeMap<PurposeKind, AssessmentRef>> {
+    let mut newest = BTreeMap::new();
+    for row in &tx.fetch(ALL, values![]).await? {
+        let (entry, name, sha256) = (row.get("entry")?, row.get("name")?, row.get("sha256")?);
+        newest.entry(purpose(row)?).or_insert(AssessmentRef { entry, name, sha256 });
+    }
+    Ok(newest)
 }
 
 fn purpose(row: &Row) -> db::Result<PurposeKind> {

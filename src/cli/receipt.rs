@@ -10,7 +10,7 @@ use volens_privacy::consent::Decision;
 use volens_privacy::evidence::{EvidenceError, verify_evidence};
 use volens_privacy::ledger::{Cosignature, LogVerifier, Quorum, Witness, parse_tlog_proof};
 use volens_privacy::purpose::PurposeKind;
-use volens_privacy::receipt::{Receipt, ReceiptReport};
+use volens_privacy::receipt::{Receipt, ReceiptError, ReceiptReport, contradiction};
 
 use super::output::Stop;
 use super::witness::{text_or_file, verifier};
@@ -67,8 +67,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit> {
         let said = format!("{} holds no receipt", file.display());
         return Err(Stop::new(Exit::Usage, said).into());
     }
-    let verdicts: Vec<Verdict> =
-        receipts.iter().map(|one| Verdict::of(one, &log, &quorum)).collect();
+    let checked = receipts.iter().map(|one| check(one, &log, &quorum)).collect();
+    let verdicts: Vec<Verdict> = together(checked).into_iter().map(Verdict::of).collect();
     let ok = verdicts.iter().all(|verdict| verdict.ok);
     let text: Vec<String> = verdicts.iter().map(Verdict::text).collect();
     match verdicts.as_slice() {
@@ -133,31 +133,41 @@ struct Proved {
     facts: Vec<String>,
 }
 
+/// A receipt that holds, and who cosigned; or why it does not.
+type Checked = Result<(ReceiptReport, Option<String>), String>;
+
+fn check(receipt: &Value, log: &LogVerifier, quorum: &Quorum) -> Checked {
+    let receipt = Receipt::from_json(receipt.to_string().as_bytes()).map_err(said)?;
+    let report = receipt.verify(log).map_err(said)?;
+    if quorum.needed() == 0 {
+        return Ok((report, None));
+    }
+    let proof = parse_tlog_proof(receipt.proof()).map_err(said)?;
+    let found: Vec<String> =
+        quorum.on(&proof.checkpoint).iter().map(Cosignature::to_string).collect();
+    if found.len() < quorum.needed() {
+        return Err(format!("{} of {} witnesses cosigned", found.len(), quorum.needed()));
+    }
+    Ok((report, Some(format!("it is cosigned by {}", found.join(" and ")))))
+}
+
+/// Each against the others: the first that contradicts another does not hold.
+fn together(mut checked: Vec<Checked>) -> Vec<Checked> {
+    let holding = |(at, one): (usize, &Checked)| Some((at, one.as_ref().ok()?.0.clone()));
+    let (places, reports): (Vec<usize>, Vec<ReceiptReport>) =
+        checked.iter().enumerate().filter_map(holding).unzip();
+    if let Some(at) = contradiction(&reports) {
+        checked[places[at]] = Err(said(ReceiptError::Chain));
+    }
+    checked
+}
+
 impl Verdict {
-    fn of(receipt: &Value, log: &LogVerifier, quorum: &Quorum) -> Self {
-        match Self::check(receipt, log, quorum) {
+    fn of(checked: Checked) -> Self {
+        match checked {
             Ok((report, cosigned)) => Self::holds(&report, cosigned),
             Err(error) => Self { ok: false, proved: None, error: Some(error) },
         }
-    }
-
-    fn check(
-        receipt: &Value,
-        log: &LogVerifier,
-        quorum: &Quorum,
-    ) -> Result<(ReceiptReport, Option<String>), String> {
-        let receipt = Receipt::from_json(receipt.to_string().as_bytes()).map_err(said)?;
-        let report = receipt.verify(log).map_err(said)?;
-        if quorum.needed() == 0 {
-            return Ok((report, None));
-        }
-        let proof = parse_tlog_proof(receipt.proof()).map_err(said)?;
-        let found: Vec<String> =
-            quorum.on(&proof.checkpoint).iter().map(Cosignature::to_string).collect();
-        if found.len() < quorum.needed() {
-            return Err(format!("{} of {} witnesses cosigned", found.len(), quorum.needed()));
-        }
-        Ok((report, Some(format!("it is cosigned by {}", found.join(" and ")))))
     }
 
     fn holds(report: &ReceiptReport, cosigned: Option<String>) -> Self {

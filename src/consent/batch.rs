@@ -8,13 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use volens_privacy::consent::{CommittedRecord, Decision, NoticeRef, PhoneEvidenceLabel};
+use volens_privacy::consent::{
+    AssessmentRef, CommittedRecord, Decision, NoticeRef, PhoneEvidenceLabel,
+};
 use volens_privacy::identity::{AccountTag, AppId, SubjectId};
 use volens_privacy::keys::{DataKey, KeyRing};
 use volens_privacy::ledger::{Leaf, LogSigner};
 use volens_privacy::{AgeBand, ConsentRecord, PurposeKind, Timestamp};
 
 use super::grants::{About, Grants, ended};
+use super::heads::{Heads, Publications, assessments};
 use super::objections::Objections;
 use super::recorder::{Command, Decide, Effects, ItemDecision, Objecting, Refused, Replies};
 use super::stops::gives_messages;
@@ -23,7 +26,7 @@ use super::written::Written;
 use super::{Grant, seal_record};
 use crate::accounts::suppression::MARKETING;
 use crate::accounts::{self, AccountError, Opened};
-use crate::assessments;
+use crate::assessments::NEEDED;
 use crate::db::{self, Tx};
 use crate::ids::GrantId;
 use crate::ledger::{self, Head, LedgerError};
@@ -60,19 +63,6 @@ pub(super) async fn record(
     batch.write(tx, head, keys, signer, rng).await?.replies(outcomes)
 }
 
-/// What the database is asked only when somebody gives a consent that needs an assessment.
-async fn unassessed(tx: &mut Tx, commands: &[Command]) -> db::Result<BTreeSet<PurposeKind>> {
-    let gives = |command: &Command| match command {
-        Command::Decide(decide) => decide.items.iter().any(|item| {
-            item.decision == Decision::Given && assessments::NEEDED.contains(&item.purpose)
-        }),
-        Command::Withdraw(_) | Command::Object(_) | Command::Outgrow(_) | Command::Expire(_) => {
-            false
-        }
-    };
-    if commands.iter().any(gives) { assessments::missing(tx).await } else { Ok(BTreeSet::new()) }
-}
-
 /// Everything that the commands touch.
 pub(super) struct Batch {
     pub(super) now: Timestamp,
@@ -81,8 +71,10 @@ pub(super) struct Batch {
     frozen: BTreeSet<SubjectId>,
     pub(super) objections: Objections,
     pub(super) data_keys: BTreeMap<SubjectId, DataKey>,
-    /// Purposes that nobody can consent to, for want of an impact assessment.
-    unassessed: BTreeSet<PurposeKind>,
+    /// Impact assessments in force; nobody can consent to what needs one and has none.
+    assessments: BTreeMap<PurposeKind, AssessmentRef>,
+    publications: Publications,
+    heads: Heads,
     pub(super) grants: Grants,
     /// Decisions that become ledger entries, in their order.
     pending: Vec<CommittedRecord>,
@@ -120,7 +112,9 @@ impl Batch {
         }
         let ids: Vec<SubjectId> = ids.into_iter().collect();
         let grants = Grants::new(store::grants(tx, &ids).await?);
-        let unassessed = unassessed(tx, commands).await?;
+        let assessments = assessments(tx, commands).await?;
+        let publications = Publications::load(tx, commands).await?;
+        let heads = Heads::load(tx, &data_keys).await?;
         let (pending, tokens) = (Vec::new(), BTreeMap::new());
         Ok(Self {
             now,
@@ -129,7 +123,9 @@ impl Batch {
             frozen,
             objections,
             data_keys,
-            unassessed,
+            assessments,
+            publications,
+            heads,
             grants,
             pending,
             tokens,
@@ -230,7 +226,7 @@ impl Batch {
         if MARKETING.contains(&item.purpose) && !self.outlives_objection(decide) {
             return Err(Refused::Objected);
         }
-        if self.unassessed.contains(&item.purpose) {
+        if NEEDED.contains(&item.purpose) && !self.assessments.contains_key(&item.purpose) {
             return Err(Refused::Unassessed);
         }
         let about = (item.purpose, item.peer.clone());
@@ -313,6 +309,7 @@ impl Batch {
     ) -> ConsentRecord {
         let phone: Option<PhoneEvidenceLabel> =
             decide.phone.clone().filter(|_| item.token.is_some());
+        let assessment = self.assessments.get(&item.purpose).cloned();
         ConsentRecord {
             id: rng.random(),
             subject,
@@ -320,7 +317,9 @@ impl Batch {
             purpose: item.purpose,
             peer: item.peer.clone(),
             decision: item.decision,
-            notice: Some(decide.notice.clone()),
+            notice: Some(self.publications.of(&decide.notice)),
+            assessment: assessment.filter(|_| item.decision == Decision::Given),
+            chain: None,
             requested_at: decide.requested_at,
             decided_at: decide.decided_at,
             recorded_at: self.now,
@@ -347,6 +346,8 @@ impl Batch {
             peer,
             decision,
             notice: None,
+            assessment: None,
+            chain: None,
             requested_at: None,
             decided_at: self.now,
             recorded_at: self.now,
@@ -379,7 +380,10 @@ impl Batch {
 
     fn push(&mut self, record: ConsentRecord) -> usize {
         let key = &self.data_keys[&record.subject];
-        self.pending.push(record.commit(key));
+        let chain = self.heads.place(&record);
+        let committed = ConsentRecord { chain, ..record }.commit(key);
+        self.heads.push(&committed);
+        self.pending.push(committed);
         self.pending.len() - 1
     }
 

@@ -55,7 +55,8 @@ pub struct DecisionsRequest {
     pub decided_at: Option<Timestamp>,
     /// Anything the app wants to keep as proof, up to 4 kB; sealed with the record. A member `tcf` is an
     /// IAB TC string, a member `gpp` a string of the Global Privacy Platform, up to 3,500 bytes each:
-    /// refused when it cannot be read, kept as what the app claims, and never taken for consent.
+    /// refused when it cannot be read, kept as what the app claims, and never taken for consent. A member
+    /// `jws` is the app's own signature, a detached JWS that names its key: the receipt repeats it.
     #[serde(default)]
     pub evidence: Option<serde_json::Value>,
 }

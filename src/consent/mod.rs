@@ -10,6 +10,7 @@
 
 mod batch;
 mod grants;
+mod heads;
 pub mod http;
 mod intake;
 mod lost;
@@ -21,6 +22,8 @@ mod stops;
 mod store;
 #[cfg(test)]
 mod asking_tests;
+#[cfg(test)]
+mod chain_tests;
 #[cfg(test)]
 mod claims_tests;
 #[cfg(test)]
@@ -47,7 +50,7 @@ pub use recorder::{
 pub use registrar::{Registrar, register};
 pub(crate) use store::STATEMENTS;
 pub use tokens::{TokenError, Tokens};
-use volens_privacy::consent::{CommittedRecord, Consents, Decision, Entry};
+use volens_privacy::consent::{CommittedRecord, Consents, Decision, Entry, chained};
 use volens_privacy::identity::{AppId, SubjectId};
 use volens_privacy::keys::{DataKey, KeyRing};
 use volens_privacy::notice::Lack;
@@ -237,8 +240,8 @@ pub async fn history_of(
     Ok(histories_of(tx, keys, &[subject]).await?.remove(&subject).flatten())
 }
 
-/// The same of many accounts: nothing for one whose records do not open or do not match their
-/// entries; an account whose key is destroyed is missing.
+/// The same of many accounts: nothing for one whose records do not open, do not match their entries or
+/// do not follow each other as they say; an account whose key is destroyed is missing.
 pub async fn histories_of(
     tx: &mut Tx,
     keys: &KeyRing,
@@ -252,6 +255,7 @@ pub async fn histories_of(
         let verified = entries
             .remove(subject)
             .and_then(Result::ok)
+            .filter(|entries| chained(entries.iter().map(|entry| &entry.record)))
             .and_then(|entries| Consents::replay(*subject, age, key, entries).ok());
         histories.insert(*subject, verified.map(|consents| consents.history().to_vec()));
     }

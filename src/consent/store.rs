@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use volens_privacy::Timestamp;
-use volens_privacy::consent::Decision;
+use volens_privacy::consent::{Decision, Published};
 use volens_privacy::identity::{AppId, SubjectId};
 use volens_privacy::notice::Notice;
 use volens_privacy::purpose::PurposeKind;
@@ -44,6 +44,8 @@ statements! {
     DECIDED = "select distinct subject from consent_records
                where entry >= $1 and subject in ({list})";
     NOTICES = "select id, version, language, sha256 from notices";
+    PUBLICATION = "select entry, created_at from notices
+                   where id = $1 and version = $2 and language = $3";
     ADD_NOTICES = "insert into notices (id, version, language, sha256, entry, created_at)
                    values {rows}";
     LAST_PARTIES = "select version, sha256 from notice_parties order by version desc limit 1";
@@ -220,6 +222,16 @@ pub(super) async fn published(tx: &mut Tx) -> db::Result<BTreeMap<NoticeKey, [u8
             Ok((key, row.get("sha256")?))
         })
         .collect()
+}
+
+/// Where the publication of a text is on record.
+pub(super) async fn publication(
+    tx: &mut Tx,
+    (id, version, language): &NoticeKey,
+) -> db::Result<Option<Published>> {
+    let row = tx.fetch_optional(PUBLICATION, values![id, *version, language]).await?;
+    row.map(|row| Ok(Published { at: row.get("created_at")?, entry: row.get("entry")? }))
+        .transpose()
 }
 
 pub(super) async fn add_notices(

@@ -5,13 +5,14 @@ use std::path::Path;
 use serde_json::json;
 use volens::access::Caller;
 use volens::clock::Clock as _;
-use volens_privacy::Timestamp;
-use volens_privacy::evidence::verify_evidence;
+use volens_privacy::evidence::{Shown, verify_evidence};
 use volens_privacy::notice::Notices;
 use volens_privacy::purpose::PurposeKind;
+use volens_privacy::{ConsentRecord, Timestamp};
 
 use super::driver::{Browser, Scripts};
 use super::{Site, check, sign_in};
+use crate::independent::forger;
 use crate::support::Client;
 
 /// Where receipts and evidence are pasted.
@@ -190,6 +191,61 @@ async fn an_evidence_file_checks_itself_without_a_network() {
     drop(browser.complaints().await);
     browser.stop().await;
     test.stop().await;
+}
+
+/// What its maker signed and the ledger does not hold is found by the file itself.
+#[tokio::test]
+async fn an_evidence_file_finds_what_its_maker_forged() {
+    let Some(browser) = Browser::start(Scripts::On).await else { return };
+    let site = Site::with(&[ALONE]).await;
+    let app = &site.test.app;
+    let log = app.keys.log_verifier();
+    let directory = tempfile::tempdir().expect("a directory");
+    let show = async |html: &str| show(&browser, directory.path(), html).await;
+    let signature = "eyJhbGciOiJFZERTQSIsImtpZCI6Im0ifQ..c2ln";
+    let given = forger::consent(app.now(), json!({ "jws": signature, "screen": 4 }));
+    let notice = Notices::builtin().get("linking", 1, "en").expect("it is built in");
+    let shown = [Shown { notice, parties: app.receipts.parties() }];
+    let file = |before: &ConsentRecord| {
+        let receipts = forger::history(app, &[before.clone(), forger::withdrawal(&given)]);
+        volens_privacy::evidence::evidence(
+            &app.receipts,
+            &log,
+            (&receipts, &shown, None),
+            app.now(),
+        )
+    };
+    let html = file(&given);
+    assert_eq!(verify_evidence(&html, &log).expect("it verifies").len(), 2);
+    show(&html).await;
+    browser.sees("Valid: 2 decisions").await;
+    for (receipt, member, to) in [
+        (0, "volens:evidence/attachedSha256", json!("00")),
+        (0, "volens:evidence/appKid", json!("another")),
+        (0, "volens:evidence/previousRecordSha256", json!("00")),
+        (1, "volens:evidence/previousRecordSha256", json!(null)),
+        (1, "dct:replaces", json!("urn:uuid:00000000-0000-0000-0000-000000000000")),
+        (0, "dpv:hasImpactAssessment/volens:contentSha256", json!("00")),
+        (0, "dpv:hasNotice/volens:ledgerIndex", json!(1)),
+    ] {
+        let pointer = format!("/dpv:hasRecordOfActivity/0/{member}");
+        let forged = forger::evidence_again(app, &html, |body| {
+            let one = &mut body["receipts"][receipt];
+            *one = forger::signed_again(app, one, |document| {
+                *document.pointer_mut(&pointer).expect("it is stated") = to.clone();
+            });
+        });
+        let error = verify_evidence(&forged, &log).expect_err("it is found");
+        assert_eq!(error.code(), "receipt.facts", "{member}");
+        show(&forged).await;
+        browser.sees("Invalid: ").await;
+    }
+    let mut other = given.clone();
+    other.evidence = Some(json!({ "screen": 5 }));
+    show(&file(&other)).await;
+    browser.sees("Invalid: what was decided before was another decision").await;
+    browser.stop().await;
+    site.stop().await;
 }
 
 /// The checkpoint of a later year is signed in the year's name and says what came before it.

@@ -1,5 +1,7 @@
 //! Strings that others published are read as their fields say, and no input does harm.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -140,9 +142,33 @@ fn what_is_not_well_formed_is_refused_by_its_code() {
 
 #[test]
 fn other_evidence_claims_nothing() {
-    for evidence in [json!(null), json!("tcf"), json!([SPEC_2025]), json!({"jws": "x", "TCF": 1})] {
+    for evidence in [json!(null), json!("tcf"), json!([SPEC_2025]), json!({"JWS": "x", "TCF": 1})] {
         assert_eq!(Claims::read(&evidence), Ok(None));
     }
+}
+
+#[test]
+fn an_apps_own_signature_names_its_key() {
+    let header = |json: &str| URL_SAFE_NO_PAD.encode(json);
+    let good = header(r#"{"alg":"EdDSA","b64":false,"crit":["b64"],"kid":"messenger-2026-10"}"#);
+    let read = |text: &str| {
+        let claims = Claims::read(&json!({ "jws": text })).map_err(ClaimError::code)?;
+        Ok(claims.and_then(|claims| claims.jws).expect("it is there").kid)
+    };
+    assert_eq!(read(&format!("{good}..c2ln")), Ok("messenger-2026-10".to_owned()));
+    for text in [
+        format!("{good}.cGF5bG9hZA.c2ln"),
+        format!("{good}.."),
+        format!("{good}..c2ln="),
+        format!("{good}..c2ln.x"),
+        "..c2ln".to_owned(),
+        format!("{}..c2ln", header(r#"{"alg":"none","kid":"a"}"#)),
+        format!("{}..c2ln", header(r#"{"alg":"EdDSA"}"#)),
+        format!("{}..c2ln", header(r#"{"alg":"EdDSA","kid":"Ann Other"}"#)),
+    ] {
+        assert_eq!(read(&text), Err("jws.malformed"), "{text}");
+    }
+    assert_eq!(read(&format!("{good}..{}", "A".repeat(CLAIM_MAX))), Err("jws.too_large"));
 }
 
 #[test]

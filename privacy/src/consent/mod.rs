@@ -10,14 +10,19 @@
 //! writes to people takes a [`Permit`], and the only way to one is through entries of the ledger
 //! that open to their records.
 
+mod chain;
 mod moment;
 mod permit;
 mod record;
 mod replay;
 
+pub use chain::{Chain, Previous, chained};
 pub use moment::{Moment, moments, told_since};
 pub use permit::{Consented, Permit, Refusal};
-pub use record::{CommittedRecord, ConsentRecord, Decision, NoticeRef, PhoneEvidenceLabel};
+pub use record::{
+    AssessmentRef, CommittedRecord, ConsentRecord, Decision, NoticeRef, PhoneEvidenceLabel,
+    Published,
+};
 pub use replay::{ConsentError, Consents, Entry};
 
 #[cfg(test)]

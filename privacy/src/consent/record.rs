@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ConsentError;
+use super::{Chain, ConsentError, Previous};
 use crate::encoding::{hex_bytes, optional_hex_bytes, text_serde};
 use crate::identity::{AppId, SubjectId};
 use crate::keys::{DataKey, EntryKey};
@@ -14,6 +14,19 @@ use crate::phone::PhoneEncoding;
 use crate::purpose::PurposeKind;
 use crate::redact::hide_debug;
 use crate::time::Timestamp;
+
+/// The impact assessment that a consent was admitted under (GDPR Art. 35).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssessmentRef {
+    /// Ledger index of the entry that says that it was attached.
+    pub entry: u64,
+    /// The operator's name for the document.
+    pub name: String,
+    /// SHA-256 of the document, which stays with the operator.
+    #[serde(with = "hex_bytes")]
+    pub sha256: [u8; 32],
+}
 
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,11 +98,24 @@ pub struct NoticeRef {
     pub id: String,
     /// Language it was shown in.
     pub language: String,
+    /// Its publication, in records that tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
     /// SHA-256 of what was rendered, as the app reports it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_hex_bytes")]
     pub rendered_sha256: Option<[u8; 32]>,
     /// Version of the notice.
     pub version: u32,
+}
+
+/// That a text was published, so that people could decide under it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// When.
+    pub at: Timestamp,
+    /// Ledger index of the entry that says so.
+    pub entry: u64,
 }
 
 /// That a phone number was presented with the decision, and how; never the number.
@@ -113,6 +139,12 @@ pub struct ConsentRecord {
     // In the order of RFC 8785, as in what it holds: what serde writes is canonical already.
     /// In which app.
     pub app: AppId,
+    /// Under which impact assessment, for a consent that needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assessment: Option<AssessmentRef>,
+    /// What it follows, in records that tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<Chain>,
     /// When it was decided, as the app reports it.
     pub decided_at: Timestamp,
     /// What was decided.
@@ -231,6 +263,11 @@ impl CommittedRecord {
     /// The bytes that are committed to (RFC 8785).
     pub fn canonical_bytes(&self) -> &[u8] {
         &self.canonical
+    }
+
+    /// How the next record about the same names this one.
+    pub fn as_previous(&self) -> Previous {
+        Previous::canonical(&self.record, &self.canonical)
     }
 
     /// The ledger entry.

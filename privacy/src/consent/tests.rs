@@ -48,6 +48,8 @@ fn record(decision: Decision, purpose: PurposeKind, minutes: u64) -> ConsentReco
         expires_at: None,
         phone: None,
         evidence: None,
+        assessment: None,
+        chain: None,
     }
 }
 
@@ -405,7 +407,12 @@ fn complete(record: ConsentRecord, told: bool) -> ConsentRecord {
     let notice = Notices::builtin().latest_for(record.purpose, "en").unwrap();
     let verified_at = Some(record.decided_at);
     ConsentRecord {
-        notice: Some(notice.reference(Some([7; 32]))),
+        notice: Some(NoticeRef {
+            published: Some(Published { at: record.decided_at, entry: 3 }),
+            ..notice.reference(Some([7; 32]))
+        }),
+        assessment: Some(AssessmentRef { entry: 4, name: "linking/2".to_owned(), sha256: [9; 32] }),
+        chain: Some(Chain { previous: told.then(|| Previous::of(&record)) }),
         requested_at: Some(record.decided_at),
         expires_at: Some(record.decided_at.plus(DAY)),
         phone: Some(PhoneEvidenceLabel { encoding: PhoneEncoding::E164, verified_at }),

@@ -11,7 +11,7 @@ fn now() -> Timestamp {
 
 fn file(world: &World) -> String {
     let parties = Parties::example();
-    let issuer = Issuer::new(Arc::new(parties.clone()), Arc::clone(&world.ring));
+    let issuer = Issuer::new(Arc::new(parties.clone()), Arc::clone(&world.ring), 7);
     let notice = Notices::builtin().get("linking", 1, "de").unwrap();
     let shown = [Shown { notice, parties }];
     let receipts = [world.receipt.clone()];
@@ -65,7 +65,7 @@ fn each_kind_of_change_has_its_code() {
 fn a_text_that_was_not_shown_is_refused_even_if_signed() {
     let world = world(Decision::Given);
     let parties = Parties::example();
-    let issuer = Issuer::new(Arc::new(parties.clone()), Arc::clone(&world.ring));
+    let issuer = Issuer::new(Arc::new(parties.clone()), Arc::clone(&world.ring), 7);
     let mut notice = Notices::builtin().get("linking", 1, "de").unwrap().clone();
     notice.file.push(' ');
     let shown = [Shown { notice: &notice, parties }];

@@ -87,6 +87,42 @@ const rootOf = async (leaf, index, size, path) => {
   return up;
 };
 
+// The document states what the record follows and what the app attached.
+const hashOf = async (value) => hex(await sha256(text.encode(canonical(value))));
+const follows = async (stated, { assessment, chain, evidence, notice }) => {
+  const { appKid, ...told } = stated["volens:evidence"];
+  const expected = {};
+  if (evidence !== undefined) expected.attachedSha256 = await hashOf(evidence);
+  if (chain) expected.previousRecordSha256 = chain.previous?.sha256 ?? null;
+  if (appKid !== undefined) {
+    expected.jwsDetached = evidence?.jws;
+    const header = evidence?.jws.split("..")[0].replaceAll("-", "+").replaceAll("_", "/");
+    need(JSON.parse(atob(header)).kid === appKid, "the document names another key of the app");
+  }
+  need(canonical(told) === canonical(expected), "the document states other evidence");
+  const before = chain?.previous?.id.replace(/^(.{8})(.{4})(.{4})(.{4})/, "urn:uuid:$1-$2-$3-$4-");
+  need(stated["dct:replaces"] === before, "the document replaces another record");
+  const [shown, assessed] = [stated["dpv:hasNotice"], stated["dpv:hasImpactAssessment"]];
+  need(shown?.["volens:ledgerIndex"] === notice?.published?.entry, "another publication of the text");
+  need(assessed?.["volens:contentSha256"] === assessment?.sha256, "another impact assessment");
+};
+// No two of the receipts can be of different histories.
+const agree = async (reports) => {
+  const about = ({ subject, app, purpose, peer = "" }) => [subject, app, purpose, peer].join(" ");
+  const followed = new Map();
+  for (const { record, index } of reports.filter((report) => report.record.chain)) {
+    const { previous } = record.chain;
+    const known = previous && reports.find((other) => other.record.id === previous.id);
+    if (known) {
+      need(await hashOf(known.record) === previous.sha256, "what was decided before was another decision");
+      need(known.index < index && about(known.record) === about(record), "receipts contradict each other");
+    }
+    const place = `${about(record)} ${previous?.id}`;
+    need((followed.get(place) ?? record.id) === record.id, "receipts contradict each other");
+    followed.set(place, record.id);
+  }
+};
+
 const receipt = async (signedReceipt, notices, vkey) => {
   const { "volens:proof": proof, ...body } = signedReceipt;
   await vouched(proof, body, vkey);
@@ -99,6 +135,7 @@ const receipt = async (signedReceipt, notices, vkey) => {
   need(hex(commitment) === leaf.commitment, "the entry does not open to the record");
   need(leaf.kind === `consent.${record.decision}`, "the entry states another decision");
   for (const fact of ["app", "purpose", "peer"]) need(leaf[fact] === record[fact], `another ${fact}`);
+  await follows(stated, record);
   const status = stated["dpv:hasConsentStatus"].at(-1)["@type"][0].slice("dpv:Consent".length);
   need(status.toLowerCase() === record.decision, "the document states another decision");
   const [head, note] = body["volens:tlogProof"].split(/\n\n(.*)/s);
@@ -163,6 +200,7 @@ const check = async () => {
   await vouched(proof, body, body.log);
   const reports = [];
   for (const one of body.receipts) reports.push(await receipt(one, body.notices, body.log));
+  await agree(reports);
   reports.forEach(told);
   body.notices.forEach(showed);
   const facts = document.getElementById("facts");

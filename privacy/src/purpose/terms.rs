@@ -111,6 +111,9 @@ pub struct PersonalData {
     pub required: bool,
     /// In which form it is kept.
     pub kept: String,
+    /// Whether it is concluded from what people do, rather than told.
+    #[serde(default)]
+    pub inferred: bool,
 }
 
 impl Vocabulary {

@@ -9,18 +9,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::facts::{Facts, Form, ledger, subject_urn, uuid};
 use super::signature::{Proof, ReceiptSigner};
-use super::terms::{self, RECEIPT_PROFILE, RECORD_PROFILE, Terms, canonical};
+use super::terms::{self, Terms, canonical};
 use super::{OPENING_ALG, Receipt};
-use crate::consent::{ConsentRecord, Decision};
-use crate::encoding::hex;
+use crate::consent::ConsentRecord;
 use crate::identity::AppId;
 use crate::keys::KeyRing;
-use crate::ledger::parse_tlog_proof;
 use crate::parties::Parties;
 use crate::purpose::PurposeKind;
 use crate::time::Timestamp;
@@ -34,6 +33,7 @@ type Kind = (AppId, PurposeKind, Option<AppId>);
 pub struct Issuer {
     parties: Arc<Parties>,
     keys: Arc<KeyRing>,
+    final_within: u32,
     /// Made anew when the ring signs with another root.
     signer: RwLock<Arc<ReceiptSigner>>,
     context: Box<RawValue>,
@@ -62,6 +62,8 @@ struct Document<'a> {
     records: [RecordPart<'a>; 1],
     #[serde(rename = "schema:recipient")]
     recipient: &'a str,
+    #[serde(rename = "schema:version")]
+    version: &'a str,
     #[serde(rename = "volens:opening")]
     opening: OpeningPart<'a>,
     #[serde(rename = "volens:proof", skip_serializing_if = "Option::is_none")]
@@ -89,6 +91,8 @@ struct RecordPart<'a> {
     created: Timestamp,
     #[serde(rename = "dct:identifier")]
     identifier: String,
+    #[serde(rename = "dct:replaces", skip_serializing_if = "Option::is_none")]
+    replaces: Option<String>,
     #[serde(rename = "dpv:hasApplicableLaw")]
     law: &'a RawValue,
     #[serde(rename = "dpv:hasAuthority")]
@@ -105,6 +109,8 @@ struct RecordPart<'a> {
     subject: Value,
     #[serde(rename = "dpv:hasEntity")]
     entities: &'a RawValue,
+    #[serde(rename = "dpv:hasImpactAssessment", skip_serializing_if = "Option::is_none")]
+    assessment: Option<Value>,
     #[serde(rename = "dpv:hasJurisdiction")]
     jurisdiction: &'a RawValue,
     #[serde(rename = "dpv:hasNotice", skip_serializing_if = "Option::is_none")]
@@ -113,6 +119,8 @@ struct RecordPart<'a> {
     process: &'a RawValue,
     #[serde(rename = "dpv:hasRight")]
     rights: &'a RawValue,
+    #[serde(rename = "volens:evidence")]
+    evidence: Option<Value>,
     #[serde(rename = "volens:ledger")]
     ledger: Value,
     #[serde(rename = "volens:linkScope", skip_serializing_if = "Option::is_none")]
@@ -120,11 +128,12 @@ struct RecordPart<'a> {
 }
 
 impl Issuer {
-    /// An issuer that names these parties and signs with whatever root the ring signs with.
-    pub fn new(parties: Arc<Parties>, keys: Arc<KeyRing>) -> Self {
+    /// An issuer that names these parties and signs with whatever root the ring signs with. Its receipts
+    /// say that what is deleted is gone from every copy within `final_within` days.
+    pub fn new(parties: Arc<Parties>, keys: Arc<KeyRing>, final_within: u32) -> Self {
         let context = canonical(&terms::context());
         let signer = RwLock::new(Arc::new(keys.receipt_signer()));
-        Self { parties, keys, signer, context, remembered: RwLock::default() }
+        Self { parties, keys, final_within, signer, context, remembered: RwLock::default() }
     }
 
     fn signer(&self) -> Arc<ReceiptSigner> {
@@ -142,6 +151,11 @@ impl Issuer {
         &self.parties
     }
 
+    /// Days after which what was deleted is gone from every copy.
+    pub(super) fn final_within(&self) -> u32 {
+        self.final_within
+    }
+
     /// Signs any other canonical bytes as this installation's word: a compact JWS over their hash, its
     /// key and the note that vouches for it, as JSON.
     pub fn sign(&self, canonical: &[u8]) -> Value {
@@ -156,18 +170,20 @@ impl Issuer {
         let committed = RawValue::from_string(committed).expect("canonical JSON is JSON");
         let identifier = identifier(receipt, now);
         let subject = subject_urn(record);
+        let version = Form::TODAY.version().expect("only the first form tells none");
         let creator = self.parties.operator.urn();
         let mut document = Document {
             context: &self.context,
             id: format!("urn:uuid:{identifier}"),
             kind: "dpv:ConsentReceipt",
-            conforms_to: RECEIPT_PROFILE,
+            conforms_to: &terms.profile.receipt,
             created: now,
             creator: &creator,
             identifier: &identifier,
             publisher: &terms.publisher,
             records: [record_part(receipt, &terms, &creator)],
             recipient: &subject,
+            version,
             opening: OpeningPart {
                 alg: OPENING_ALG,
                 key: &receipt.opening.key,
@@ -185,7 +201,7 @@ impl Issuer {
         let known =
             self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(&kind).cloned();
         known.unwrap_or_else(|| {
-            let terms = Arc::new(Terms::new(&self.parties, record));
+            let terms = Arc::new(Terms::new(&self.parties, record, self.final_within));
             let mut all = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
             if all.len() < REMEMBERED {
                 all.insert(kind, Arc::clone(&terms));
@@ -201,13 +217,14 @@ fn written(document: &Document<'_>) -> String {
 
 fn record_part<'a>(receipt: &Receipt, terms: &'a Terms, operator: &str) -> RecordPart<'a> {
     let record = &receipt.record;
-    let facts = Facts::of(record, &terms.publisher, operator);
+    let facts = Facts::of(record, (&terms.publisher, operator), Form::TODAY);
     RecordPart {
         id: facts.id,
         kind: "dpv:ConsentRecord",
-        conforms_to: RECORD_PROFILE,
+        conforms_to: &terms.profile.record,
         created: record.recorded_at,
         identifier: uuid(&record.id),
+        replaces: facts.replaces,
         law: &terms.law,
         authority: &terms.authority,
         control: &terms.control,
@@ -216,112 +233,15 @@ fn record_part<'a>(receipt: &Receipt, terms: &'a Terms, operator: &str) -> Recor
         processors: &terms.processors,
         subject: facts.subject,
         entities: &terms.entities,
+        assessment: facts.assessment,
         jurisdiction: &terms.jurisdiction,
         notice: facts.notice,
         process: &terms.process,
         rights: &terms.rights,
+        evidence: facts.evidence,
         ledger: ledger(receipt),
         link_scope: terms.link_scope.as_deref(),
     }
-}
-
-fn ledger(receipt: &Receipt) -> Value {
-    let proof = parse_tlog_proof(&receipt.proof).ok();
-    let origin = proof.as_ref().map(|proof| proof.checkpoint.unverified().origin);
-    json!({
-        "index": proof.map(|proof| proof.entry()),
-        "leaf": receipt.leaf,
-        "leafCommitment": receipt.leaf.commitment().map(|commitment| hex(commitment)),
-        "origin": origin,
-    })
-}
-
-/// What the document says about one decision, as opposed to its kind. A verifier makes the same from
-/// the record that the ledger commits to, and compares.
-pub(super) struct Facts {
-    pub(super) id: String,
-    pub(super) subject: Value,
-    pub(super) status: Value,
-    pub(super) notice: Option<Value>,
-}
-
-impl Facts {
-    pub(super) fn of(record: &ConsentRecord, controller: &str, operator: &str) -> Self {
-        Self {
-            id: format!("urn:uuid:{}", uuid(&record.id)),
-            subject: json!({ "@id": subject_urn(record), "@type": ["dpv:User"] }),
-            status: status(record, controller, operator),
-            notice: record.notice.as_ref().map(|notice| {
-                let urn = format!(
-                    "urn:volens:notice:{}/{}/{}",
-                    notice.id, notice.version, notice.language
-                );
-                let mut shown = json!({
-                    "@id": urn,
-                    "@type": "dpv:ConsentNotice",
-                    "dct:language": notice.language,
-                    "schema:version": notice.version.to_string(),
-                    "volens:contentSha256": hex(&notice.content_sha256),
-                });
-                if let Some(rendered) = &notice.rendered_sha256 {
-                    shown["volens:renderSha256"] = json!(hex(rendered));
-                }
-                shown
-            }),
-        }
-    }
-}
-
-fn status(record: &ConsentRecord, controller: &str, operator: &str) -> Value {
-    let (term, by) = match record.decision {
-        Decision::Given => ("dpv:ConsentGiven", None),
-        Decision::Refused => ("dpv:ConsentRefused", None),
-        Decision::Withdrawn => ("dpv:ConsentWithdrawn", None),
-        Decision::Expired => ("dpv:ConsentExpired", Some(operator)),
-    };
-    let by = by.map_or_else(|| subject_urn(record), ToOwned::to_owned);
-    let mut reached = json!({
-        "@type": [term],
-        "dpv:hasIndicationMethod": "as the app reported it over its authenticated interface",
-        "dpv:isIndicatedAtTime": record.effective_at(),
-        "dpv:isIndicatedBy": by,
-    });
-    if record.decision == Decision::Given {
-        reached["@type"] = json!([term, "dpv:ExplicitlyExpressedConsent"]);
-        reached["dpv:hasDuration"] = terms::duration(record.purpose.definition().lasts_days());
-        reached["volens:endsAt"] = json!(record.ends_at());
-    }
-    if record.decision == Decision::Expired {
-        reached["dpv:hasIndicationMethod"] = json!("the time it was given for ran out");
-    }
-    match record.requested_at {
-        Some(requested_at) => json!([
-            {
-                "@type": ["dpv:ConsentRequested"],
-                "dpv:isIndicatedAtTime": requested_at,
-                "dpv:isIndicatedBy": controller,
-            },
-            reached,
-        ]),
-        None => json!([reached]),
-    }
-}
-
-/// Whether purpose and place in the ledger are those that the record and its proof state.
-pub(super) fn process_facts(stated: &Value, receipt: &Receipt) -> bool {
-    stated["dpv:hasProcess"][0]["@id"] == terms::process_urn(&receipt.record)
-        && stated["volens:ledger"] == ledger(receipt)
-}
-
-fn subject_urn(record: &ConsentRecord) -> String {
-    format!("urn:volens:subject:{}:{}", record.app, record.subject)
-}
-
-/// 16 bytes in the form of RFC 9562.
-fn uuid(bytes: &[u8; 16]) -> String {
-    let hex = hex(bytes);
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-    parts.join("-")
 }
 
 /// The id of a receipt, made from what it proves (RFC 9562 version 8), so that no generator is needed.

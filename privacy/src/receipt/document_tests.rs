@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::tests::{World, record, world};
 use super::*;
-use crate::consent::Decision;
+use crate::consent::{AssessmentRef, Chain, Decision};
 use crate::identity::AppId;
 use crate::parties::Parties;
 use crate::purpose::PurposeKind;
@@ -21,7 +21,7 @@ fn now() -> Timestamp {
 }
 
 fn issuer(world: &World) -> Issuer {
-    Issuer::new(Arc::new(Parties::example().clone()), Arc::clone(&world.ring))
+    Issuer::new(Arc::new(Parties::example().clone()), Arc::clone(&world.ring), 7)
 }
 
 fn document(world: &World) -> String {
@@ -173,23 +173,38 @@ fn another_law_has_its_own_basis_and_rights() {
     let text = Parties::EXAMPLE.replacen("law = \"EU\"", brazil, 1);
     let world = world(Decision::Given);
     let parties = Arc::new(Parties::parse(&text).unwrap());
-    let issuer = Issuer::new(parties, Arc::clone(&world.ring));
+    let issuer = Issuer::new(parties, Arc::clone(&world.ring), 7);
     let document = issuer.document(&world.receipt, now());
     let value: Value = serde_json::from_str(document.get()).unwrap();
     let record = &value["dpv:hasRecordOfActivity"][0];
     assert_eq!(record["dpv:hasApplicableLaw"], json!(["volens:law-LGPD"]));
     assert_eq!(record["dpv:hasRight"][8]["dct:title"], "Petição à autoridade nacional");
     assert_eq!(record["dpv:hasAuthority"]["@id"], "urn:volens:dpa:BR");
+    // The vocabulary has a profile for the GDPR, and none for this law.
+    let profiles = "https://w3id.org/dpv/schema/dpv-27560";
+    assert_eq!(record["dct:conformsTo"], format!("{profiles}#record"));
+    assert_eq!(value["dct:conformsTo"], format!("{profiles}#receipt"));
+    let mut claimed = value.clone();
+    claimed.as_object_mut().unwrap().remove("volens:proof");
+    claimed["dct:conformsTo"] = json!(format!("{profiles}#receipt-eu-gdpr"));
+    claimed["volens:proof"] = issuer.sign(&serde_jcs::to_vec(&claimed).unwrap());
+    assert_eq!(code(&world, &claimed.to_string()), "receipt.malformed");
     assert_eq!(code(&world, document.get()), "it verifies");
 }
 
 #[test]
 fn the_same_record_has_the_names_of_the_standard() {
-    let world = world(Decision::Given);
+    let mut given = record(Decision::Given);
+    let sha256 = [9; 32];
+    given.assessment = Some(AssessmentRef { entry: 7, name: "linking/2".to_owned(), sha256 });
+    let world = tests::world_of(given);
     let iso = issuer(&world).iso_record(&world.receipt);
+    assert_eq!(iso["record_id"], "06060606-0606-0606-0606-060606060606");
     assert_eq!(iso["schema_version"], "ISO/IEC TS 27560:2023; profile=volens-1");
     let purpose = &iso["pii_processing"]["purposes"][0];
-    assert_eq!(purpose["retention_period"], "P365D");
+    assert_eq!(purpose["retention_period"], "P365D + deletion within P7D");
+    assert_eq!(purpose["impact_assessment"], "urn:volens:dpia:linking/2");
+    assert_eq!(iso["parties"][0]["party_email"], "dpo@messenger.example");
     assert_eq!(purpose["pii_information"][0]["pii_type"], "pd:TelephoneNumber");
     assert_eq!(iso["parties"].as_array().unwrap().len(), 3);
     assert_eq!(iso["events"][0]["event_state"], "given");
@@ -225,6 +240,9 @@ fn every_term_is_one_of_the_vocabulary() {
             of.purpose = purpose;
             of.peer = of.peer.filter(|_| purpose == PurposeKind::CrossAppLinking);
             of.requested_at = Some(of.decided_at);
+            let sha256 = [9; 32];
+            of.assessment = Some(AssessmentRef { entry: 7, name: "linking/2".to_owned(), sha256 });
+            of.chain = Some(Chain { previous: Some(Previous::of(&record(Decision::Given))) });
             let world = tests::world_of(of);
             collect(&serde_json::from_str(&document(&world)).unwrap(), &mut used);
         }

@@ -4,11 +4,12 @@
 use serde_json::{Value, json};
 
 use super::document::Issuer;
+use super::facts::uuid;
 use super::{Receipt, terms};
 use crate::consent::{ConsentRecord, Decision};
 use crate::encoding::hex;
 use crate::parties::Party;
-use crate::purpose::Controllers;
+use crate::purpose::{Controllers, Recipient};
 
 impl Issuer {
     /// A record in the words of the standard. Unsigned: what is signed is [`Issuer::document`].
@@ -17,7 +18,7 @@ impl Issuer {
         let notice = record.notice.as_ref();
         json!({
             "schema_version": "ISO/IEC TS 27560:2023; profile=volens-1",
-            "record_id": hex(&record.id),
+            "record_id": uuid(&record.id),
             "pii_principal_id": format!("{}:{}", record.app, record.subject),
             "pii_processing": {
                 "privacy_notice": notice.map(|notice| json!({
@@ -30,7 +31,7 @@ impl Issuer {
                 "purposes": [self.iso_purpose(record)],
             },
             "parties": self.iso_parties(record),
-            "events": iso_events(record),
+            "events": self.iso_events(record),
         })
     }
 
@@ -49,6 +50,10 @@ impl Issuer {
         let privacy = controller.map(|controller| controller.privacy.clone());
         let country = controller.map_or(&parties.operator, |known| &known.party).country.clone();
         let apps = std::iter::once(&record.app).chain(&record.peer);
+        let third = definition.recipients().contains(&Recipient::Business);
+        let third: &[&str] = if third { &[terms::BUSINESSES] } else { &[] };
+        let (kept, gone) = (definition.lasts_days(), self.final_within());
+        let assessed = record.assessment.as_ref().map(|of| format!("urn:volens:dpia:{}", of.name));
         json!({
             "purpose": terms::process_urn(record),
             "purpose_type": vocabulary.purposes,
@@ -59,13 +64,14 @@ impl Issuer {
             "processing_method": vocabulary.processing,
             "storage_locations": [format!("loc:{country}")],
             "processing_locations": [format!("loc:{country}")],
-            "retention_period": format!("P{}D", definition.lasts_days()),
+            "retention_period": format!("P{kept}D + deletion within P{gone}D"),
             "service": vocabulary.service,
             "jurisdiction": format!("loc:{country}"),
-            "recipient_third_parties": [],
+            "recipient_third_parties": third,
             "withdrawal_method": privacy,
             "privacy_rights": privacy,
             "codes_of_conduct": [],
+            "impact_assessment": assessed,
             "authority_party": format!("urn:volens:dpa:{}", parties.authority_of(&record.app).id),
         })
     }
@@ -77,13 +83,43 @@ impl Issuer {
         let apps = std::iter::once(&record.app).chain(&record.peer);
         let named = apps.filter_map(|app| parties.controller(app));
         let mut all: Vec<Value> =
-            named.map(|controller| iso_party(&controller.party, "PII controller", kind)).collect();
-        all.push(iso_party(&parties.operator, "PII processor", "processor"));
+            named.map(|one| iso_party(&one.party, (ROLE, kind), Some(&one.privacy))).collect();
+        all.push(iso_party(&parties.operator, ("PII processor", "processor"), None));
         all
+    }
+
+    fn iso_events(&self, record: &ConsentRecord) -> Vec<Value> {
+        let by = match record.decision {
+            Decision::Expired => self.parties().operator.urn(),
+            Decision::Given | Decision::Refused | Decision::Withdrawn => {
+                format!("{}:{}", record.app, record.subject)
+            }
+        };
+        let requested = record.requested_at.map(|at| {
+            json!({
+                "event_time": at,
+                "event_type": "explicit",
+                "event_state": "requested",
+                "entity_id": terms::urn(self.parties(), &record.app),
+            })
+        });
+        let mut decided = json!({
+            "event_time": record.effective_at(),
+            "event_type": "explicit",
+            "event_state": record.decision,
+            "entity_id": by,
+        });
+        if record.decision == Decision::Given {
+            let days = record.purpose.definition().lasts_days();
+            decided["validity_duration"] = json!(format!("P{days}D"));
+        }
+        requested.into_iter().chain([decided]).collect()
     }
 }
 
-fn iso_party(party: &Party, role: &str, kind: &str) -> Value {
+const ROLE: &str = "PII controller";
+
+fn iso_party(party: &Party, (role, kind): (&str, &str), url: Option<&str>) -> Value {
     json!({
         "party_id": party.urn(),
         "party_name": party.name,
@@ -91,28 +127,8 @@ fn iso_party(party: &Party, role: &str, kind: &str) -> Value {
         "party_type": kind,
         "party_address": party.address,
         "party_contact": party.contact,
+        "party_email": party.contact.strip_prefix("mailto:"),
+        "party_url": url,
+        "party_phone": null,
     })
-}
-
-fn iso_events(record: &ConsentRecord) -> Vec<Value> {
-    let person = format!("{}:{}", record.app, record.subject);
-    let requested = record.requested_at.map(|at| {
-        json!({
-            "event_time": at,
-            "event_type": "explicit",
-            "event_state": "requested",
-            "entity_id": format!("urn:volens:app:{}", record.app),
-        })
-    });
-    let mut decided = json!({
-        "event_time": record.effective_at(),
-        "event_type": "explicit",
-        "event_state": record.decision,
-        "entity_id": person,
-    });
-    if record.decision == Decision::Given {
-        let days = record.purpose.definition().lasts_days();
-        decided["validity_duration"] = json!(format!("P{days}D"));
-    }
-    requested.into_iter().chain([decided]).collect()
 }

@@ -2,16 +2,20 @@
 
 use serde_json::Value;
 
-use super::document::{Facts, process_facts};
+use super::facts::{Facts, Form, process_facts};
 use super::once::Once;
 use super::signature::Proof;
-use super::terms::{RECEIPT_PROFILE, RECORD_PROFILE};
+use super::terms::Profile;
 use super::{Opening, RECEIPT_TYPE, Receipt, ReceiptError};
 use crate::ledger::LogVerifier;
+
+/// The term of the law whose profile every document of the first form names.
+const GDPR: &str = "legal-eu:law-GDPR";
 
 /// What was signed over, beside the facts that the ledger proves.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Signed {
+    form: Form,
     /// The document without its signature.
     body: Value,
     proof: Proof,
@@ -21,7 +25,7 @@ pub(super) struct Signed {
 /// refused.
 pub(super) fn read(json: &[u8]) -> Result<Receipt, ReceiptError> {
     let Once(value) = serde_json::from_slice(json).map_err(|_error| ReceiptError::Malformed)?;
-    // The one switch between versions: receipts handed out before the JSON-LD form stay good.
+    // Receipts handed out before the JSON-LD form stay good; `Form` tells apart those in it.
     if value.get("type").is_some_and(|kind| kind == RECEIPT_TYPE) {
         return serde_json::from_value(value).map_err(|_error| ReceiptError::Malformed);
     }
@@ -47,8 +51,9 @@ pub(crate) fn verify_signed(
 fn document(mut body: Value) -> Option<Receipt> {
     let proof = body.as_object_mut()?.remove("volens:proof")?;
     let proof = serde_json::from_value(proof).ok()?;
+    let form = Form::of(&body)?;
     let known = body["@type"] == "dpv:ConsentReceipt"
-        && body["dct:conformsTo"] == RECEIPT_PROFILE
+        && body["dct:conformsTo"] == profile(&body, form)?.receipt
         && body["dpv:hasRecordOfActivity"].as_array()?.len() == 1;
     let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
     let opening = &body["volens:opening"];
@@ -58,9 +63,17 @@ fn document(mut body: Value) -> Option<Receipt> {
         opening: Opening { alg: text(&opening["alg"])?, key: text(&opening["key"])? },
         leaf: serde_json::from_value(record(&body)["volens:ledger"]["leaf"].clone()).ok()?,
         proof: text(&body["volens:tlogProof"])?,
-        signed: Some(Box::new(Signed { body, proof })),
+        signed: Some(Box::new(Signed { form, body, proof })),
     };
     known.then_some(receipt)
+}
+
+/// What a document and its record have to conform to.
+fn profile(body: &Value, form: Form) -> Option<Profile> {
+    Profile::of(match form {
+        Form::First => GDPR,
+        Form::Second => record(body)["dpv:hasApplicableLaw"][0].as_str()?,
+    })
 }
 
 fn record(body: &Value) -> &Value {
@@ -79,15 +92,20 @@ impl Signed {
     fn states(&self, receipt: &Receipt) -> bool {
         let (body, stated) = (&self.body, record(&self.body));
         let of = |name: &str| body[name].as_str().unwrap_or_default();
-        let facts = Facts::of(&receipt.record, of("dct:publisher"), of("dct:creator"));
+        let parties = (of("dct:publisher"), of("dct:creator"));
+        let facts = Facts::of(&receipt.record, parties, self.form);
+        let profile = profile(body, self.form);
         stated["@type"] == "dpv:ConsentRecord"
-            && stated["dct:conformsTo"] == RECORD_PROFILE
+            && profile.is_some_and(|profile| stated["dct:conformsTo"] == profile.record)
             && stated["@id"] == facts.id
+            && stated.get("dct:replaces") == facts.replaces.map(Value::from).as_ref()
             && stated["dct:created"] == receipt.record.recorded_at.to_string()
             && stated["dpv:hasDataSubject"] == facts.subject
             && body["schema:recipient"] == facts.subject["@id"]
             && stated["dpv:hasConsentStatus"] == facts.status
             && stated.get("dpv:hasNotice") == facts.notice.as_ref()
+            && stated.get("dpv:hasImpactAssessment") == facts.assessment.as_ref()
+            && stated.get("volens:evidence") == facts.evidence.as_ref()
             && process_facts(stated, receipt)
     }
 }

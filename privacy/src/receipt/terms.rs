@@ -10,16 +10,17 @@ use crate::jurisdiction::Jurisdiction;
 use crate::parties::{Parties, Party};
 use crate::purpose::{PurposeDefinition, PurposeKind, Recipient};
 
-/// Profile of ISO/IEC TS 27560 that records conform to.
-pub(super) const RECORD_PROFILE: &str = "https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr";
-/// The same of receipts.
-pub(super) const RECEIPT_PROFILE: &str = "https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr";
+/// Profiles of ISO/IEC TS 27560 in the Data Privacy Vocabulary.
+const PROFILES: &str = "https://w3id.org/dpv/schema/dpv-27560#";
+/// Recipients that have no name when a person decides.
+pub(super) const BUSINESSES: &str = "urn:volens:businesses-that-write";
 /// Our own terms.
 const NAMESPACE: &str = "urn:volens:ns:v1#";
 
 /// Members that name something rather than spell it out.
-const REFERENCES: [&str; 16] = [
+const REFERENCES: [&str; 17] = [
     "dct:conformsTo",
+    "dct:replaces",
     "dpv:hasApplicableLaw",
     "dpv:hasDataController",
     "dpv:hasDataProcessor",
@@ -66,9 +67,29 @@ pub(super) fn context() -> Value {
     context
 }
 
+/// What records and receipts under a law conform to.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Profile {
+    pub(super) record: String,
+    pub(super) receipt: String,
+}
+
+impl Profile {
+    /// By the law's term, if it is a law of ours.
+    pub(super) fn of(law: &str) -> Option<Self> {
+        let law = Jurisdiction::all().iter().find(|known| known.term == law)?;
+        let of = |kind: &str| match &law.profile {
+            Some(profile) => format!("{PROFILES}{kind}-{profile}"),
+            None => format!("{PROFILES}{kind}"),
+        };
+        Some(Self { record: of("record"), receipt: of("receipt") })
+    }
+}
+
 /// What is the same for all decisions of one app, purpose and peer.
 pub(super) struct Terms {
     pub(super) publisher: String,
+    pub(super) profile: Profile,
     pub(super) law: Box<RawValue>,
     pub(super) authority: Box<RawValue>,
     pub(super) control: Box<RawValue>,
@@ -115,7 +136,7 @@ pub(super) fn urn(parties: &Parties, app: &AppId) -> String {
 }
 
 impl Terms {
-    pub(super) fn new(parties: &Parties, record: &ConsentRecord) -> Self {
+    pub(super) fn new(parties: &Parties, record: &ConsentRecord, final_within: u32) -> Self {
         let controller = parties.controller(&record.app);
         let law = controller.map_or("EU", |controller| controller.law.as_str());
         let law = Jurisdiction::get(law).unwrap_or(&Jurisdiction::all()[0]);
@@ -130,6 +151,7 @@ impl Terms {
         let authority = parties.authority_of(&record.app);
         Self {
             publisher: urn(parties, &record.app),
+            profile: Profile::of(&law.term).expect("it is a law of ours"),
             law: canonical(&json!([law.term])),
             authority: canonical(&json!({
                 "@id": format!("urn:volens:dpa:{}", authority.id),
@@ -145,7 +167,7 @@ impl Terms {
             processors: canonical(&json!([parties.operator.urn()])),
             entities: canonical(&Value::Array(entities)),
             jurisdiction: canonical(&json!(format!("loc:{country}"))),
-            process: canonical(&json!([process(parties, record, law, country)])),
+            process: canonical(&json!([process(parties, record, (law, country), final_within)])),
             rights: canonical(&rights(law, &exercised)),
             link_scope: record.peer.as_ref().map(|peer| {
                 canonical(&json!({
@@ -177,16 +199,26 @@ fn rights(law: &Jurisdiction, exercised: &str) -> Value {
 }
 
 /// What a consent covers, as `dpv:Process`.
-fn process(parties: &Parties, record: &ConsentRecord, law: &Jurisdiction, country: &str) -> Value {
+fn process(
+    parties: &Parties,
+    record: &ConsentRecord,
+    (law, country): (&Jurisdiction, &str),
+    final_within: u32,
+) -> Value {
     let definition = record.purpose.definition();
     let vocabulary = definition.vocabulary();
     let data = vocabulary.personal_data.iter().map(|data| {
-        json!({
+        let mut kind = json!({
             "@type": data.term,
-            "dpv:hasDataSource": "dpv:DataSubjectDataSource",
             "dpv:hasNecessity": if data.required { "dpv:Required" } else { "dpv:Optional" },
-            "volens:kept": data.kept,
-        })
+            "volens:storedAs": data.kept,
+        });
+        if data.inferred {
+            kind["volens:derivation"] = json!("inferred");
+        } else {
+            kind["dpv:hasDataSource"] = json!("dpv:DataSubjectDataSource");
+        }
+        kind
     });
     let mut process = json!({
         "@id": process_urn(record),
@@ -201,7 +233,7 @@ fn process(parties: &Parties, record: &ConsentRecord, law: &Jurisdiction, countr
         "dpv:hasStorageCondition": [
             { "@type": "dpv:StorageLocation", "dpv:hasLocation": [format!("loc:{country}")] },
             { "@type": "dpv:StorageDuration", "dpv:hasDuration": duration(definition.lasts_days()) },
-            { "@type": "dpv:StorageDeletion", "dpv:hasDuration": duration(0) },
+            { "@type": "dpv:StorageDeletion", "dpv:hasDuration": duration(final_within) },
         ],
         "dpv:hasTechnicalMeasure": [
             "dpv:EncryptionAtRest",
@@ -243,7 +275,7 @@ fn recipients(
         Recipient::App => Some(urn(parties, &record.app)),
         Recipient::PeerApp => record.peer.as_ref().map(|peer| urn(parties, peer)),
         Recipient::Operator => Some(parties.operator.urn()),
-        Recipient::Business => Some("urn:volens:businesses-that-write".to_owned()),
+        Recipient::Business => Some(BUSINESSES.to_owned()),
     };
     definition.recipients().iter().filter_map(name).collect()
 }

@@ -35,6 +35,8 @@ pub(super) fn record(decision: Decision) -> ConsentRecord {
         expires_at: None,
         phone: None,
         evidence: Some(json!({"jws": "ey…", "steps": 2})),
+        assessment: None,
+        chain: None,
     }
 }
 

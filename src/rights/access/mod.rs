@@ -16,7 +16,7 @@ use volens_privacy::keys::KeyRing;
 use volens_privacy::ledger::{DocumentError, LogVerifier};
 use volens_privacy::manifest::Lesson;
 use volens_privacy::purpose::Purposes;
-use volens_privacy::receipt::{Issuer, Receipt};
+use volens_privacy::receipt::{Issuer, Receipt, ReceiptError, ReceiptReport, contradiction};
 use volens_privacy::{DataKey, SubjectId, Timestamp};
 
 use self::document::{
@@ -177,7 +177,7 @@ fn documents(
 }
 
 /// Checks a signed export offline: that it is one, that the log's key signed exactly this, and that
-/// every receipt in it holds. Answers how many receipts.
+/// every receipt in it holds and none contradicts another. Answers how many receipts.
 ///
 /// # Errors
 /// [`RightsError::Export`] says what does not hold.
@@ -190,13 +190,17 @@ pub fn verify(json: &[u8], log: &LogVerifier) -> Result<usize, RightsError> {
         return Err(fail("the file is not an export of this version"));
     }
     log.verify_document(EXPORT_KIND, &raw["export"], &signed.signature)?;
-    for receipt in &signed.export.receipts {
-        // In either form: exports made before receipts were JSON-LD stay good.
-        let checked = Receipt::from_json(receipt.to_string().as_bytes())
-            .and_then(|receipt| receipt.verify(log));
-        checked.map_err(|_| fail("a receipt in it does not verify"))?;
+    // In any form: exports made before receipts were JSON-LD stay good.
+    let checked = |receipt: &Value| {
+        Receipt::from_json(receipt.to_string().as_bytes()).and_then(|receipt| receipt.verify(log))
+    };
+    let reports: Result<Vec<ReceiptReport>, ReceiptError> =
+        signed.export.receipts.iter().map(checked).collect();
+    let reports = reports.map_err(|_| fail("a receipt in it does not verify"))?;
+    if contradiction(&reports).is_some() {
+        return Err(fail("two receipts in it contradict each other"));
     }
-    Ok(signed.export.receipts.len())
+    Ok(reports.len())
 }
 
 impl From<DocumentError> for RightsError {

@@ -20,7 +20,7 @@ use crate::rights::interests;
 use crate::rights::requests::{RequestId, receive};
 
 pub(super) async fn exported(world: &World, subject: SubjectId) -> SignedExport {
-    let issuer = Issuer::new(Arc::new(Parties::example().clone()), Arc::clone(&world.keys));
+    let issuer = Issuer::new(Arc::new(Parties::example().clone()), Arc::clone(&world.keys), 7);
     let mut tx = world.db.read().await.expect("a snapshot");
     let now = world.clock.now();
     export(&mut tx, (&world.keys, &issuer), subject, now).await.expect("exported")
