@@ -20,6 +20,7 @@ use crate::db::group::GroupError;
 use crate::jobs::{self, Failure, Handlers, Job, Worker};
 use crate::keyring::{self, Node, RotationError, TEND_JOB};
 use crate::ledger::LedgerError;
+use crate::privacy_centre;
 use crate::readings::openings;
 use crate::relevance::members::{RETRAIN_JOB, Retraining};
 use crate::relevance::{self, RelevanceError};
@@ -270,8 +271,8 @@ pub async fn run(app: &App, node: Node, stop: impl Future<Output = ()>) {
 }
 
 /// Finishes erasures that broke off, ends consents whose time has run out, removes the rows of
-/// expired lists, deletes old sessions, kept answers, marks of signals and conversations, and keeps the ledger's
-/// checkpoint outside the database. The first sweep of a day orders the check of the invariants.
+/// expired lists, deletes old sessions, addresses, kept answers, jobs, marks of signals and conversations, and
+/// keeps the ledger's checkpoint outside the database. The first sweep of a day orders the check of the invariants.
 pub async fn sweep(app: &App) -> Result<(), SweepError> {
     let replayed = rights::replay_erasures(&app.db, &app.keys, &app.erasures, app.now()).await;
     // What cannot be read must not keep the rest from being cleaned.
@@ -281,6 +282,9 @@ pub async fn sweep(app: &App) -> Result<(), SweepError> {
     idempotency::forget(&mut tx, idempotency::oldest(app)).await?;
     let before = app.now().minus(app.settings.access.session_lasts());
     sessions::forget(&mut tx, before).await?;
+    sessions::forget_links(&mut tx, app.now()).await?;
+    privacy_centre::forget_old(&mut tx, app.now()).await?;
+    jobs::forget_old(&mut tx, app.now()).await?;
     signals::forget_old(&mut tx, app.now()).await?;
     let overdue = recalls::sweep(&mut tx, app.now()).await?;
     let requests = rights::requests::sweep(&mut tx, app.now()).await?;

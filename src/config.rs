@@ -29,11 +29,12 @@ const NOT_SETTINGS: [&str; 3] = ["VOLENS_TEST", "VOLENS_REQUIRE", "VOLENS_CONFIG
 
 /// The OWASP minimum of Argon2id: 19 MiB and two passes.
 const STRETCH_MINIMUM: (u32, u32) = (19_456, 2);
-
 /// Under this a count says something about a person.
 const K_MINIMUM: u32 = 10;
 /// Beyond it an answer is as good as exact.
 const REACH_EPSILON_LIMIT: u32 = 10_000;
+/// No session and no kept answer lasts longer, whatever the settings say.
+pub const LONGEST: Duration = Duration::from_hours(31 * 24);
 
 /// What was configured.
 #[derive(Clone, Deserialize)]
@@ -430,8 +431,11 @@ impl Settings {
         if !(1..=REACH_EPSILON_LIMIT).contains(&self.lists.reach_epsilon_thousandths) {
             return refuse("lists.reach_epsilon_thousandths", "between 1 and 10000");
         }
-        if self.web.idempotency_hours < 24 {
-            return refuse("web.idempotency_hours", "never below 24");
+        if !(24..=LONGEST.as_secs() / 3600).contains(&self.web.idempotency_hours.into()) {
+            return refuse("web.idempotency_hours", "never below 24, at most 31 days");
+        }
+        if self.access.session_lasts() > LONGEST {
+            return refuse("access.session_hours", "at most 31 days");
         }
         if self.web.page_default == 0 || self.web.page_default > self.web.page_limit {
             return refuse("web.page_default", "between 1 and web.page_limit");

@@ -147,6 +147,11 @@ pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, db::Error> {
     tx.execute(store::FORGET_SESSIONS, values![before]).await
 }
 
+/// Deletes one-time links that work no longer at `now`.
+pub async fn forget_links(tx: &mut Tx, now: Timestamp) -> Result<u64, db::Error> {
+    tx.execute(store::FORGET_SIGN_IN_LINKS, values![now]).await
+}
+
 /// Makes a one-time sign-in link's token for `user`.
 pub async fn link(
     tx: &mut Tx,

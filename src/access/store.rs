@@ -50,6 +50,7 @@ crate::db::statements! {
                 values ($1, $2, $3, $4)";
     USE_LINK = "update sign_in_links set used_at = $2
                 where token_hash = $1 and used_at is null and expires_at > $2";
+    FORGET_SIGN_IN_LINKS = "delete from sign_in_links where expires_at <= $1";
     LINK_USER = "select l.user_id from sign_in_links l join users u on u.id = l.user_id
                  where l.token_hash = $1 and u.disabled_at is null";
 

@@ -291,7 +291,7 @@ async fn proof(
 /// Report what happened after messages.
 ///
 /// Each outcome is accepted or refused on its own, in order. A stop or a complaint keeps the person
-/// off the business's later lists.
+/// off the business's other lists, open and later: what was read of those is recalled.
 #[utoipa::path(post, path = "/v1/outcomes", tag = "audience", security(("key" = []), ("session" = [])),
     request_body = OutcomesIn, responses((status = 200, body = OutcomesOut)))]
 async fn report(

@@ -93,7 +93,7 @@ impl Refused {
 }
 
 /// Takes in a batch; answers for each, in order, whether it was kept. A stop or a complaint keeps the
-/// person off the business's later lists and is never refused: not when it comes late, and not when
+/// person off the business's other lists, open and later, and is never refused: not when it comes late, and not when
 /// the list has expired.
 pub async fn record(
     tx: &mut Tx,
@@ -158,8 +158,17 @@ async fn record_of_list(
             Some(Noted::NoExposure) | None => Err(Refused::Recipient),
         })
     });
+    let answers: Vec<Result<(), Refused>> = answers.collect();
+    // Nobody who said stop is handed out again. The row that was stopped stays, where there is something
+    // to learn from it: it says whose later outcomes are. What was handed out elsewhere is recalled.
+    for (except, learned) in [(Some(list.id), true), (None, false)] {
+        let stopped = answers.iter().zip(outcomes);
+        let stopped = stopped.filter(|(answer, one)| is_stop(one) && answer.is_ok() == learned);
+        let stopped: Vec<RecipientId> = stopped.map(|(_, one)| one.recipient).collect();
+        store::end_rows(tx, list.business, except, &stopped).await?;
+    }
     // A stop is kept whether or not there is anything left to learn from it.
-    let answers = answers.zip(outcomes);
+    let answers = answers.into_iter().zip(outcomes);
     Ok(answers.map(|(answer, one)| if is_stop(one) { Ok(()) } else { answer }).collect())
 }
 

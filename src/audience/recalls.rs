@@ -17,7 +17,7 @@ use crate::ids::ListId;
 /// How long a business may take to acknowledge before an officer sees it.
 pub const ACKNOWLEDGE_WITHIN: Duration = Duration::from_hours(7 * 24);
 /// How long a notice is kept, from when it was raised.
-const KEPT: Duration = Duration::from_hours(400 * 24);
+pub const KEPT: Duration = Duration::from_hours(400 * 24);
 /// Notices that one call may acknowledge.
 pub const BATCH_MAX: usize = 1000;
 /// Every rank there is.

@@ -1,11 +1,12 @@
-//! Serving a sealed list: every row is verified once more, in the transaction that reads it.
+//! Serving a sealed list: every row is verified once more, in the transaction that reads it, and whoever said
+//! stop to the business meanwhile is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use serde::Serialize;
 use volens_privacy::ledger::{Hash, Leaf, SignedCheckpoint, tlog_proof};
-use volens_privacy::{BusinessId, KeyRing, PurposeKind, SubjectId, Timestamp};
+use volens_privacy::{BusinessId, KeyRing, PurposeKind, RecipientId, SubjectId, Timestamp};
 
 use super::campaigns::{self, Campaign};
 use super::export::{MANIFEST_TYPE, Manifest};
@@ -125,10 +126,17 @@ impl Shelf {
         now: Timestamp,
     ) -> Result<Page> {
         let of = (self.list.business, self.list.id);
-        let recipients = stored.iter().map(|row| row.subject);
-        let verified = Verified::read(tx, keys, recipients, now).await?;
+        let people: Vec<SubjectId> = stored.iter().map(|row| row.subject).collect();
+        let stopped = store::stopped(tx, of.0, &people).await?;
+        let recipients: Vec<RecipientId> = stored.iter().map(|row| row.recipient).collect();
+        let gone = store::stopped_of(tx, of.0, &recipients).await?;
+        let verified = Verified::read(tx, keys, people, now).await?;
         let looked_at = stored.len();
-        stored.retain(|row| self.is_permitted(row, &verified));
+        stored.retain(|row| {
+            !stopped.contains(&row.subject)
+                && !gone.contains(&row.recipient)
+                && self.is_permitted(row, &verified)
+        });
         let proofs = self.proofs(tx, &stored).await?;
         let ranks: Vec<u32> = stored.iter().map(|row| row.rank).collect();
         let paths = Paths::read(tx, of, self.sealing.rows, &ranks).await?;

@@ -57,6 +57,8 @@ fn nothing_can_be_weakened_below_its_floor() {
         ("VOLENS_STRETCH_PASSES", "1"),
         ("VOLENS_LISTS_K_FLOOR", "9"),
         ("VOLENS_WEB_IDEMPOTENCY_HOURS", "23"),
+        ("VOLENS_WEB_IDEMPOTENCY_HOURS", "745"),
+        ("VOLENS_ACCESS_SESSION_HOURS", "745"),
     ] {
         assert!(matches!(refused(None, &[(name, text)], &[]), ConfigError::Value { .. }));
     }

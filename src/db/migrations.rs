@@ -62,6 +62,7 @@ const MIGRATIONS: &[Texts] = migrations![
     40 "0040_awaited_purchases",
     41 "0041_variants",
     44 "0044_canary_files",
+    46 "0046_gone_before",
 ];
 
 /// The newest migration this program knows.

@@ -13,12 +13,17 @@ mod worker;
 pub(crate) use store::STATEMENTS;
 pub use worker::{Failure, Handlers, Worker};
 
+use std::time::Duration;
+
 use rand::Rng;
 use serde_json::Value as Json;
 use volens_privacy::Timestamp;
 
 use crate::db::{self, Tx};
 use crate::ids::JobId;
+
+/// How long a job that ended is kept.
+pub const KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -82,6 +87,11 @@ pub async fn enqueue(
 /// Looks a job up.
 pub async fn find(tx: &mut Tx, id: JobId) -> db::Result<Option<Job>> {
     store::find(tx, id).await
+}
+
+/// Deletes jobs that ended long ago; answers how many.
+pub async fn forget_old(tx: &mut Tx, now: Timestamp) -> db::Result<u64> {
+    store::forget(tx, now.minus(KEPT)).await
 }
 
 /// Jobs that have not ended, for readiness and tests.

@@ -34,6 +34,9 @@ statements! {
              where id = $1 and attempts = $2 and state = 'running'";
     FAIL = "update jobs set state = 'failed', lease_until = null, error = $4, finished_at = $3
             where id = $1 and attempts = $2 and state = 'running'";
+    // A job ends after it was due, which the index knows.
+    FORGET = "delete from jobs
+              where state in ('done', 'failed') and run_at < $1 and finished_at < $1";
     WAITING = "select count(*) as waiting from jobs where state in ('queued', 'running')";
 }
 
@@ -62,6 +65,10 @@ pub(super) async fn add(
 ) -> db::Result<()> {
     let values = values![id, kind, payload.to_string(), run_at, now];
     tx.execute(ADD, values).await.map(drop)
+}
+
+pub(super) async fn forget(tx: &mut Tx, before: Timestamp) -> db::Result<u64> {
+    tx.execute(FORGET, values![before]).await
 }
 
 pub(super) async fn find(tx: &mut Tx, id: JobId) -> db::Result<Option<Job>> {

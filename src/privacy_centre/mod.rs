@@ -29,7 +29,7 @@ use crate::db::{self, Tx};
 pub const LASTS: Duration = Duration::from_mins(20);
 
 /// How much longer somebody who has the page open can take a consent back with it.
-const GRACE: Duration = Duration::from_hours(1);
+pub const GRACE: Duration = Duration::from_hours(1);
 
 /// What the keyed hash of an address is labelled with.
 const LABEL: &str = "privacy-centre-link";
@@ -83,10 +83,14 @@ pub async fn link(
     rng.fill_bytes(secret.as_mut_slice());
     let token = Zeroizing::new(URL_SAFE_NO_PAD.encode(secret.as_slice()));
     let expires_at = now.plus(LASTS);
-    store::forget(tx, now.minus(GRACE)).await?;
     let tag = keys.account_tag(app, reference);
     store::add(tx, hash(keys, &token), subject, (app, &tag), expires_at).await?;
     Ok(Link { token, expires_at })
+}
+
+/// Deletes addresses that open nothing any more; answers how many.
+pub async fn forget_old(tx: &mut Tx, now: Timestamp) -> db::Result<u64> {
+    store::forget(tx, now.minus(GRACE)).await
 }
 
 /// Whose page the address opens; nobody's when it was never made or its time is over.

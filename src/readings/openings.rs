@@ -25,7 +25,7 @@ use crate::ledger::{self, LedgerError};
 /// A reason is one or two sentences, in characters.
 const REASON_MAX: usize = 500;
 /// Requests are kept this long after they ran out; their entries stay in the ledger.
-const KEPT: Duration = Duration::from_hours(400 * 24);
+pub const KEPT: Duration = Duration::from_hours(400 * 24);
 /// Requests listed at once.
 const LISTED: u32 = 200;
 

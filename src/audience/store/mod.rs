@@ -24,7 +24,8 @@ pub(super) use rows::{
     count, cut, hold, page, remove, remove_loans, remove_some, rows_about, subjects,
 };
 pub(super) use stops::{
-    NewStop, add_stops, forget_stops, stopped, stopped_recipients, stops, stops_of,
+    NewStop, add_stops, end_rows, forget_stops, stopped, stopped_of, stopped_recipients, stops,
+    stops_of,
 };
 
 /// Every statement of the slice.

@@ -11,9 +11,17 @@ statements! {
     // A row that is going at this moment is waited for: it is either recalled or not read any more.
     HOLD_LIST = "select 1 as held from lists where business = $1 and id = $2"
         | postgres "select 1 as held from lists where business = $1 and id = $2 for update";
-    SERVE = "insert into list_served (business, list, rank, first_at, last_at)
-             values ($1, $2, $3, $4, $4)
+    // Rows behind a rank, down to another, and how many were sealed.
+    THERE = "select coalesce(l.leaves, 0) as leaves,
+                    (select count(*) from list_rows r
+                     where r.business = l.business and r.list = l.id
+                       and r.rank > $3 and r.rank <= $4) as n
+             from lists l where l.business = $1 and l.id = $2";
+    // What was not counted from the beginning stays so.
+    SERVE = "insert into list_served (business, list, rank, first_at, last_at, gone)
+             values ($1, $2, $3, $4, $4, $5)
              on conflict (business, list) do update set last_at = excluded.last_at,
+             gone = list_served.gone + excluded.gone,
              rank = case when excluded.rank > list_served.rank
                          then excluded.rank else list_served.rank end";
     CLOSE = "update list_served set closed_at = $3 where business = $1 and list = $2
@@ -56,7 +64,12 @@ pub(in crate::audience) async fn serve(
     now: Timestamp,
 ) -> db::Result<()> {
     tx.fetch(HOLD_LIST, values![business, list]).await?;
-    tx.execute(SERVE, values![business, list, down_to, now]).await.map(drop)
+    let known = served(tx, (business, list)).await?.unwrap_or(0);
+    let down_to = down_to.max(known);
+    let there = tx.fetch_one(THERE, values![business, list, known, down_to]).await?;
+    let (leaves, rows): (u32, u32) = (there.get("leaves")?, there.get("n")?);
+    let gone = (down_to.min(leaves) - known.min(leaves)).saturating_sub(rows);
+    tx.execute(SERVE, values![business, list, down_to, now, gone]).await.map(drop)
 }
 
 /// The list has expired: what goes from now on is no recall.

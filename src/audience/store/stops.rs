@@ -6,13 +6,22 @@ use volens_privacy::{BusinessId, KeyRing, RecipientId, SubjectId, Timestamp};
 
 use super::rows::listed;
 use crate::db::{self, Row, Tx, Value, statements, values};
+use crate::ids::ListId;
 
 statements! {
     STOPS = "select subject from list_stops where business = $1";
     STOPPED = "select subject from list_stops where business = $1 and subject in ({list})";
     ADD = "insert into list_stops (subject, business, kind, stopped_at)
            values {rows} on conflict (subject, business) do nothing";
+    // On every open list of the business but one.
+    END_ROWS = "delete from list_rows
+                where business = $1
+                  and list in (select id from lists
+                               where business = $1 and rows_removed_at is null and id <> $2)
+                  and recipient in ({list})";
     RECIPIENTS = "select recipient from recipient_stops where business = $1";
+    RECIPIENTS_STOPPED = "select recipient from recipient_stops
+                          where business = $1 and recipient in ({list})";
     BUSINESSES = "select distinct business from recipient_stops";
     OF_RECIPIENTS = "select business, kind, stopped_at from recipient_stops
                       where recipient in ({list}) order by business";
@@ -48,6 +57,18 @@ pub(in crate::audience) async fn add_stops(
     Ok(())
 }
 
+/// Ends the rows of these recipients on every list of the business but `except`.
+pub(in crate::audience) async fn end_rows(
+    tx: &mut Tx,
+    business: BusinessId,
+    except: Option<ListId>,
+    recipients: &[RecipientId],
+) -> db::Result<u64> {
+    let except = except.map(|list| list.as_bytes().to_vec()).unwrap_or_default();
+    let recipients = recipients.iter().map(|one| Value::from(one.as_bytes())).collect();
+    tx.execute_list(END_ROWS, values![business, except], recipients).await
+}
+
 /// Every account that said stop to the business.
 pub(in crate::audience) async fn stops(
     tx: &mut Tx,
@@ -73,6 +94,17 @@ pub(in crate::audience) async fn stopped_recipients(
     business: BusinessId,
 ) -> db::Result<BTreeSet<RecipientId>> {
     let rows = tx.fetch(RECIPIENTS, values![business]).await?;
+    rows.iter().map(|row| Ok(RecipientId::from_bytes(row.get("recipient")?))).collect()
+}
+
+/// Those of these recipients that said stop to the business when their row was gone.
+pub(in crate::audience) async fn stopped_of(
+    tx: &mut Tx,
+    business: BusinessId,
+    recipients: &[RecipientId],
+) -> db::Result<BTreeSet<RecipientId>> {
+    let recipients = recipients.iter().map(|one| Value::from(one.as_bytes())).collect();
+    let rows = tx.fetch_list(RECIPIENTS_STOPPED, values![business], recipients).await?;
     rows.iter().map(|row| Ok(RecipientId::from_bytes(row.get("recipient")?))).collect()
 }
 

@@ -183,7 +183,7 @@ impl Town {
     }
 
     /// All rows that are served now.
-    pub(super) async fn rows(&self, list: &List) -> Result<Page> {
+    pub(crate) async fn rows(&self, list: &List) -> Result<Page> {
         let now = self.world.clock.now();
         let mut tx = self.world.db.read().await?;
         let shelf = Shelf::open(&mut tx, SHOP, list.id, now).await?;

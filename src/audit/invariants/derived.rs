@@ -1,6 +1,6 @@
 //! I-2 and I-9: what is derived from people ends with their consent and never begins for minors.
 
-use volens_privacy::AgeBand;
+use volens_privacy::{AgeBand, PurposeKind};
 
 use super::{Finding, Look, lifetimes, store};
 use crate::audit::AuditError;
@@ -43,14 +43,23 @@ pub(super) async fn consented(look: &mut Look<'_>) -> Result<(), AuditError> {
     .await
 }
 
-/// No row about an account whose age band says that it is a minor's.
-pub(super) async fn adult(look: &mut Look<'_>) -> Result<(), AuditError> {
+/// Nothing is kept for a purpose, nor agreed to, of an account whose age band says that its person is too
+/// young for that purpose.
+pub(super) async fn old_enough(look: &mut Look<'_>) -> Result<(), AuditError> {
     look.count(store::COUNT_AGED, values![]).await?;
-    let minors = AgeBand::ALL.into_iter().filter(|band| !band.profiling_allowed());
-    let minors: Vec<Value> = minors.map(|band| Value::from(band.as_str())).collect();
-    let rows = look.tx.fetch_list(store::OF_MINORS, values![], minors).await?;
-    look.examples(&rows, |row| {
-        let kind: String = row.get("kind")?;
-        Ok(Finding::new("minor.processed").of(row.get("subject")?).at(kind))
-    })
+    for purpose in PurposeKind::ALL {
+        let least = purpose.definition().minimum_age();
+        let young = AgeBand::ALL.into_iter().filter(|band| !band.at_least(least));
+        let young: Vec<Value> = young.map(|band| Value::from(band.as_str())).collect();
+        if young.is_empty() {
+            continue;
+        }
+        let fixed = values![purpose.as_str()];
+        let rows = look.tx.fetch_list(store::OF_YOUNGER, fixed, young).await?;
+        look.examples(&rows, |row| {
+            let kind: String = row.get("kind")?;
+            Ok(Finding::new("minor.processed").of(row.get("subject")?).at(kind))
+        })?;
+    }
+    Ok(())
 }

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use volens_privacy::keys::KeyDomain;
 
-use super::{Everybody, Finding, Look, store};
+use super::{Everybody, Finding, Look, lifetimes, store, store_handed};
+use crate::audience::recalls;
 use crate::audit::AuditError;
 use crate::db::values;
+use crate::ids::ListId;
 use crate::rights;
 
 /// Accounts looked at in one go.
 const PAGE: u32 = 4096;
-/// The law's month: after it, an erasure has to hold in every copy (GDPR Art. 12(3)).
-const MONTH: Duration = Duration::from_hours(31 * 24);
+/// After it, an erasure has to hold in every copy. The law would give a month (GDPR Art. 12(3)).
+const WEEK: Duration = Duration::from_hours(7 * 24);
 
 /// So long may a purge be put off: half of the law's month, so that the other half is left to act in.
 const PURGE_WITHIN: Duration = Duration::from_hours(15 * 24);
@@ -57,14 +59,27 @@ pub(super) async fn gone(look: &mut Look<'_>) -> Result<(), AuditError> {
     Ok(())
 }
 
-/// The key that wrapped those of the erased is destroyed within the law's month.
+/// The key that wrapped those of the erased is destroyed within a week, every row that was handed
+/// out and ended has its notice to the business, and each notice is acknowledged or was shown to the officer.
 pub(super) async fn unreadable(look: &mut Look<'_>) -> Result<(), AuditError> {
     look.count(store::COUNT_ERASED, values![]).await?;
+    look.count(store_handed::COUNT_RECALLS, values![]).await?;
+    look.must_be_empty(store_handed::UNRECALLED, values![look.now], |row| {
+        let list: ListId = row.get("list")?;
+        Ok(Finding::new("recall.missing").at(list.to_string()))
+    })
+    .await?;
+    let silent = lifetimes::swept_before(look.now).minus(recalls::ACKNOWLEDGE_WITHIN);
+    look.must_be_empty(store_handed::SILENT_RECALLS, values![silent], |row| {
+        let list: ListId = row.get("list")?;
+        Ok(Finding::new("recall.silent").at(list.to_string()))
+    })
+    .await?;
     let roots = look.keys.status();
     let of_kek = roots.iter().filter(|root| root.domain == KeyDomain::Kek);
     look.looked(of_kek.clone().count() as u64);
     let Some(oldest) = of_kek.map(|root| root.created).min() else { return Ok(()) };
-    let late = values![oldest, look.now.minus(MONTH)];
+    let late = values![oldest, look.now.minus(WEEK)];
     let late: u64 = look.tx.fetch_one(store::COUNT_READABLE, late).await?.get("n")?;
     if late > 0 {
         look.found(Finding::new("key.outlives_the_erased").at(format!("{late} erasures")));

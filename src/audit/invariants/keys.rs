@@ -8,8 +8,11 @@ use crate::audit::AuditError;
 
 /// The ring's root for wrapping keys.
 const WRAPPING: &str = "kek";
+/// The ring's root for the numbers in link tokens. A retired one is accepted for as long as the ring holds
+/// it; its tokens go with it.
+const PEPPER: &str = "pepper";
 
-/// Shape of the ring, its check values, and the versions that wrapped keys name.
+/// Shape of the ring, its check values, and the versions that wrapped keys, link tokens and fences name.
 pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
     if let Err(error) = look.keys.check_shape() {
         look.found(Finding::new(error.code()));
@@ -32,13 +35,27 @@ pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
     }
     for (version, wrapped) in store::wrapping_versions(look.tx).await? {
         look.looked(wrapped);
-        let held = version.is_some_and(|version| {
-            own.iter().any(|check| check.domain == WRAPPING && check.version == version)
-        });
-        if !held {
+        if !version.is_some_and(|version| holds(&own, WRAPPING, version)) {
             look.found(Finding::new("keys.version_missing").at(WRAPPING));
             look.more(wrapped - 1);
         }
     }
+    for (version, tokens) in store::pepper_versions(look.tx).await? {
+        look.looked(tokens);
+        if !holds(&own, PEPPER, version) {
+            look.found(Finding::new("keys.version_missing").at(PEPPER));
+            look.more(tokens - 1);
+        }
+    }
+    for (domain, version) in store::fences(look.tx).await? {
+        look.looked(1);
+        if !holds(&own, &domain, version) {
+            look.found(Finding::new("keys.fence_missing").at(domain));
+        }
+    }
     Ok(())
+}
+
+fn holds(own: &[KeyCheck], domain: &str, version: u32) -> bool {
+    own.iter().any(|check| check.domain == domain && check.version == version)
 }

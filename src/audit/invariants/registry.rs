@@ -1,8 +1,8 @@
 //! Which invariants there are, whom they serve, and which check belongs to each.
 
 use super::{
-    Look, apart, asking, conversations, derived, erased, keys, lifetimes, links, log, models,
-    readings, records, retention, texts, topics, used,
+    Look, apart, asking, conversations, derived, erased, keys, lifetimes, links, log, messages,
+    models, readings, records, retention, texts, topics, used,
 };
 use crate::audit::AuditError;
 
@@ -57,140 +57,140 @@ pub(super) struct Definition {
     pub(super) title: &'static str,
     pub(super) law: &'static str,
     pub(super) looks_at: &'static str,
-    /// Why it does not apply to this product yet.
-    pub(super) absent: Option<&'static str>,
 }
 
-const fn applies(
+const fn promise(
     id: &'static str,
     title: &'static str,
     law: &'static str,
     looks_at: &'static str,
 ) -> Definition {
-    Definition { id, title, law, looks_at, absent: None }
+    Definition { id, title, law, looks_at }
 }
 
 /// In the order of [`Invariant`].
 const DEFINITIONS: [Definition; 20] = [
-    applies(
+    promise(
         "I-1",
         "No link without two live grants for the same pair of apps",
         "GDPR Art. 6(1)(a); DMA Art. 5(2)",
         "link tokens and links, with the grants they name",
     ),
-    applies(
+    promise(
         "I-2",
         "Nothing derived from a person outlives the consent it rests on",
         "GDPR Art. 7(3), 18, 21",
         "profiles, exposures, awaited purchases, scores, list rows and what was lent to them, with their grants",
     ),
-    applies(
+    promise(
         "I-3",
         "No list was sealed upon a consent that had been taken back",
         "GDPR Art. 7(3)",
         "the consents that scores, rows and loans name, by the order of the ledger",
     ),
-    applies(
+    promise(
         "I-4",
         "Whoever was erased is gone",
         "GDPR Art. 17",
         "every account against the erasures; canaries that are erased nightly, in every table and \
          file of the database, in search indexes, exports and logs; when the last purge was",
     ),
-    applies(
+    promise(
         "I-5",
         "The ledger is what its checkpoints say, and only ever grew",
         "GDPR Art. 5(2), 7(1)",
         "every entry, stored hash, checkpoint and cosignature, recomputed; the checkpoint kept outside",
     ),
-    applies(
+    promise(
         "I-6",
         "Every live grant has its entry, and every entry about consent its record",
         "GDPR Art. 5(2), 7(1)",
         "entries about consent; the records of all accounts, opened against them",
     ),
-    applies(
+    promise(
         "I-7",
         "What is used of somebody names their own consent to just that",
         "GDPR Art. 5(1)(b), 6(1)(a)",
         "the consents that scores, rows and loans name, with the records they are",
     ),
-    applies(
+    promise(
         "I-8",
         "No sensitive topic is kept, asked for or learned",
         "GDPR Art. 9; DSA Art. 26(3)",
-        "topics of profiles, campaigns and filters; columns of the models in use",
+        "topics of profiles, campaigns and filters; columns of the models in use; reasons of list rows",
     ),
-    applies(
+    promise(
         "I-9",
-        "Nobody known to be a minor is linked, profiled or scored",
+        "Nothing is kept for a purpose of somebody known to be too young for it",
         "GDPR Art. 8; DSA Art. 28(2)",
-        "link tokens, profiles, exposures and scores, with the account's age band",
+        "all accounts by age band; their live consents, link tokens, loans, profiles, marks of signals, \
+         exposures, scores, list rows, awaited purchases and places in models",
     ),
-    Definition {
-        absent: Some("the product sends no messages itself yet"),
-        ..applies(
-            "I-10",
-            "No message leaves without a live consent for messages",
-            "Directive 2002/58/EC Art. 13(1)",
-            "messages that were sent",
-        )
-    },
-    applies(
+    promise(
+        "I-10",
+        "Nobody is handed out as a recipient without a live consent for messages, or after saying stop",
+        "Directive 2002/58/EC Art. 13(1); GDPR Art. 21(3)",
+        "rows of lists that were handed out or are open for it, with the consents to messages, objections \
+         and stops of their people",
+    ),
+    promise(
         "I-11",
-        "What older copies hold of the erased opens for nobody after a month",
-        "GDPR Art. 12(3), 17, 32(1)(a)",
-        "erasures, and the age of the roots that keys are wrapped under",
+        "What older copies hold of the erased opens for nobody after a week, and no business keeps quiet \
+         about them",
+        "GDPR Art. 12(3), 17, 19, 32(1)(a)",
+        "erasures, and the age of the roots that keys are wrapped under; recall notices of all that was handed out, and what became \
+         of them",
     ),
-    applies(
+    promise(
         "I-12",
         "Nothing is kept longer than what it is for",
         "GDPR Art. 5(1)(e)",
-        "consents past their end, scores of expired lists, counts of old signals",
+        "every table: whether it has a limit, and what is there beyond it; the days that profiles count by",
     ),
-    applies(
+    promise(
         "I-13",
         "Nobody is asked again before the time that a refusal gives them",
         "DMA Art. 5(2); GDPR Art. 7(4)",
         "requests for consent that apps reported, with the decisions before them",
     ),
-    applies(
+    promise(
         "I-14",
         "Every conversation with a bot begins by saying that it is a machine",
         "AI Act Art. 50(1), (5)",
         "the first message of every conversation, opened",
     ),
-    applies(
+    promise(
         "I-15",
         "No model in use learned from somebody who took that back more than a day ago",
         "GDPR Art. 7(3), 17",
         "models in use with the people they learned from and their manifests, compared with the ledger",
     ),
-    applies(
+    promise(
         "I-16",
         "Nothing that is stored is common to accounts of two apps but the token of a link",
         "GDPR Art. 5(1)(c), 25; DMA Art. 5(2)",
         "references, keys, marks, tokens and sealed records, compared with each other",
     ),
-    applies(
+    promise(
         "I-17",
         "One active key per use, and every key that anything was written with is there",
         "GDPR Art. 32(1)(a)",
-        "check values of the key ring; the key versions of accounts and conversations",
+        "check values of the key ring; the key versions of accounts, conversations, kept answers and link \
+         tokens; the fences",
     ),
-    applies(
+    promise(
         "I-18",
         "No consent lasts longer than its purpose allows, and time does not run back",
         "GDPR Art. 5(1)(e), 7(1)",
         "grants, the times of ledger entries and of checkpoints",
     ),
-    applies(
+    promise(
         "I-19",
         "No phone number stands in any text",
         "GDPR Art. 5(1)(c), 25",
-        "every column of texts but those of a business's own words",
+        "every column of texts but those of a business's own words; the details of ledger entries",
     ),
-    applies(
+    promise(
         "I-20",
         "Whoever reads about a person leaves a mark, and nobody opens a record alone",
         "GDPR Art. 5(2), 32",
@@ -249,7 +249,7 @@ impl Look<'_> {
             Invariant::GrantsAreOnRecord => records::check(self).await,
             Invariant::EachForItsPurpose => used::for_its_purpose(self).await,
             Invariant::NothingSensitive => topics::check(self).await,
-            Invariant::MinorsAreNotProfiled => derived::adult(self).await,
+            Invariant::MinorsAreNotProfiled => derived::old_enough(self).await,
             Invariant::ErasedAreUnreadable => erased::unreadable(self).await,
             Invariant::NothingTooOld => retention::check(self).await,
             Invariant::MachinesSaySo => conversations::check(self).await,
@@ -260,7 +260,7 @@ impl Look<'_> {
             Invariant::NoPhoneNumbers => texts::check(self).await,
             Invariant::ReadingsAreOnRecord => readings::check(self).await,
             Invariant::NobodyIsPressed => asking::check(self).await,
-            Invariant::MessagesHaveConsent => Ok(()),
+            Invariant::MessagesHaveConsent => messages::check(self).await,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::ledger::{self, Trust};
 /// The kind of job that checks all invariants.
 pub const RUN_JOB: &str = "audit.invariants";
 /// How long reports are kept; their hashes stay in the ledger.
-const KEPT: Duration = Duration::from_hours(400 * 24);
+pub(super) const KEPT: Duration = Duration::from_hours(400 * 24);
 
 /// A run that was made.
 #[derive(Debug, Clone)]

@@ -52,6 +52,11 @@ statements! {
                       where g.subject = r.subject and g.id = r.messages_grant
                         and g.purpose = 'business_messages' and g.state = 'given'
                         and g.expires_at > $1)
+                     or not exists (
+                      select 1 from grants g
+                      where g.subject = r.subject and g.id = r.relevance_grant
+                        and g.purpose = 'relevance' and g.state = 'given'
+                        and g.expires_at > $1)
                   order by r.subject limit 20";
     LOOSE_OWN_LOANS = "select l.subject, count(*) over () as n from list_loans l
                        where not exists (
@@ -137,21 +142,59 @@ statements! {
                                     and (o.app <> t.peer or o.peer <> t.app))) m
               order by m.place limit 20";
 
-    COUNT_AGED = "select (select count(*) from link_tokens) + (select count(*) from profiles)
-                       + (select count(*) from exposures) + (select count(*) from scores) as n";
-    OF_MINORS = "select m.subject, m.kind, count(*) over () as n
-                 from (select subject, 'link_tokens' as kind from link_tokens
-                       union all select subject, 'profiles' from profiles
-                       union all select subject, 'exposures' from exposures
-                       union all select subject, 'scores' from scores) m
-                 join accounts a on a.subject = m.subject
-                 where a.age_band in ({list})
-                 order by m.subject, m.kind limit 20";
+    COUNT_AGED = "select count(*) as n from accounts";
+    // From the few who are too young to what is kept of them. A link lends from one account to another.
+    OF_YOUNGER = "with young as (select subject from accounts where age_band in ({list}))
+                  select subject, kind, count(*) over () as n
+                  from (select g.subject, 'grants' as kind from young y
+                        join grants g on g.subject = y.subject
+                        where g.state = 'given' and g.purpose = $1
+                        union all
+                        select t.subject, 'link_tokens' from young y
+                        join link_tokens t on t.subject = y.subject
+                        where $1 = 'cross_app_linking'
+                        union all
+                        select l.subject, 'list_loans' from young y
+                        join list_loans l on l.subject = y.subject or l.lender = y.subject
+                        where $1 = 'cross_app_linking'
+                        union all
+                        select p.subject, 'profiles' from young y
+                        join profiles p on p.subject = y.subject
+                        where $1 = 'relevance'
+                        union all
+                        select y.subject, 'signal_tags' from young y
+                        where $1 = 'relevance'
+                          and exists (select 1 from signal_tags t where t.subject = y.subject)
+                        union all
+                        select e.subject, 'exposures' from young y
+                        join exposures e on e.subject = y.subject
+                        where $1 = 'relevance'
+                        union all
+                        select s.subject, 'scores' from young y
+                        join scores s on s.subject = y.subject
+                        where $1 = 'relevance'
+                        union all
+                        select r.subject, 'list_rows' from young y
+                        join list_rows r on r.subject = y.subject
+                        where $1 = 'business_messages'
+                        union all
+                        select w.subject, 'awaited_purchases' from young y
+                        join awaited_purchases w on w.subject = y.subject
+                        where $1 = 'model_training'
+                        union all
+                        select m.subject, 'model_members' from young y
+                        join model_members m on m.subject = y.subject
+                        where $1 = 'model_training') m
+                  order by subject, kind limit 20";
 
     WRAPPING_VERSIONS = "select version, count(*) as n
                          from (select substr(wrapped, 1, 4) as version from account_keys
-                               union all select substr(wrapped_key, 1, 4) from conversations) w
+                               union all select substr(wrapped_key, 1, 4) from conversations
+                               union all select substr(wrapped, 1, 4) from idempotency_keys) w
                          group by version order by version limit 100";
+    PEPPER_VERSIONS = "select pepper as version, count(*) as n from link_tokens
+                       group by pepper order by pepper limit 100";
+    FENCES = "select domain, version from key_fences order by domain";
 
     COUNT_ERASED = "select count(*) as n from erasures";
     COUNT_READABLE = "select count(*) as n from erasures where erased_at >= $1 and erased_at < $2";
@@ -174,18 +217,6 @@ statements! {
                   where activated_at is not null and id > $1 order by id limit 1";
     MODELS_IN_USE = "select id, entry from models where activated_at is not null order by id";
     PROFILED_AFTER = "select subject from profiles where subject > $1 order by subject limit $2";
-
-    COUNT_LASTING = "select (select count(*) from grants) + (select count(*) from scores)
-                          + (select count(*) from signal_refusals) as n";
-    LATE_GRANTS = "select subject, count(*) over () as n from grants
-                   where state = 'given' and expires_at <= $1
-                   order by subject limit 20";
-    LATE_SCORES = "select s.subject, count(*) over () as n from scores s
-                   join lists l on l.business = s.business and l.id = s.list
-                   where l.expires_at <= $1
-                   order by s.subject limit 20";
-    LATE_REFUSALS = "select app, count(*) over () as n from signal_refusals
-                     where day < $1 order by app limit 20";
 
     ADD_RUN = "insert into audit_runs (id, at, ledger_size, report, hash, entry)
                values ($1, $2, $3, $4, $5, $6)";
@@ -219,6 +250,18 @@ pub(super) async fn wrapping_versions(tx: &mut Tx) -> db::Result<Vec<(Option<u32
             Ok((version, row.get("n")?))
         })
         .collect()
+}
+
+/// Versions of the pepper that link tokens were made with, and how many of each.
+pub(super) async fn pepper_versions(tx: &mut Tx) -> db::Result<Vec<(u32, u64)>> {
+    let rows = tx.fetch(PEPPER_VERSIONS, values![]).await?;
+    rows.iter().map(|row| Ok((row.get("version")?, row.get("n")?))).collect()
+}
+
+/// Which version everything of a root is in, or nothing older than.
+pub(super) async fn fences(tx: &mut Tx) -> db::Result<Vec<(String, u32)>> {
+    let rows = tx.fetch(FENCES, values![]).await?;
+    rows.iter().map(|row| Ok((row.get("domain")?, row.get("version")?))).collect()
 }
 
 /// Keeps a run; `json` is its report.

@@ -1,7 +1,11 @@
 //! I-19: no phone number stands in any text.
 
+use serde_json::Value as Json;
+use volens_privacy::ledger::Leaf;
+
 use super::{Finding, Look, store_texts};
 use crate::audit::AuditError;
+use crate::ledger;
 
 /// Texts read together.
 const PAGE: u32 = 500;
@@ -37,6 +41,9 @@ pub(super) const EXEMPT: &[(&str, &str)] = &[
     ("ledger_cosignatures.line", "signatures in base64"),
 ];
 
+/// Entries of the ledger looked at together.
+const ENTRIES: u64 = 2048;
+
 /// Every text that holds eight digits in a row, looked at more closely. What was found is not told,
 /// only where.
 pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
@@ -44,11 +51,44 @@ pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
     let mut after = (String::new(), String::new());
     loop {
         let page = store_texts::digits_after(look.tx, &after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else { break };
         for (place, _) in page.iter().filter(|(_, said)| has_phone(said)) {
             look.found(Finding::new("text.phone_shaped").at(place));
         }
         after.clone_from(last);
+    }
+    entries(look).await
+}
+
+/// The details of all entries of the ledger, which stay for ever. The rest of an entry is hashes, times and
+/// words of this program.
+async fn entries(look: &mut Look<'_>) -> Result<(), AuditError> {
+    let size = ledger::size(look.tx).await?;
+    let mut from = 0;
+    while from < size {
+        let to = size.min(from + ENTRIES);
+        for (index, bytes) in ledger::entries(look.tx, from, to).await? {
+            look.looked(1);
+            let leaf = Leaf::parse(&bytes).ok();
+            if leaf.and_then(|leaf| leaf.detail().map(says_phone)).unwrap_or_default() {
+                look.found(
+                    Finding::new("text.phone_shaped").entry(index).at("ledger_entries.leaf"),
+                );
+            }
+        }
+        look.progress(to, size);
+        from = to;
+    }
+    Ok(())
+}
+
+/// Whether some text within a value has the shape of a phone number. Numbers count things.
+fn says_phone(value: &Json) -> bool {
+    match value {
+        Json::String(text) => has_phone(text),
+        Json::Array(items) => items.iter().any(says_phone),
+        Json::Object(fields) => fields.iter().any(|(name, of)| has_phone(name) || says_phone(of)),
+        Json::Null | Json::Bool(_) | Json::Number(_) => false,
     }
 }
 

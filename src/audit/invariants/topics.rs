@@ -1,12 +1,15 @@
 //! I-8: nothing about health, belief, politics, sexual life, origin or union membership anywhere.
 
+use std::collections::BTreeMap;
+
 use volens_models::artifact::Artifact;
 use volens_privacy::topics::{TopicRefusal, Topics};
 use volens_privacy::{SubjectId, Timestamp};
 
-use super::{Finding, Look, store};
+use super::{Finding, Look, store, store_handed};
 use crate::accounts::AccountError;
 use crate::audience::FilterIn;
+use crate::audience::seal::Reason;
 use crate::audit::AuditError;
 use crate::ids::hex;
 use crate::signals::{self, About, Profile, SignalError};
@@ -14,7 +17,7 @@ use crate::signals::{self, About, Profile, SignalError};
 /// Profiles opened together, campaigns and lists read together.
 const PAGE: u32 = 256;
 
-/// Campaigns, filters of lists, columns of models in use, and what is in the profiles.
+/// Campaigns, filters of lists, columns of models in use, reasons of rows, and what is in the profiles.
 pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
     let mut after = Vec::new();
     loop {
@@ -50,7 +53,32 @@ pub(super) async fn check(look: &mut Look<'_>) -> Result<(), AuditError> {
         named(look, "model", &model, names);
         after = model.to_vec();
     }
+    reasons(look).await?;
     profiles(look).await
+}
+
+/// What the rows of lists say about why somebody is on them.
+async fn reasons(look: &mut Look<'_>) -> Result<(), AuditError> {
+    let mut after = (Vec::new(), Vec::new());
+    loop {
+        let page = store_handed::reasons(look.tx, after, PAGE).await?;
+        let Some((subject, list, _)) = page.last() else { return Ok(()) };
+        after = (subject.as_bytes().to_vec(), list.as_bytes().to_vec());
+        look.looked(page.len() as u64);
+        for (subject, _, reasons) in &page {
+            match serde_json::from_str::<Vec<Reason>>(reasons) {
+                Err(_) => {
+                    look.found(Finding::new("topics.unreadable").of(*subject).at("list_rows"))
+                }
+                Ok(reasons) => {
+                    let mut parts = reasons.iter().flat_map(|reason| parts(&reason.feature));
+                    if parts.any(|part| is_sensitive(&part)) {
+                        look.found(Finding::new("topic.sensitive").of(*subject).at("list_rows"));
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// A column's name, and what stands in it behind a colon or an equals sign.
@@ -89,30 +117,36 @@ async fn profiles(look: &mut Look<'_>) -> Result<(), AuditError> {
         let Some(last) = page.last() else { return Ok(()) };
         after = last.as_bytes().to_vec();
         look.looked(page.len() as u64);
-        match signals::profiles(look.tx, look.keys, &page).await {
-            Ok(opened) => opened.iter().for_each(|(subject, profile)| one(look, *subject, profile)),
-            Err(error) => one_by_one(look, error, &page).await?,
+        for (subject, profile) in opened(look, &page).await? {
+            match profile {
+                Some(profile) => one(look, subject, &profile),
+                None => look.found(Finding::new("topics.unreadable").of(subject)),
+            }
         }
     }
 }
 
-/// Some profile of the page does not open: find out whose.
-async fn one_by_one(
+/// The profiles of these accounts; nothing for one that does not open.
+pub(super) async fn opened(
     look: &mut Look<'_>,
-    error: SignalError,
     page: &[SubjectId],
-) -> Result<(), AuditError> {
-    unless_database(error)?;
+) -> Result<BTreeMap<SubjectId, Option<Profile>>, AuditError> {
+    match signals::profiles(look.tx, look.keys, page).await {
+        Ok(opened) => return Ok(opened.into_iter().map(|(of, found)| (of, Some(found))).collect()),
+        Err(error) => unless_database(error)?,
+    }
+    // Some profile of the page does not open: find out whose.
+    let mut all = BTreeMap::new();
     for subject in page {
         match signals::profiles(look.tx, look.keys, &[*subject]).await {
-            Ok(opened) => opened.values().for_each(|profile| one(look, *subject, profile)),
+            Ok(opened) => all.extend(opened.into_iter().map(|(of, found)| (of, Some(found)))),
             Err(error) => {
                 unless_database(error)?;
-                look.found(Finding::new("topics.unreadable").of(*subject));
+                all.insert(*subject, None);
             }
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 fn unless_database(error: SignalError) -> Result<(), AuditError> {

@@ -31,7 +31,7 @@ use crate::ledger;
 pub const REMIND_BEFORE: Duration = Duration::from_hours(7 * 24);
 /// How long a request is kept after it was closed, to show that it was answered: the three years in
 /// which claims usually lapse.
-const KEPT: Duration = Duration::from_hours(3 * 366 * 24);
+pub const KEPT: Duration = Duration::from_hours(3 * 366 * 24);
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use volens_privacy::PurposeKind;
 use volens_privacy::consent::Decision;
+use volens_privacy::{AgeBand, PurposeKind};
 
 use super::{breaking, codes, healthy, look, same, tamper, violated};
 use crate::clock::Clock as _;
@@ -72,6 +72,26 @@ async fn what_is_kept_about_a_minor_is_found() {
         assert_eq!(tamper(&world, REJUVENATE, values![anna]).await, 1);
         assert_eq!(violated(&world).await, ["I-9"]);
         assert_eq!(codes(&world).await, ["minor.processed".to_owned()].into());
+    })
+    .await;
+}
+
+const OF_A_CHILD: Statement =
+    same("OF_A_CHILD", "update accounts set age_band = 'under_16' where app = 'social'");
+
+#[tokio::test]
+async fn each_purpose_has_its_own_age() {
+    on_both(|db| async move {
+        let (world, _) = healthy(db).await;
+        world.account("social", "ben").await;
+        world.give("social", "ben", PurposeKind::BotMemory).await;
+        let ben = world.account_aged("social", "ben", AgeBand::From16To17).await;
+        assert_eq!(violated(&world).await, Vec::<String>::new(), "sixteen is enough for a bot");
+        assert_eq!(tamper(&world, OF_A_CHILD, values![]).await, 1);
+        assert_eq!(violated(&world).await, ["I-9"]);
+        let found = look(&world).await.invariants.into_iter().flat_map(|one| one.findings);
+        let found: Vec<_> = found.map(|one| (one.subject, one.place)).collect();
+        assert_eq!(found, [(Some(ben), Some("grants".to_owned()))]);
     })
     .await;
 }

@@ -1,9 +1,10 @@
-//! What is kept in contents and texts: topics, labels, phone numbers, and for how long.
+//! What is kept in contents and texts: topics, labels, phone numbers.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use volens_privacy::{BusinessId, PurposeKind, Topics};
+use volens_privacy::ledger::{Leaf, LeafKind};
+use volens_privacy::{BusinessId, Topics};
 
 use super::super::{store_texts, texts};
 use super::{breaking, codes, healthy, same, tamper, violated};
@@ -13,6 +14,7 @@ use crate::assistant::{self, BotDraft, conversation, publish};
 use crate::clock::Clock as _;
 use crate::db::testing::on_both;
 use crate::db::{Db, Statement, values};
+use crate::ledger;
 use crate::search::{Language, Shelf};
 use crate::signals::{Batch, Content, segment, take_in};
 use crate::testing::{World, app};
@@ -36,15 +38,6 @@ const UNREADABLE_MODEL: Statement = same(
 );
 const DROP_LABEL: Statement =
     same("DROP_LABEL", "delete from conversation_messages where kind = 'label'");
-const RUN_OUT: Statement = same(
-    "RUN_OUT",
-    "update grants set expires_at = given_at - 3600000000
-     where subject = $1 and purpose = 'business_messages'",
-);
-const OLD_COUNT: Statement = same(
-    "OLD_COUNT",
-    "insert into signal_refusals (app, day, code, times) values ('messenger', 0, 'topic.unknown', 1)",
-);
 const PHONE: Statement =
     same("PHONE", "update accounts set time_zone = '+4915112345678' where subject = $1");
 const TEXT_COLUMNS: Statement = breaking(
@@ -111,7 +104,7 @@ async fn a_sensitive_topic_in_a_profile_is_found() {
 }
 
 /// A bot of the shop, and one conversation with it.
-async fn converse(world: &World, db: &Db) {
+pub(super) async fn converse(world: &World, db: &Db) {
     let now = world.clock.now();
     let mut rng = world.rng(8);
     let folder = tempfile::tempdir().expect("a directory");
@@ -153,26 +146,6 @@ async fn a_conversation_without_its_label_is_found() {
 }
 
 #[tokio::test]
-async fn what_is_kept_too_long_is_found() {
-    on_both(|db| async move {
-        let (world, anna) = healthy(db).await;
-        tamper(&world, OLD_COUNT, values![]).await;
-        assert_eq!(violated(&world).await, ["I-12"]);
-        assert_eq!(codes(&world).await, ["signal_count.run_out".to_owned()].into());
-        assert_eq!(tamper(&world, RUN_OUT, values![anna]).await, 1);
-        assert_eq!(violated(&world).await, ["I-12"]);
-        assert!(codes(&world).await.contains("grant.run_out"));
-        // The sweep does the same for whoever is late.
-        world
-            .withdraw("messenger", "anna", PurposeKind::BusinessMessages, None)
-            .await
-            .expect("ends");
-        assert!(!codes(&world).await.contains("grant.run_out"));
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_phone_number_in_a_text_is_found_and_not_told() {
     on_both(|db| async move {
         let (world, anna) = healthy(db).await;
@@ -181,6 +154,27 @@ async fn a_phone_number_in_a_text_is_found_and_not_told() {
         assert_eq!(violated(&world).await, ["I-19"]);
         let told = serde_json::to_string(&report).expect("JSON");
         assert!(told.contains("accounts.time_zone") && !told.contains("15112345678"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_phone_number_in_an_entry_of_the_ledger_is_found() {
+    on_both(|db| async move {
+        let (world, _) = healthy(db).await;
+        let now = world.clock.now();
+        let said =
+            json!({ "counts": 4_915_112_345_678_u64, "notes": [{ "said": "+4915112345678" }] });
+        for (detail, expected) in
+            [(json!({ "counts": said["counts"] }), vec![]), (said, vec!["I-19"])]
+        {
+            let leaf = Leaf::new(LeafKind::AuditRun, now).with_detail(detail);
+            let mut tx = world.db.begin().await.expect("begins");
+            let signer = world.keys.log_signer();
+            ledger::append(&mut tx, &signer, &[leaf], now).await.expect("appended");
+            tx.commit().await.expect("commits");
+            assert_eq!(violated(&world).await, expected);
+        }
     })
     .await;
 }

@@ -122,6 +122,24 @@ async fn keys_that_are_not_those_of_the_database_are_found() {
     .await;
 }
 
+const OTHER_PEPPER: Statement = same("OTHER_PEPPER", "update link_tokens set pepper = 9");
+const OTHER_FENCE: Statement =
+    same("OTHER_FENCE", "update key_fences set version = 9 where domain = 'wrap'");
+
+#[tokio::test]
+async fn what_was_made_with_a_key_that_is_gone_is_found() {
+    on_both(|db| async move {
+        let (world, _) = healthy(db).await;
+        assert_eq!(tamper(&world, OTHER_PEPPER, values![]).await, 2);
+        assert_eq!(violated(&world).await, ["I-17"]);
+        assert_eq!(codes(&world).await, ["keys.version_missing".to_owned()].into());
+        assert_eq!(tamper(&world, OTHER_FENCE, values![]).await, 1);
+        assert_eq!(violated(&world).await, ["I-17"]);
+        assert!(codes(&world).await.contains("keys.fence_missing"));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn time_that_runs_back_is_found() {
     on_both(|db| async move {

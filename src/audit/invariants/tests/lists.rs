@@ -1,5 +1,6 @@
 //! Scores, rows and what was lent to them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use volens_privacy::PurposeKind;
@@ -10,7 +11,7 @@ use crate::db::testing::on_both;
 use crate::db::{Db, Statement, values};
 use crate::testing::World;
 
-const KEEP_SCORES: Statement = breaking(
+pub(super) const KEEP_SCORES: Statement = breaking(
     "KEEP_SCORES",
     "drop trigger grant_end_removes_scores",
     "drop trigger grant_end_removes_scores on grants",
@@ -41,7 +42,7 @@ const NAME_ANOTHER: Statement = same(
     "update scores set relevance_entry =
          (select min(entry) from consent_records c where c.subject = scores.subject)",
 );
-const REWRITE_ROWS: Statement = breaking(
+pub(super) const REWRITE_ROWS: Statement = breaking(
     "REWRITE_ROWS",
     "drop trigger list_rows_are_written_once",
     "drop trigger list_rows_are_written_once on list_rows",
@@ -54,7 +55,7 @@ const NAME_AN_OLDER: Statement = same(
 const FREEZE: Statement = same("FREEZE", "update accounts set frozen_at = $1");
 
 /// A town of 40, so many of them linked, and a list, with which all is well.
-async fn with_a_list(db: Db, linked: usize) -> Town {
+pub(super) async fn with_a_list(db: Db, linked: usize) -> Town {
     let town = Town::new(db, 40, linked).await;
     bind_keys(&town.world).await;
     town.list(town.request(20)).await.expect("a list is built");
@@ -63,7 +64,7 @@ async fn with_a_list(db: Db, linked: usize) -> Town {
 }
 
 /// One invariant is violated, in one way.
-async fn only(world: &World, invariant: &str, code: &str) {
+pub(super) async fn only(world: &World, invariant: &str, code: &str) {
     assert_eq!(violated(world).await, [invariant]);
     assert_eq!(codes(world).await, [code.to_owned()].into());
 }
@@ -93,7 +94,7 @@ async fn everything_on_a_list_that_outlives_a_consent_is_found() {
             withdraw("messenger", &name(n), PurposeKind::BusinessMessages, None).await;
             withdraw("messenger", &name(n), PurposeKind::Relevance, None).await;
         }
-        assert_eq!(violated(world).await, ["I-2"]);
+        assert_eq!(violated(world).await, ["I-2", "I-10"]);
         let found = codes(world).await;
         assert!(found.contains("score.no_live_grant") && found.contains("list_row.no_live_grant"));
     })
@@ -131,6 +132,47 @@ async fn the_score_of_a_frozen_account_is_found() {
     .await;
 }
 
+/// Somebody of whom there is everything: linked, lent to, on the list, and awaited to buy.
+const REJUVENATE_ONE: Statement = same(
+    "REJUVENATE_ONE",
+    "update accounts set age_band = '16_17' where subject =
+         (select l.subject from list_loans l
+          join list_rows r on r.subject = l.subject and r.list = l.list
+          join awaited_purchases w on w.subject = l.subject order by l.subject limit 1)",
+);
+
+#[tokio::test]
+async fn whatever_is_kept_of_somebody_too_young_is_found() {
+    on_both(|db| async move {
+        let town = Town::new(db, 40, 20).await;
+        let world = &town.world;
+        bind_keys(world).await;
+        for n in 0..40 {
+            world.give("messenger", &name(n), PurposeKind::ModelTraining).await;
+        }
+        town.list(town.request(30)).await.expect("a list is built");
+        assert_eq!(violated(world).await, Vec::<String>::new());
+        assert_eq!(town.tamper(REJUVENATE_ONE, values![]).await, 1);
+        only(world, "I-9", "minor.processed").await;
+        let report = super::look(world).await;
+        let found = report.invariants.iter().flat_map(|checked| &checked.findings);
+        let kinds: BTreeSet<&str> = found.filter_map(|one| one.place.as_deref()).collect();
+        let all = [
+            "awaited_purchases",
+            "exposures",
+            "grants",
+            "link_tokens",
+            "list_loans",
+            "list_rows",
+            "profiles",
+            "scores",
+            "signal_tags",
+        ];
+        assert_eq!(kinds, all.into());
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_score_that_names_a_consent_to_something_else_is_found() {
     on_both(|db| async move {
@@ -158,7 +200,9 @@ async fn a_list_upon_a_consent_that_had_been_taken_back_is_found_also_when_it_wa
         assert_eq!(violated(world).await, Vec::<String>::new());
         town.tamper(REWRITE_ROWS, values![]).await;
         assert!(town.tamper(NAME_AN_OLDER, values![]).await > 0);
-        only(world, "I-3", "use.after_its_end").await;
+        assert_eq!(violated(world).await, ["I-3", "I-10"], "nobody should be sent what it lists");
+        let found = ["recipient.no_live_consent", "use.after_its_end"];
+        assert_eq!(codes(world).await, found.map(str::to_owned).into());
     })
     .await;
 }
