@@ -21,11 +21,12 @@ use tokio::process::{Child, Command};
 use tokio::task::{JoinHandle, JoinSet};
 use volens::clock::{Clock as _, SystemClock};
 use volens::db::testing::{FreshPostgres, FreshSqlite, skipped};
-use volens::{assessments, ledger};
+use volens::ledger;
 use volens_privacy::keys::PepperSecret;
 use volens_privacy::{Notices, PurposeKind};
 
 use crate::support::program::command;
+use crate::support::town::link_report;
 use crate::support::{Answer, Client, TestApp};
 
 /// Nothing here takes longer.
@@ -178,14 +179,7 @@ const APPS: [&str; 2] = ["messenger", "photos"];
 impl Service {
     /// Two apps, their people, and the assessment without which nobody is linked.
     async fn furnish(&self) -> Vec<String> {
-        let app = &self.test.app;
-        let mut tx = app.db.begin().await.expect("a transaction");
-        for purpose in assessments::missing(&mut tx).await.expect("known") {
-            let document = ("tests/1", [7; 32]);
-            let done = assessments::attach(&mut tx, &app.keys, purpose, document, app.now());
-            done.await.expect("attached");
-        }
-        tx.commit().await.expect("a commit");
+        self.test.assess().await;
         let mut keys = Vec::new();
         for name in APPS {
             let client = self.test.new_app(name).await;
@@ -207,15 +201,7 @@ impl Service {
 
     /// What the app at `place` reports about a person, and their number.
     async fn link(&self, place: usize, (person, phone): (&str, &str)) -> Answer {
-        let kind = PurposeKind::CrossAppLinking;
-        let notice = Notices::builtin().latest_for(kind, "en").expect("a notice");
-        let body = json!({
-            "account": person,
-            "notice": {"id": notice.id, "version": notice.version, "language": "en",
-                       "rendered_sha256": volens::ids::hex(&notice.sha256)},
-            "decisions": [{"purpose": kind, "peer": APPS[1 - place], "decision": "given"}],
-            "phone": {"e164": phone, "verified_at": self.test.app.now()},
-        });
+        let body = link_report(person, APPS[1 - place], phone, self.test.app.now());
         self.apps[place].post("/v1/consents", body).await
     }
 

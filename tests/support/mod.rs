@@ -25,6 +25,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use volens::access::{Caller, directory, keys};
 use volens::app::App;
+use volens::assessments;
 use volens::clock::ManualClock;
 use volens::config::{self, Settings};
 use volens::db::testing::{FreshPostgres, FreshSqlite, required};
@@ -160,6 +161,18 @@ impl TestApp {
         directory::create_app(&mut tx, &record).await.expect("an app is made");
         tx.commit().await.expect("it is kept");
         self.client_of(&Caller::App(id)).await
+    }
+
+    /// Attaches the assessments without which nobody is linked.
+    pub(crate) async fn assess(&self) {
+        let app = &self.app;
+        let mut tx = app.db.begin().await.expect("a transaction");
+        for purpose in assessments::missing(&mut tx).await.expect("known") {
+            let document = ("tests/1", [7; 32]);
+            let done = assessments::attach(&mut tx, &app.keys, purpose, document, app.now());
+            done.await.expect("attached");
+        }
+        tx.commit().await.expect("a commit");
     }
 
     /// A new business and its client.

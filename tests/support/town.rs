@@ -48,6 +48,20 @@ pub(crate) fn report(reference: &str, purpose: PurposeKind) -> Json {
     })
 }
 
+/// A report of a consent to linking with the app `peer`, which proved a number now.
+pub(crate) fn link_report(reference: &str, peer: &str, phone: &str, now: Timestamp) -> Json {
+    let mut body = report(reference, PurposeKind::CrossAppLinking);
+    body["decisions"][0]["peer"] = json!(peer);
+    body["phone"] = json!({"e164": phone, "verified_at": now});
+    body
+}
+
+/// Somebody looked at running shoes, once for each id.
+pub(crate) fn view(reference: &str, id: &str) -> Json {
+    json!({"type": "track", "userId": reference, "event": "Viewed", "messageId": id,
+           "properties": {"topics": ["sport.running"]}})
+}
+
 fn messenger() -> AppId {
     AppId::parse("messenger").expect("a slug")
 }
@@ -55,6 +69,13 @@ fn messenger() -> AppId {
 impl Town {
     /// `count` people who consented to messages and to being ranked; every third likes running.
     pub(crate) async fn new(test: TestApp, count: usize) -> Self {
+        let town = Self::untaught(test, count).await;
+        town.teach(Goal::Click).await;
+        town
+    }
+
+    /// The same without a model.
+    pub(crate) async fn untaught(test: TestApp, count: usize) -> Self {
         let messenger = test.new_app("messenger").await;
         let (business, shop) = test.new_business("Shop").await;
         let town = Self { test, messenger, shop, business };
@@ -64,14 +85,8 @@ impl Town {
             town.consent(&name(n), PurposeKind::Relevance).await;
         }
         let runners = (0..count).filter(|n| n % 3 == 0);
-        let views: Vec<Json> = runners
-            .map(|n| {
-                json!({"type": "track", "userId": name(n), "event": "Viewed",
-                       "messageId": format!("m{n}"), "properties": {"topics": ["sport.running"]}})
-            })
-            .collect();
+        let views: Vec<Json> = runners.map(|n| view(&name(n), &format!("m{n}"))).collect();
         town.messenger.post("/v1/batch", json!({ "batch": views })).await.expect(200);
-        town.teach(Goal::Click).await;
         town
     }
 
@@ -107,8 +122,13 @@ impl Town {
 
     /// A campaign for running shoes.
     pub(crate) async fn campaign(&self) -> Json {
+        self.campaign_in("messenger").await
+    }
+
+    /// The same, delivered in another app.
+    pub(crate) async fn campaign_in(&self, app: &str) -> Json {
         let body = json!({
-            "name": "Autumn", "delivery_app": "messenger", "goal": "click",
+            "name": "Autumn", "delivery_app": app, "goal": "click",
             "message": {"title": "New shoes", "text": "Light ones.", "language": "en",
                         "topics": ["sport.running"]},
         });
@@ -154,6 +174,11 @@ impl Town {
     /// Earlier messages of the shop, as an imported table tells them, to people who consented to teach: an
     /// interest in the topic counts. Then trains.
     pub(crate) async fn teach(&self, goal: Goal) {
+        self.teach_seen(goal, |_, _| {}).await;
+    }
+
+    /// The same of people of whom more was seen than their own interest: `more` adds it, by their number.
+    pub(crate) async fn teach_seen(&self, goal: Goal, more: impl Fn(usize, &mut Features)) {
         let app = &self.test.app;
         let (mut rng, at) = (app.rng(), app.now());
         for n in 0..80_usize {
@@ -168,6 +193,7 @@ impl Town {
             let (likes, treated) = (n % 2 == 0, n % 4 != 0);
             let mut features = Features::default();
             features.number("topic.long", if likes { 0.9 } else { 0.0 });
+            more(n, &mut features);
             let occasion = Occasion {
                 app: messenger(),
                 business: self.business,

@@ -11,15 +11,18 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
-use volens::accounts::subject_of;
+use volens::access::Caller;
 use volens::clock::{Clock as _, SystemClock};
 use volens::db::testing::{FreshPostgres, FreshSqlite, skipped};
 use volens_privacy::{AppId, PurposeKind};
 
-use super::history::{Deed, ListNumber, NEEDED, Operation, Person, Shown, wrongs};
+use super::history::{
+    Account, Deed, ListNumber, Operation, Person, Shown, Side, loans_ended, wrongs,
+};
+use super::world::{World, all_given, ending, giving, look, needed_of, shown};
 use crate::support::TestApp;
 use crate::support::program::{Connection, Program};
-use crate::support::town::{SMALL, Town, name, report};
+use crate::support::town::SMALL;
 
 /// Connections that decide.
 const WRITERS: usize = 50;
@@ -38,10 +41,11 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// What everybody shares.
 struct Run {
     address: SocketAddr,
-    messenger: Arc<str>,
+    /// The keys of the apps, and of the shop.
+    apps: [Arc<str>; 2],
     shop: Arc<str>,
-    campaign: Json,
-    people: BTreeMap<String, Person>,
+    campaigns: [Json; 2],
+    recipients: BTreeMap<String, Account>,
     moment: AtomicU64,
     history: Mutex<Vec<Operation>>,
     /// Sealed lists.
@@ -55,9 +59,10 @@ impl Run {
     }
 
     /// Writes down what was begun at a moment and is answered now.
-    fn note(&self, begun: u64, deed: Deed) {
+    fn note(&self, begun: u64, deeds: impl IntoIterator<Item = Deed>) {
         let answered = self.tick();
-        self.history.lock().expect("nobody panicked").push(Operation { begun, answered, deed });
+        let noted = deeds.into_iter().map(|deed| Operation { begun, answered, deed });
+        self.history.lock().expect("nobody panicked").extend(noted);
     }
 
     async fn connect(&self, key: &Arc<str>) -> Connection {
@@ -82,41 +87,52 @@ impl Run {
         }
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
         let text = String::from_utf8(body).expect("text");
-        let shown = text.split("rcp_").skip(1).filter_map(|rest| rest.get(..32));
-        let people = shown.filter_map(|id| self.people.get(id).copied()).collect();
-        self.note(begun, Deed::Showed(Shown::Row, number, people));
+        self.note(begun, shown(&self.recipients, number, &text));
     }
 }
 
 /// One person: withdraws, looks at the newest lists at once, consents again.
 async fn decide(run: Arc<Run>, person: Person) {
     let mut rng = StdRng::seed_from_u64(person as u64);
-    let (mut app, mut shop) = (run.connect(&run.messenger).await, run.connect(&run.shop).await);
+    let [messenger, photos] = &run.apps;
+    let mut apps = [run.connect(messenger).await, run.connect(photos).await];
+    let mut shop = run.connect(&run.shop).await;
     for done in 0..*WITHDRAWALS.end() {
         if done >= *WITHDRAWALS.start() && run.newest(LISTS).len() == LISTS {
             break;
         }
-        let purpose = NEEDED[rng.random_range(0..NEEDED.len())];
+        let at = rng.random_range(0..2);
+        let account = Account { side: Side::BOTH[at], person };
+        let needed = needed_of(person);
+        let consent = account.to(needed[rng.random_range(0..needed.len())]);
+        let app = &mut apps[at];
         let begun = run.tick();
-        let body = json!({"account": name(person), "purpose": purpose});
-        let answer = app.send("POST", "/v1/consents/withdraw", &body).await;
+        let answer = app.send("POST", "/v1/consents/withdraw", &ending(consent)).await;
         assert_eq!(answer.expect("it is answered").0, 200);
-        run.note(begun, Deed::Withdrew(person, purpose));
+        run.note(begun, [Deed::Withdrew(consent)]);
         for list in run.newest(2) {
             run.read(&mut shop, list, "recipients?limit=500").await;
         }
         let begun = run.tick();
-        let answer = app.send("POST", "/v1/consents", &report(&name(person), purpose)).await;
-        assert_eq!(answer.expect("it is answered").0, 201);
-        run.note(begun, Deed::Gave(person, purpose));
+        let given = giving(consent, SystemClock.now());
+        let (status, said) = app.send("POST", "/v1/consents", &given).await.expect("an answer");
+        assert_eq!(status, 201, "{said}");
+        run.note(begun, [Deed::Gave(consent)]);
+        if consent.1 == PurposeKind::Relevance {
+            let looked = app.send("POST", "/v1/batch", &look(account, begun)).await;
+            assert_eq!(looked.expect("it is answered").0, 200);
+        }
     }
 }
 
-/// Asks for one list after the other.
+/// Asks for one list after the other, in either app in turn.
 async fn build(run: Arc<Run>) {
     let mut shop = run.connect(&run.shop).await;
-    while !run.over.load(Ordering::SeqCst) {
-        let body = json!({"campaign": run.campaign, "size": 60, "holdout": 0.0});
+    for campaign in run.campaigns.iter().cycle() {
+        if run.over.load(Ordering::SeqCst) {
+            return;
+        }
+        let body = json!({"campaign": campaign, "size": 60, "holdout": 0.0});
         let (status, asked) = shop.send("POST", "/v1/lists", &body).await.expect("it is answered");
         if status == 503 {
             // Too busy: then there is one list less.
@@ -158,34 +174,21 @@ async fn watch(run: Arc<Run>, seed: u64) {
     }
 }
 
-/// The town, made before the program starts, with everybody's consents given today.
-async fn prepare(test: TestApp) -> (Town, BTreeMap<String, Person>) {
-    // A model is never from the future; the lessons of the town take an hour.
-    test.clock.set(SystemClock.now().minus(Duration::from_hours(2)));
-    let town = Town::new(test, WRITERS + STEADY).await;
-    let (app, messenger) = (&town.test.app, AppId::parse("messenger").expect("a slug"));
-    let mut people = BTreeMap::new();
-    let mut tx = app.db.read().await.expect("begins");
-    for person in 0..WRITERS + STEADY {
-        let subject = subject_of(&mut tx, &app.keys, &messenger, &name(person)).await;
-        let recipient = app.keys.recipient(town.business, subject.expect("reads").expect("known"));
-        let id = recipient.to_string();
-        people.insert(id.trim_start_matches("rcp_").to_owned(), person);
-    }
-    drop(tx);
-    (town, people)
-}
-
 async fn nothing_appears_after_a_withdrawal(database: &str) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let test = TestApp::open_in(directory.path(), database, &[SMALL]).await;
-    let (town, people) = prepare(test).await;
-    let messenger = AppId::parse("messenger").expect("a slug");
-    let messenger = town.test.key_of(&volens::access::Caller::App(messenger)).await;
-    let shop = town.test.key_of(&volens::access::Caller::Business(town.business)).await;
-    let campaign = town.campaign().await["id"].clone();
-    town.test.app.db.close().await;
-    drop(town);
+    // A model is never from the future; the lessons of the town take an hour.
+    test.clock.set(SystemClock.now().minus(Duration::from_hours(2)));
+    let world = World::new(test, WRITERS + STEADY).await;
+    let test = &world.town.test;
+    let key = async |caller| Arc::<str>::from(test.key_of(&caller).await);
+    let of_app = |side: Side| Caller::App(AppId::parse(side.name()).expect("a slug"));
+    let apps = [key(of_app(Side::Messenger)).await, key(of_app(Side::Photos)).await];
+    let shop = key(Caller::Business(world.town.business)).await;
+    let campaigns = world.campaigns().await;
+    test.app.db.close().await;
+    let recipients = world.recipients;
+    drop(world.town);
 
     let settings = [
         ("VOLENS_LISTS_K_FLOOR", "10"),
@@ -200,17 +203,14 @@ async fn nothing_appears_after_a_withdrawal(database: &str) {
         ("VOLENS_WEB_ANSWER_SECONDS", "600"),
     ];
     let program = Program::start(directory.path(), database, &settings).await;
-    let given = (0..WRITERS + STEADY)
-        .flat_map(|person| NEEDED.map(|purpose: PurposeKind| Deed::Gave(person, purpose)));
-    let history = given.map(|deed| Operation { begun: 0, answered: 1, deed }).collect();
     let run = Arc::new(Run {
         address: program.address,
-        messenger: messenger.into(),
-        shop: shop.into(),
-        campaign,
-        people,
+        apps,
+        shop,
+        campaigns,
+        recipients,
         moment: AtomicU64::new(2),
-        history: Mutex::new(history),
+        history: Mutex::new(all_given(WRITERS + STEADY)),
         lists: Mutex::default(),
         over: AtomicBool::new(false),
     });
@@ -251,11 +251,17 @@ fn judge(run: &Run) {
     };
     let withdrawn = count(|deed| matches!(deed, Deed::Withdrew(..)));
     assert!(withdrawn >= WRITERS * WITHDRAWALS.start(), "{withdrawn} were withdrawn");
-    let rows = history.iter().map(|operation| match &operation.deed {
-        Deed::Showed(_, _, people) => people.len(),
-        _ => 0,
-    });
-    assert!(rows.sum::<usize>() >= 10_000, "few rows were shown");
+    let shown = |of: Shown| {
+        let counts = history.iter().map(|operation| match &operation.deed {
+            Deed::Showed(what, _, accounts) if *what == of => accounts.len(),
+            _ => 0,
+        });
+        counts.sum::<usize>()
+    };
+    assert!(shown(Shown::Row) >= 10_000, "few rows were shown");
+    assert!(shown(Shown::Loan) >= 2_000, "little was lent");
+    let ended = loans_ended(&history);
+    assert!(ended >= 20, "{ended} loans lost what they rest on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,19 +12,21 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
-use volens::accounts::subject_of;
 use volens::audience::ListState;
 use volens::audience::build::{self, Workshop};
 use volens::audience::request::{Order, Rules};
 use volens::clock::{Clock, ManualClock};
 use volens::db::testing::{FreshPostgres, FreshSqlite, skipped};
 use volens::ids::ListId;
-use volens_privacy::{AppId, PurposeKind, Timestamp};
+use volens_privacy::{PurposeKind, Timestamp};
 
-use super::history::{Deed, ListNumber, NEEDED, Operation, Person, Shown, Wrong, wrongs};
+use super::history::{
+    Account, Consent, Deed, ListNumber, Operation, Person, Shown, Side, Wrong, loans_ended, wrongs,
+};
+use super::world::{World, all_consents, all_given, needed_of, shown};
 use crate::dump::{self, Cell};
 use crate::support::TestApp;
-use crate::support::town::{SMALL, Town, name};
+use crate::support::town::SMALL;
 
 /// People of the town.
 const PEOPLE: usize = 36;
@@ -34,6 +36,14 @@ const SEEDS: u64 = 4;
 const BUILDS: usize = 3;
 /// What takes longer waits for a lock.
 const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Where what is shown is kept.
+const TABLES: [(&str, Shown); 4] = [
+    ("list_rows", Shown::Row),
+    ("scores", Shown::Score),
+    ("exposures", Shown::Exposure),
+    ("list_loans", Shown::Loan),
+];
 
 /// A clock at which whoever looks is held until it is let go.
 struct Gate {
@@ -64,18 +74,16 @@ struct Waiting {
     begun: u64,
     /// Whose decision it is.
     person: Option<Person>,
-    answer: JoinHandle<Deed>,
+    answer: JoinHandle<Vec<Deed>>,
 }
 
 struct Simulation {
-    town: Arc<Town>,
+    world: Arc<World>,
     address: String,
     rng: StdRng,
     moment: u64,
     history: Vec<Operation>,
-    /// Recipients and accounts by who they are.
-    people: Arc<BTreeMap<Vec<u8>, Person>>,
-    live: BTreeSet<(Person, PurposeKind)>,
+    live: BTreeSet<Consent>,
     waiting: Vec<Waiting>,
     /// Lists that were asked for, in that order, and those of them that are sealed.
     lists: Vec<ListId>,
@@ -85,35 +93,13 @@ struct Simulation {
 impl Simulation {
     async fn new(address: String) -> Self {
         let test = TestApp::open(&address, &[SMALL]).await;
-        let town = Arc::new(Town::new(test, PEOPLE).await);
-        let (mut people, mut history) = (BTreeMap::new(), Vec::new());
-        let app = &town.test.app;
-        let messenger = AppId::parse("messenger").expect("a slug");
-        let mut tx = app.db.read().await.expect("begins");
-        for person in 0..PEOPLE {
-            let subject = subject_of(&mut tx, &app.keys, &messenger, &name(person)).await;
-            let subject = subject.expect("reads").expect("an account");
-            people.insert(subject.as_bytes().to_vec(), person);
-            let recipient = app.keys.recipient(town.business, subject);
-            people.insert(recipient.to_string().into_bytes(), person);
-            for purpose in NEEDED {
-                history.push(Operation {
-                    begun: 0,
-                    answered: 1,
-                    deed: Deed::Gave(person, purpose),
-                });
-            }
-        }
-        drop(tx);
-        let live = (0..PEOPLE).flat_map(|person| NEEDED.map(|purpose| (person, purpose)));
         Self {
-            live: live.collect(),
-            town,
+            world: Arc::new(World::new(test, PEOPLE).await),
             address,
             rng: StdRng::seed_from_u64(0),
             moment: 1,
-            history,
-            people: Arc::new(people),
+            history: all_given(PEOPLE),
+            live: all_consents(PEOPLE).collect(),
             waiting: Vec::new(),
             lists: Vec::new(),
             sealed: BTreeSet::new(),
@@ -125,26 +111,26 @@ impl Simulation {
         self.moment
     }
 
-    fn note(&mut self, begun: u64, deed: Deed) {
+    fn note(&mut self, begun: u64, deeds: impl IntoIterator<Item = Deed>) {
         let answered = self.tick();
-        self.history.push(Operation { begun, answered, deed });
+        let noted = deeds.into_iter().map(|deed| Operation { begun, answered, deed });
+        self.history.extend(noted);
     }
 
     /// One course of events.
     async fn run(&mut self, seed: u64) {
         self.rng = StdRng::seed_from_u64(seed);
-        let campaign = self.town.campaign().await["id"].clone();
-        for _ in 0..BUILDS {
+        let campaigns = self.world.campaigns().await;
+        for campaign in campaigns.iter().cycle().take(BUILDS) {
             let body = json!({"campaign": campaign, "size": 20, "holdout": 0.1});
-            let asked = self.town.shop.post("/v1/lists", body).await.expect(202);
+            let asked = self.world.town.shop.post("/v1/lists", body).await.expect(202);
             let list: ListId = asked["id"].as_str().expect("an id").parse().expect("a list");
             self.lists.push(list);
             self.build(list).await;
             // Whoever withdrew is willing again for the next list.
-            let all = (0..PEOPLE).flat_map(|person| NEEDED.map(|purpose| (person, purpose)));
-            for (person, purpose) in all.filter(|one| !self.live.contains(one)).collect::<Vec<_>>()
-            {
-                self.decide(person, purpose).await;
+            let missing = all_consents(PEOPLE).filter(|consent| !self.live.contains(consent));
+            for consent in missing.collect::<Vec<_>>() {
+                self.decide(consent).await;
             }
             self.look_at_everything().await;
         }
@@ -154,12 +140,13 @@ impl Simulation {
     async fn build(&mut self, list: ListId) {
         let (arrived, mut gates) = unbounded_channel();
         let (let_go, go) = mpsc::channel();
-        let order = Order { business: self.town.business, list };
-        let town = Arc::clone(&self.town);
+        let order = Order { business: self.world.town.business, list };
+        let world = Arc::clone(&self.world);
         let mut rng = StdRng::seed_from_u64(self.rng.random());
         let building = tokio::spawn(async move {
-            let clock = Gate { clock: Arc::clone(&town.test.clock), arrived, go: Mutex::new(go) };
-            let app = &town.test.app;
+            let test = &world.town.test;
+            let clock = Gate { clock: Arc::clone(&test.clock), arrived, go: Mutex::new(go) };
+            let app = &test.app;
             let rules = Rules::from(&app.settings.lists);
             let (db, keys, columns) = (&app.db, &app.keys, &app.columns);
             let workshop =
@@ -200,33 +187,45 @@ impl Simulation {
         match self.rng.random_range(0..10) {
             0..=5 => {
                 let person = self.rng.random_range(0..PEOPLE);
-                let purpose = NEEDED[self.rng.random_range(0..NEEDED.len())];
-                self.decide(person, purpose).await;
+                let side = Side::BOTH[self.rng.random_range(0..2)];
+                let needed = needed_of(person);
+                let purpose = needed[self.rng.random_range(0..needed.len())];
+                self.decide(Account { side, person }.to(purpose)).await;
             }
             6 | 7 => self.look_at_everything().await,
-            _ => self.town.test.clock.advance(Duration::from_secs(self.rng.random_range(1..90))),
+            _ => self
+                .world
+                .town
+                .test
+                .clock
+                .advance(Duration::from_secs(self.rng.random_range(1..90))),
         }
     }
 
     /// Takes the consent back, or gives it anew. A decision that is under way is not crossed.
-    async fn decide(&mut self, person: Person, purpose: PurposeKind) {
+    async fn decide(&mut self, consent: Consent) {
+        let (account, purpose) = consent;
+        let person = account.person;
         if self.waiting.iter().any(|waiting| waiting.person == Some(person)) {
             return;
         }
-        let town = Arc::clone(&self.town);
-        let withdraws = self.live.remove(&(person, purpose));
+        let (world, nth) = (Arc::clone(&self.world), self.moment);
+        let withdraws = self.live.remove(&consent);
         if !withdraws {
-            self.live.insert((person, purpose));
+            self.live.insert(consent);
         }
         let deed = async move {
             if withdraws {
-                town.withdraw(&name(person), purpose).await;
-                Deed::Withdrew(person, purpose)
-            } else {
-                town.consent(&name(person), purpose).await;
-                Deed::Gave(person, purpose)
+                world.withdraw(consent).await;
+                return Deed::Withdrew(consent);
             }
+            world.give(consent).await;
+            if purpose == PurposeKind::Relevance {
+                world.look(account, nth).await;
+            }
+            Deed::Gave(consent)
         };
+        let deed = async { vec![deed.await] };
         if self.begin(Some(person), deed).await {
             self.look_at_everything().await;
         }
@@ -236,14 +235,14 @@ impl Simulation {
     async fn begin(
         &mut self,
         person: Option<Person>,
-        deed: impl Future<Output = Deed> + Send + 'static,
+        deeds: impl Future<Output = Vec<Deed>> + Send + 'static,
     ) -> bool {
         let begun = self.tick();
-        let mut answer = tokio::spawn(deed);
+        let mut answer = tokio::spawn(deeds);
         let answered = tokio::time::timeout(PATIENCE, &mut answer).await;
         let in_time = answered.is_ok();
-        if let Ok(deed) = answered {
-            self.note(begun, deed.expect("it is answered"));
+        if let Ok(deeds) = answered {
+            self.note(begun, deeds.expect("it is answered"));
         } else {
             self.waiting.push(Waiting { begun, person, answer });
         }
@@ -254,7 +253,7 @@ impl Simulation {
     async fn settle(&mut self) {
         for mut waiting in std::mem::take(&mut self.waiting) {
             match tokio::time::timeout(PATIENCE, &mut waiting.answer).await {
-                Ok(deed) => self.note(waiting.begun, deed.expect("it is answered")),
+                Ok(deeds) => self.note(waiting.begun, deeds.expect("it is answered")),
                 Err(_) => self.waiting.push(waiting),
             }
         }
@@ -263,9 +262,8 @@ impl Simulation {
     /// The tables, and every sealed list as it is served and exported.
     async fn look_at_everything(&mut self) {
         let begun = self.tick();
-        for ((what, list), people) in self.stored().await {
-            self.note(begun, Deed::Showed(what, list, people));
-        }
+        let stored = self.stored().await.into_iter();
+        self.note(begun, stored.map(|((what, list), of)| Deed::Showed(what, list, of)));
         if !self.waiting.is_empty() {
             // The build holds the writer, and that a list was read is written down, too.
             return;
@@ -273,16 +271,11 @@ impl Simulation {
         for list in self.sealed.clone() {
             for path in ["recipients?limit=500", "export?format=jsonl"] {
                 let path = format!("/v1/lists/{}/{path}", self.lists[list]);
-                let (town, people) = (Arc::clone(&self.town), Arc::clone(&self.people));
+                let world = Arc::clone(&self.world);
                 let read = async move {
-                    let shown = town.shop.get(&path).await;
-                    assert!(shown.status.is_success(), "{}", shown.text());
-                    let text = shown.text();
-                    // Whoever is shown is shown by name; nothing else of a row matters here.
-                    let people = people.iter().filter(|(known, _)| {
-                        std::str::from_utf8(known).is_ok_and(|known| text.contains(known))
-                    });
-                    Deed::Showed(Shown::Row, list, people.map(|(_, person)| *person).collect())
+                    let answer = world.town.shop.get(&path).await;
+                    assert!(answer.status.is_success(), "{}", answer.text());
+                    shown(&world.recipients, list, &answer.text()).into()
                 };
                 if !self.begin(None, read).await {
                     return;
@@ -291,24 +284,28 @@ impl Simulation {
         }
     }
 
-    /// Rows and scores as the tables hold them, of lists in the making too.
-    async fn stored(&self) -> BTreeMap<(Shown, ListNumber), BTreeSet<Person>> {
-        let mut found: BTreeMap<_, BTreeSet<Person>> = BTreeMap::new();
-        for table in dump::some(&self.address, &["list_rows", "scores"]).await {
-            let what = if table.name == "scores" { Shown::Score } else { Shown::Row };
+    /// Rows, scores and what they were made with, as the tables hold them, of lists in the making too.
+    async fn stored(&self) -> BTreeMap<(Shown, ListNumber), BTreeSet<Account>> {
+        let mut found: BTreeMap<_, BTreeSet<Account>> = BTreeMap::new();
+        let names = TABLES.map(|(name, _)| name);
+        for table in dump::some(&self.address, &names).await {
+            let what = TABLES.iter().find(|(name, _)| *name == table.name).expect("asked for").1;
             for row in &table.rows {
                 let bytes = |name: &str| {
                     row.iter().find_map(|(column, cell)| match cell {
-                        Cell::Bytes(bytes) if column == name => Some(bytes),
+                        Cell::Bytes(bytes) if column == name => Some(bytes.as_slice()),
                         _ => None,
                     })
                 };
-                let list = bytes("list").expect("each names its list");
-                let number = self.lists.iter().position(|id| id.as_bytes().as_slice() == list);
-                let person = self.people.get(bytes("subject").expect("each names an account"));
-                if let (Some(number), Some(person)) = (number, person) {
-                    found.entry((what, number)).or_default().insert(*person);
-                }
+                let number = bytes("list").and_then(|list| {
+                    self.lists.iter().position(|id| id.as_bytes().as_slice() == list)
+                });
+                let account = |name: &str| bytes(name).and_then(|id| self.world.accounts.get(id));
+                let (Some(number), Some(account)) = (number, account("subject").copied()) else {
+                    // Earlier messages, of which the model learned.
+                    continue;
+                };
+                found.entry((what, number)).or_default().insert(account);
             }
         }
         found
@@ -326,8 +323,10 @@ async fn nothing_appears_after_a_withdrawal(address: String) {
     };
     assert!(simulation.sealed.len() >= 6, "{} lists were sealed", simulation.sealed.len());
     assert!(count(|deed| matches!(deed, Deed::Withdrew(..))) >= 50);
-    assert!(count(|deed| matches!(deed, Deed::Showed(_, _, people) if people.len() >= 10)) >= 200);
-    simulation.town.test.app.db.close().await;
+    assert!(count(|deed| matches!(deed, Deed::Showed(_, _, of) if of.len() >= 10)) >= 200);
+    let ended = loans_ended(&simulation.history);
+    assert!(ended >= 30, "{ended} loans lost what they rest on");
+    simulation.world.town.test.app.db.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -343,14 +342,57 @@ async fn nothing_appears_after_a_withdrawal_on_postgres() {
     fresh.drop_database().await;
 }
 
+/// A simulation on SQLite in which one course of events went by under a schema that was changed like this.
+async fn after_tampering(fresh: &FreshSqlite, sql: &str) -> Simulation {
+    let mut simulation = Simulation::new(fresh.address()).await;
+    dump::tamper(&fresh.address(), sql).await;
+    simulation.run(0).await;
+    simulation
+}
+
 /// Without the trigger that takes rows and scores away, the same simulation finds them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_house_that_forgets_to_clean_up_is_found_out() {
     let fresh = FreshSqlite::create();
-    let mut simulation = Simulation::new(fresh.address()).await;
-    dump::tamper(&fresh.address(), "drop trigger grant_end_removes_scores;").await;
-    simulation.run(0).await;
+    let simulation = after_tampering(&fresh, "drop trigger grant_end_removes_scores;").await;
     let found = wrongs(&simulation.history);
     assert!(found.iter().any(|wrong| matches!(wrong, Wrong::Ended(..))), "{found:?}");
-    simulation.town.test.app.db.close().await;
+    simulation.world.town.test.app.db.close().await;
+}
+
+/// Takes away what rests on a person's own consents, and forgets what they borrowed.
+const FORGETFUL: &str = "
+    drop trigger loans_end_with_their_token;
+    drop trigger grant_end_removes_scores;
+    create trigger grant_end_removes_scores after update of state on grants
+    when old.state = 'given' and new.state <> 'given'
+    begin
+        delete from list_rows where subject = old.subject and messages_grant = old.id;
+        delete from scores where subject = old.subject and relevance_grant = old.id;
+        delete from list_loans where subject = old.subject and old.purpose = 'relevance';
+    end;";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_house_that_forgets_what_was_lent_is_found_out() {
+    let fresh = FreshSqlite::create();
+    let mut simulation = after_tampering(&fresh, FORGETFUL).await;
+    let stored = simulation.stored().await;
+    let list = simulation.lists.len() - 1;
+    let lent = stored[&(Shown::Loan, list)].intersection(&stored[&(Shown::Row, list)]);
+    let lent: Vec<Account> = lent.copied().collect();
+    let linking = PurposeKind::CrossAppLinking;
+    let ends = [
+        lent[0].to(linking),
+        lent[1].peer().to(linking),
+        lent[2].peer().to(PurposeKind::Relevance),
+    ];
+    for (account, consent) in lent.into_iter().zip(ends) {
+        simulation.decide(consent).await;
+        let found = wrongs(&simulation.history);
+        for what in [Shown::Loan, Shown::Row, Shown::Score, Shown::Exposure] {
+            let wrong = Wrong::Ended(what, list, account, consent);
+            assert!(found.contains(&wrong), "{wrong:?} is not among {found:?}");
+        }
+    }
+    simulation.world.town.test.app.db.close().await;
 }
