@@ -29,8 +29,8 @@ const CONNECTIONS: usize = 16;
 /// Acknowledgements before a kill: somewhere in this range.
 const ACKNOWLEDGED: std::ops::Range<usize> = 60..240;
 
-/// What was acknowledged to one account: the latest decision, with its receipt.
-pub(super) type Acknowledged = BTreeMap<String, (Decision, Receipt)>;
+/// What was acknowledged to an account of an app about a purpose: the latest decision, with its receipt.
+pub(super) type Acknowledged = BTreeMap<(AppId, String, PurposeKind), (Decision, Receipt)>;
 
 /// What the app does on one connection.
 impl Connection {
@@ -84,8 +84,8 @@ pub(super) fn note(
     decision: Decision,
     receipt: Receipt,
 ) {
-    let mut noted = noted.lock().expect("no writer panicked");
-    noted.insert(account.to_owned(), (decision, receipt));
+    let of = (receipt.record().app.clone(), account.to_owned(), receipt.record().purpose);
+    noted.lock().expect("no writer panicked").insert(of, (decision, receipt));
 }
 
 /// One life of the program: it serves, writers write, and it is killed among them.
@@ -110,35 +110,34 @@ async fn one_life(program: Program, key: &Arc<str>, round: u64) -> Acknowledged 
 }
 
 /// The decision on record now, from verified entries only.
-fn on_record(consents: &Consents) -> Option<Decision> {
-    let about = |purpose| purpose == PurposeKind::BusinessMessages;
-    let latest = consents.history().iter().rfind(|entry| about(entry.record.purpose));
+fn on_record(consents: &Consents, about: PurposeKind) -> Option<Decision> {
+    let latest = consents.history().iter().rfind(|entry| entry.record.purpose == about);
     latest.map(|entry| entry.record.decision)
 }
 
 /// What was acknowledged and is not in the database.
-pub(super) async fn lost(test: &TestApp, app: &AppId, acknowledged: &Acknowledged) -> Vec<String> {
+pub(super) async fn lost(test: &TestApp, acknowledged: &Acknowledged) -> Vec<String> {
     let (keys, log) = (&test.app.keys, test.app.keys.log_verifier());
     let mut tx = test.app.db.read().await.expect("a snapshot");
     let mut lost = Vec::new();
-    for (account, (decision, receipt)) in acknowledged {
+    for ((app, account, purpose), (decision, receipt)) in acknowledged {
         let subject = accounts::subject_of(&mut tx, keys, app, account).await.expect("it answers");
         let Some(subject) = subject else {
-            lost.push(format!("{account} is not known"));
+            lost.push(format!("{account} of {app} is not known"));
             continue;
         };
         let mut all = consent::consents_of(&mut tx, keys, &[subject]).await.expect("it answers");
         let consents = all.remove(&subject).expect("what is there verifies");
         // A withdrawal that was under way when the program died may have been recorded unheard.
-        let recorded = on_record(&consents);
+        let recorded = on_record(&consents, *purpose);
         let unheard = *decision == Decision::Given && recorded == Some(Decision::Withdrawn);
         if recorded != Some(*decision) && !unheard {
-            lost.push(format!("{account}: {decision} was acknowledged"));
+            lost.push(format!("{account} of {app}: {purpose} was acknowledged as {decision}"));
         }
         let report = receipt.verify(&log).expect("the receipt verifies");
         let kept = consents.history().iter().find(|entry| entry.index == report.index());
         if kept.map(|entry| entry.record.id) != Some(receipt.record().id) {
-            lost.push(format!("{account}: entry {} is another", report.index()));
+            lost.push(format!("{account} of {app}: entry {} is another", report.index()));
         }
     }
     lost
@@ -148,10 +147,11 @@ pub(super) async fn lost(test: &TestApp, app: &AppId, acknowledged: &Acknowledge
 fn never_happened(acknowledged: &Acknowledged) -> Acknowledged {
     let mut pairs = acknowledged.iter().filter(|(_, (decision, _))| *decision == Decision::Given);
     let (_, (_, stranger)) = pairs.next().expect("a consent was acknowledged");
-    let (account, _) = pairs.next().expect("another was too");
+    let (other, _) = pairs.next().expect("another was too");
+    let nobody = (other.0.clone(), "nobody".to_owned(), other.2);
     Acknowledged::from([
-        ("nobody".to_owned(), (Decision::Given, stranger.clone())),
-        (account.clone(), (Decision::Refused, stranger.clone())),
+        (nobody, (Decision::Given, stranger.clone())),
+        (other.clone(), (Decision::Refused, stranger.clone())),
     ])
 }
 
@@ -173,8 +173,8 @@ async fn acknowledged_consents_survive(database: &str) {
         let verified = verified.await.expect("the program runs");
         assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
         let test = TestApp::open_in(directory.path(), database, &[]).await;
-        assert_eq!(lost(&test, &app, &all).await, Vec::<String>::new());
-        assert_eq!(lost(&test, &app, &never_happened(&all)).await.len(), 3, "a loss is noticed");
+        assert_eq!(lost(&test, &all).await, Vec::<String>::new());
+        assert_eq!(lost(&test, &never_happened(&all)).await.len(), 3, "a loss is noticed");
         test.app.db.close().await;
     }
     assert!(all.len() >= ROUNDS as usize * ACKNOWLEDGED.start, "there was much to lose");
