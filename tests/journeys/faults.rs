@@ -1,38 +1,42 @@
 //! Errors and sudden death at the system calls that keep what was promised.
 //!
 //! strace makes the n-th write, flush, opening, renaming … of the real program fail with EIO, or kills
-//! it there, while it records consents, withdrawals and an erasure, folds its write-ahead log, rotates
-//! keys and purges. Then it is started again without faults: everything that was acknowledged is
-//! there, the ledger verifies, and every invariant holds.
+//! it there, and makes calls that read, lock or close fail, while it records consents and withdrawals,
+//! links and unlinks accounts, takes in what people looked at, makes a list, erases somebody, folds its
+//! write-ahead log, rotates keys and purges. Then it is started again without faults: everything that
+//! was acknowledged is there, the ledger verifies, and every invariant holds.
 //!
 //! The places are counted in a run without faults and sampled evenly; `VOLENS_TEST_FAULTS=all` takes
 //! every one of them, a number takes that many, and `3/20` every place of the third of twenty parts.
 
+mod acts;
+mod base;
+
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use volens::access::Caller;
-use volens::accounts;
 use volens::db::testing::{required, variable};
-use volens_privacy::AppId;
-use volens_privacy::consent::Decision;
 
-use super::kill::{Acknowledged, lost, note};
-use crate::support::TestApp;
-use crate::support::program::{Connection, Program, command};
+use self::acts::Heard;
+use self::base::{Base, SETTINGS, database};
+use crate::support::program::command;
 
 /// What keeps data: calls that change files, and flushes.
 const CALLS: [&str; 8] =
     ["pwrite64", "write", "fdatasync", "fsync", "openat", "rename", "ftruncate", "unlink"];
+/// Calls that leave nothing on a disk. They can only fail: a death at one of them leaves what a death at
+/// the next call that keeps data does.
+const LOOKS: [&str; 4] = ["pread64", "read", "fcntl", "close"];
 /// The first call of every thread, traced with the others: strace stops a new thread at each call that it
 /// makes, whichever, until it comes to one that is asked for (seen with 6.1).
 const FIRST: &str = "rseq";
@@ -40,8 +44,8 @@ const FIRST: &str = "rseq";
 const FAST: &str = "--seccomp-bpf";
 const ERROR: &str = "error=EIO";
 const FAULTS: [&str; 2] = [ERROR, "signal=SIGKILL"];
-/// Places tried when nobody says how many.
-const SAMPLE: usize = 48;
+/// Places tried when nobody says how many: those where data are kept, and the others.
+const SAMPLE: (usize, usize) = (48, 12);
 /// Programs at once.
 const AT_ONCE: usize = 2;
 /// No start, answer or end takes longer.
@@ -50,16 +54,19 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// What the program does while it is disturbed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scene {
-    /// It serves: consents, withdrawals, an erasure, and the folding of the log at the end.
+    /// It serves: consents, withdrawals, links, a profile, a list, an erasure, and the folding of the
+    /// log at the end.
     Serve,
     /// A command, run to its end.
     Run(&'static [&'static str]),
 }
 
-const SCENES: [Scene; 4] = [
+const SCENES: [Scene; 6] = [
     Scene::Serve,
     Scene::Run(&["keys", "rotate", "kek", "--not-running"]),
     Scene::Run(&["keys", "rotate", "wrap", "--not-running"]),
+    Scene::Run(&["keys", "rotate", "signing", "--not-running"]),
+    Scene::Run(&["keys", "rotate", "pepper", "--not-running"]),
     Scene::Run(&["purge", "--not-running"]),
 ];
 
@@ -72,90 +79,6 @@ struct Fault {
     nth: usize,
 }
 
-/// An installation in which something was acknowledged, to be copied for each fault.
-struct Base {
-    directory: tempfile::TempDir,
-    key: Arc<str>,
-    acknowledged: Acknowledged,
-}
-
-fn database(directory: &Path) -> String {
-    format!("sqlite:{}", directory.join("volens.db").display())
-}
-
-impl Base {
-    async fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let database = database(directory.path());
-        let app = AppId::parse("messenger").expect("a slug");
-        let test = TestApp::open_in(directory.path(), &database, &[]).await;
-        drop(test.new_app(app.as_str()).await);
-        let key: Arc<str> = test.key_of(&Caller::App(app)).await.into();
-        test.app.db.close().await;
-        let program = Program::start(directory.path(), &database, &[]).await;
-        let noted = Arc::new(Mutex::new(Acknowledged::new()));
-        let connection = Connection::open(program.address, Arc::clone(&key)).await;
-        assert!(work(connection.expect("it accepts"), "before", 12, &noted).await);
-        program.kill().await;
-        let acknowledged = noted.lock().expect("nobody panicked").clone();
-        Self { directory, key, acknowledged }
-    }
-
-    fn copy(&self) -> tempfile::TempDir {
-        let copy = tempfile::tempdir().expect("a temporary directory");
-        for entry in fs::read_dir(self.directory.path()).expect("a directory") {
-            let entry = entry.expect("an entry");
-            if entry.file_type().expect("a type").is_file() {
-                fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("copied");
-            }
-        }
-        copy
-    }
-}
-
-/// Gives consents and takes every third back; says whether the program answered to the end.
-async fn work(
-    connection: Connection,
-    name: &str,
-    times: usize,
-    noted: &Mutex<Acknowledged>,
-) -> bool {
-    try_work(connection, name, times, noted).await.is_some()
-}
-
-async fn try_work(
-    mut connection: Connection,
-    name: &str,
-    times: usize,
-    noted: &Mutex<Acknowledged>,
-) -> Option<()> {
-    for nth in 0..times {
-        let account = format!("{name}-{nth}");
-        let details = json!({ "language": "en" });
-        connection.send("PUT", &format!("/v1/accounts/{account}"), &details).await?;
-        let report = json!({
-            "account": account,
-            "notice": {
-                "id": "messages", "version": 1, "language": "en", "rendered_sha256": "9f".repeat(32),
-            },
-            "decisions": [{ "purpose": "business_messages", "decision": "given" }],
-        });
-        let (status, said) = connection.send("POST", "/v1/consents", &report).await?;
-        if status != 201 {
-            continue;
-        }
-        note(noted, &account, Decision::Given, super::kill::receipt(&said["receipts"][0]));
-        if nth % 3 == 0 {
-            let report = json!({ "account": account, "purpose": "business_messages" });
-            let (status, said) = connection.send("POST", "/v1/consents/withdraw", &report).await?;
-            if status == 200 {
-                note(noted, &account, Decision::Withdrawn, super::kill::receipt(&said["receipt"]));
-            }
-        }
-    }
-    Some(())
-}
-
 /// The program under strace.
 struct Traced(Child);
 
@@ -165,7 +88,7 @@ impl Traced {
         let plain = plain.as_std();
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq"]).args(options);
-        strace.arg(plain.get_program()).args(plain.get_args()).args(args);
+        strace.arg(plain.get_program()).args(plain.get_args()).args(args).envs(SETTINGS);
         strace.kill_on_drop(true).stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped());
         Self(strace.spawn().expect("strace starts"))
     }
@@ -196,85 +119,49 @@ impl Traced {
     }
 }
 
-/// What was acknowledged while the scene was disturbed, and whose erasure was, and whose was asked.
-#[derive(Default)]
-struct Heard {
-    /// Whether anything went otherwise than without the fault.
-    disturbed: bool,
-    acknowledged: Acknowledged,
-    erased: Option<&'static str>,
-    erasing: Option<&'static str>,
-}
-
-/// How many accounts consent before the erasure and after it. Where every place is tried, each act is
-/// done once or twice: more of them would make the same calls again.
-fn consenting() -> (usize, usize) {
-    if every_place() { (2, 1) } else { (6, 2) }
-}
-
 /// Whether every place is tried, at once or in parts.
 fn every_place() -> bool {
     let every = |wanted: String| wanted == "all" || wanted.contains('/');
     variable("VOLENS_TEST_FAULTS").is_some_and(every)
 }
 
-/// An account of the base that is erased in the scene.
-const ERASED: &str = "before-1";
-
-async fn play(base: &Base, scene: Scene, directory: &Path, options: &[String]) -> Heard {
-    let mut heard = Heard::default();
-    match scene {
+/// Plays a scene; what was heard, and whether anything went otherwise than without a fault.
+async fn play(base: &Base, scene: Scene, directory: &Path, options: &[String]) -> (Heard, bool) {
+    let args = match scene {
         Scene::Run(args) => {
             let mut traced = Traced::start(directory, options, args);
             drop(traced.0.stdout.take());
-            heard.disturbed = !traced.end().await;
+            return (Heard::default(), !traced.end().await);
         }
-        Scene::Serve => {
-            let args = ["serve", "--listen", "127.0.0.1:0"];
-            let mut traced = Traced::start(directory, options, &args);
-            let mut lines = BufReader::new(traced.0.stdout.take().expect("a pipe")).lines();
-            let first = tokio::time::timeout(PATIENCE, lines.next_line()).await;
-            let said = first.ok().and_then(|line| line.ok().flatten());
-            let said: Option<Value> = said.and_then(|line| serde_json::from_str(&line).ok());
-            let address = said.as_ref().and_then(|said| said["listening"].as_str()?.parse().ok());
-            if let Some(address) = address {
-                let served = serve(base, address, &mut heard);
-                drop(tokio::time::timeout(PATIENCE, served).await);
-            }
-            traced.signal("-TERM").await;
-            let ended_well = traced.end().await;
-            let (during, after) = consenting();
-            heard.disturbed =
-                !ended_well || heard.erased.is_none() || heard.acknowledged.len() < during + after;
-        }
+        Scene::Serve => ["serve", "--listen", "127.0.0.1:0"],
+    };
+    let mut traced = Traced::start(directory, options, &args);
+    let mut lines = BufReader::new(traced.0.stdout.take().expect("a pipe")).lines();
+    let first = tokio::time::timeout(PATIENCE, lines.next_line()).await;
+    let said = first.ok().and_then(|line| line.ok().flatten());
+    let said: Option<Value> = said.and_then(|line| serde_json::from_str(&line).ok());
+    let address = said.as_ref().and_then(|said| said["listening"].as_str()?.parse().ok());
+    let mut heard = Heard::default();
+    if let Some(address) = address {
+        drop(tokio::time::timeout(PATIENCE, acts::serve(base, address, &mut heard)).await);
     }
-    heard
-}
-
-async fn serve(base: &Base, address: std::net::SocketAddr, heard: &mut Heard) -> Option<()> {
-    let (during, after) = consenting();
-    let noted = Mutex::new(Acknowledged::new());
-    let open = || Connection::open(address, Arc::clone(&base.key));
-    // One call after the other: what is not answered ends a connection, not the scene.
-    work(open().await?, "during", during, &noted).await;
-    heard.acknowledged = noted.into_inner().expect("nobody panicked");
-    heard.erasing = Some(ERASED);
-    let path = format!("/v1/accounts/{ERASED}");
-    let (status, _) = open().await?.ask("DELETE", &path, &Value::Null).await?;
-    heard.erased = (status == 200).then_some(ERASED);
-    let noted = Mutex::new(Acknowledged::new());
-    work(open().await?, "after", after, &noted).await;
-    heard.acknowledged.extend(noted.into_inner().expect("nobody panicked"));
-    Some(())
+    traced.signal("-TERM").await;
+    let disturbed = !traced.end().await || !heard.everything;
+    (heard, disturbed)
 }
 
 /// How often the busiest thread of an undisturbed scene makes each call, before it serves and in all.
-async fn places(base: &Base, scene: Scene) -> Vec<(&'static str, std::ops::RangeInclusive<usize>)> {
+async fn places(base: &Base, scene: Scene) -> Vec<(&'static str, RangeInclusive<usize>)> {
     let directory = base.copy();
     let log = directory.path().join("strace.log");
-    let calls = format!("trace={FIRST},{}", CALLS.join(","));
+    let known: Vec<&'static str> = CALLS.into_iter().chain(LOOKS).collect();
+    let calls = format!("trace={FIRST},{}", known.join(","));
     let options = [FAST, "-o", &log.display().to_string(), "-e", &calls].map(str::to_owned);
-    play(base, scene, directory.path(), &options).await;
+    let (heard, disturbed) = play(base, scene, directory.path(), &options).await;
+    assert!(!disturbed, "{scene:?} goes well without faults");
+    let test = base.open(directory.path()).await;
+    assert_eq!(heard.broken(base, &test).await, Vec::<String>::new(), "{scene:?}");
+    test.app.db.close().await;
     let log = fs::read_to_string(log).expect("a log");
     let mut counts: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
     let mut serving = scene != Scene::Serve;
@@ -282,7 +169,7 @@ async fn places(base: &Base, scene: Scene) -> Vec<(&'static str, std::ops::Range
         let Some((thread, rest)) = line.split_once(' ') else { continue };
         serving |= rest.contains("listening");
         let Some(call) = rest.trim_start().split('(').next() else { continue };
-        let Some(call) = CALLS.iter().find(|known| **known == call) else { continue };
+        let Some(call) = known.iter().copied().find(|known| *known == call) else { continue };
         let (before, all) = counts.entry((call, thread)).or_default();
         *before += usize::from(!serving);
         *all += 1;
@@ -292,17 +179,23 @@ async fn places(base: &Base, scene: Scene) -> Vec<(&'static str, std::ops::Range
         let (before, all) = of_call.map(|(_, c)| *c).max_by_key(|(before, all)| all - before)?;
         (all > before).then_some((call, before + 1..=all))
     };
-    CALLS.into_iter().filter_map(busiest).collect()
+    known.into_iter().filter_map(busiest).collect()
 }
 
+#[expect(clippy::print_stderr, reason = "how many there are is told nowhere else")]
 async fn faults(base: &Base) -> Vec<Fault> {
     let mut all = Vec::new();
     for scene in SCENES {
         for (call, range) in places(base, scene).await {
-            for kind in FAULTS {
+            let kinds = if LOOKS.contains(&call) { &FAULTS[..1] } else { &FAULTS[..] };
+            for &kind in kinds {
                 all.extend(range.clone().map(|nth| Fault { scene, call, kind, nth }));
             }
         }
+    }
+    for scene in SCENES {
+        let count = all.iter().filter(|fault| fault.scene == scene).count();
+        eprintln!("{count} faults in {scene:?}");
     }
     // A part of them may hold one scene only.
     assert!(SCENES.into_iter().all(|scene| all.iter().any(|fault| fault.scene == scene)));
@@ -312,19 +205,27 @@ async fn faults(base: &Base) -> Vec<Fault> {
 fn chosen(all: &[Fault], wanted: Option<&str>) -> Vec<Fault> {
     let number = |text: &str| text.parse::<usize>().expect("`all`, a number, or a part like 3/20");
     let count = all.len();
-    let wanted = match wanted {
-        Some("all") => count,
+    match wanted {
+        Some("all") => all.to_vec(),
         Some(wanted) => match wanted.split_once('/') {
             Some((part, parts)) => {
                 let (part, parts) = (number(part), number(parts));
                 assert!((1..=parts).contains(&part), "there are parts 1 to {parts}");
-                return all[(part - 1) * count / parts..part * count / parts].to_vec();
+                all[(part - 1) * count / parts..part * count / parts].to_vec()
             }
-            None => number(wanted),
+            None => evenly(all, number(wanted)),
         },
-        None => SAMPLE,
-    };
-    // The middle of each of so many equal parts: the same places in every run.
+        None => {
+            let (looks, keeping): (Vec<Fault>, Vec<Fault>) =
+                all.iter().cloned().partition(|fault| LOOKS.contains(&fault.call));
+            [evenly(&keeping, SAMPLE.0), evenly(&looks, SAMPLE.1)].concat()
+        }
+    }
+}
+
+/// The middle of each of so many equal parts: the same places in every run.
+fn evenly(all: &[Fault], wanted: usize) -> Vec<Fault> {
+    let count = all.len();
     let take = wanted.min(count);
     (0..take).map(|nth| all[(2 * nth + 1) * count / (2 * take)].clone()).collect()
 }
@@ -338,7 +239,11 @@ fn the_parts_are_the_whole() {
     assert_eq!(nths(parts.collect()), (0..101).collect::<Vec<_>>());
     assert_eq!(nths(chosen(&all, Some("all"))), (0..101).collect::<Vec<_>>());
     assert_eq!(nths(chosen(&all, Some("2"))), [25, 75]);
-    assert_eq!(chosen(&all, None).len(), SAMPLE);
+    let look = |nth| Fault { call: LOOKS[0], ..fault(nth) };
+    let both: Vec<_> = all.into_iter().chain((0..101).map(look)).collect();
+    let sample = chosen(&both, None);
+    let looks = sample.iter().filter(|fault| LOOKS.contains(&fault.call)).count();
+    assert_eq!((sample.len() - looks, looks), SAMPLE);
 }
 
 /// What became of a fault that was asked for.
@@ -363,9 +268,9 @@ async fn survives(base: &Base, fault: &Fault) -> (Met, Vec<String>) {
     let options = ["-o", &log_name, "-e", &calls, "-e", &inject].into_iter();
     let options = options.chain((*kind == ERROR).then_some(FAST)).map(str::to_owned);
     let options: Vec<String> = options.collect();
-    let heard = play(base, *scene, directory.path(), &options).await;
+    let (heard, disturbed) = play(base, *scene, directory.path(), &options).await;
     let happened = fs::read(&log).is_ok_and(|log| log.windows(10).any(|at| at == b"(INJECTED)"));
-    let met = match (heard.disturbed, happened) {
+    let met = match (disturbed, happened) {
         (true, _) => Met::Felt,
         (false, true) => Met::Mended,
         (false, false) => Met::Missed,
@@ -377,27 +282,15 @@ async fn survives(base: &Base, fault: &Fault) -> (Met, Vec<String>) {
         again.insert(0, args);
     }
     for args in again {
-        let output = command(directory.path(), &database(directory.path())).args(args).output();
+        let mut command = command(directory.path(), &database(directory.path()));
+        let output = command.args(args).envs(SETTINGS).output();
         let output = output.await.expect("it runs");
         if !output.status.success() {
             wrong.push(format!("{args:?}: {}", String::from_utf8_lossy(&output.stdout)));
         }
     }
-    let test = TestApp::open_in(directory.path(), &database(directory.path()), &[]).await;
-    let app = AppId::parse("messenger").expect("a slug");
-    let mut expected = base.acknowledged.clone();
-    expected.extend(heard.acknowledged);
-    if let Some(erasing) = heard.erasing {
-        expected.retain(|(_, account, _), _| account != erasing);
-    }
-    wrong.extend(lost(&test, &expected).await);
-    if let Some(erased) = heard.erased {
-        let mut tx = test.app.db.read().await.expect("a snapshot");
-        let found = accounts::subject_of(&mut tx, &test.app.keys, &app, erased).await;
-        if found.expect("it answers").is_some() {
-            wrong.push(format!("{erased} was erased and is there"));
-        }
-    }
+    let test = base.open(directory.path()).await;
+    wrong.extend(heard.broken(base, &test).await);
     test.app.db.close().await;
     (met, wrong)
 }
