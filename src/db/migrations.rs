@@ -63,6 +63,7 @@ const MIGRATIONS: &[Texts] = migrations![
     41 "0041_variants",
     44 "0044_canary_files",
     46 "0046_gone_before",
+    48 "0048_signal_tags_of_nobody",
 ];
 
 /// The newest migration this program knows.

@@ -41,7 +41,6 @@ pub(crate) const TABLES: &[&str] = &[
     "removed_accounts",
     "restrictions",
     "scores",
-    "signal_tags",
     "subject_request_accounts",
 ];
 
@@ -112,11 +111,10 @@ impl Remembered {
         self
     }
 
-    /// And by the id of a message that its app sent: the id, which is never stored, and its keyed tag.
+    /// And by the id of a message that its app sent, which is never stored.
     #[must_use]
-    pub fn and_message(mut self, keys: &KeyRing, app: &AppId, message: &str) -> Self {
+    pub fn and_message(mut self, message: &str) -> Self {
         self.add("message id", message.as_bytes().to_vec());
-        self.add_id("message tag", "message tag in text", &keys.message_tag(app, message));
         self
     }
 

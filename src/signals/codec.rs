@@ -10,7 +10,9 @@ use super::profile::{Acts, Profile, Trait};
 use super::recent::{About, DayCounts, RecentDays};
 
 /// Version of the stored form.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// The version before tags of messages were salted; it is still read.
+const WITHOUT_SALT: u8 = 2;
 /// The version before counts by day; it is still read.
 const WITHOUT_DAYS: u8 = 1;
 
@@ -55,6 +57,8 @@ impl Profile {
             }
         }
         put_days(&mut out, &self.recent);
+        out.push(self.salt.is_some().into());
+        out.extend(self.salt.iter().flatten());
         out
     }
 
@@ -91,6 +95,13 @@ impl Profile {
         }
         if version > WITHOUT_DAYS {
             profile.recent = from.days()?;
+        }
+        if version > WITHOUT_SALT {
+            profile.salt = match from.byte()? {
+                0 => None,
+                1 => Some(from.bytes()?),
+                _ => return Err(Malformed),
+            };
         }
         if from.rest.is_empty() { Ok(profile) } else { Err(Malformed) }
     }
@@ -242,17 +253,24 @@ mod tests {
     use crate::signals::Observation;
 
     #[test]
-    fn a_profile_of_before_days_were_counted_is_read() {
+    fn a_profile_of_before_days_or_salts_is_read() {
         let mut profile = Profile::default();
         let topics = vec!["sport.running".to_owned()];
         let at = Timestamp::from_micros(20_000 * 86_400_000_000);
         profile.observe(&Observation { kind: Kind::Bought, topics, business: None, at });
-        // Nothing counted by day is written as a first day and a zero, five bytes and one.
+        // No salt is one byte. Nothing counted by day is written as a first day and a zero, five and one.
         let mut earlier = profile.to_bytes();
+        earlier.truncate(earlier.len() - 1);
+        earlier[0] = WITHOUT_SALT;
+        assert!(Profile::from_bytes(&earlier).is_ok_and(|read| read == profile));
         earlier.truncate(earlier.len() - 6);
         earlier[0] = WITHOUT_DAYS;
         assert!(Profile::from_bytes(&earlier).is_ok_and(|read| read == profile));
-        earlier[0] = VERSION;
+        earlier[0] = WITHOUT_SALT;
         assert!(Profile::from_bytes(&earlier).is_err(), "a version that has days has them");
+        profile.salt = Some([7; 16]);
+        let stored = profile.to_bytes();
+        assert!(Profile::from_bytes(&stored).is_ok_and(|read| read == profile));
+        assert!(Profile::from_bytes(&stored[..stored.len() - 1]).is_err(), "a salt is whole");
     }
 }

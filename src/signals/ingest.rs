@@ -60,7 +60,7 @@ pub async fn take_in(
     now: Timestamp,
     rng: &mut (dyn Rng + Send),
 ) -> Result<Vec<Vec<Taken>>, SignalError> {
-    let mut door = Door::open(tx, keys, batches, now).await?;
+    let mut door = Door::open(tx, keys, batches, now, rng).await?;
     let answers: Vec<Vec<Taken>> = batches.iter().map(|batch| door.batch(batch)).collect();
     door.close(tx, rng).await?;
     count(tx, batches, &answers, now).await?;
@@ -75,8 +75,10 @@ struct Door<'k> {
     accounts: BTreeMap<SubjectId, store::Account>,
     consents: BTreeMap<SubjectId, Consents>,
     profiles: BTreeMap<SubjectId, Profile>,
-    tags: BTreeSet<(SubjectId, [u8; 16])>,
-    new_tags: BTreeSet<(SubjectId, [u8; 16])>,
+    /// What the tags of each account's messages are made with: as its profile has it, or anew.
+    salts: BTreeMap<SubjectId, [u8; 16]>,
+    tags: BTreeSet<[u8; 16]>,
+    new_tags: BTreeSet<[u8; 16]>,
     touched: BTreeMap<SubjectId, AppId>,
     /// Purchases of people who permit teaching models.
     bought: Vec<Bought>,
@@ -88,14 +90,13 @@ impl<'k> Door<'k> {
         keys: &'k KeyRing,
         batches: &[Batch],
         now: Timestamp,
+        rng: &mut (dyn Rng + Send),
     ) -> Result<Self, SignalError> {
         let mut asked: BTreeMap<&AppId, BTreeMap<&str, AccountTag>> = BTreeMap::new();
-        let mut tags = BTreeSet::new();
         for (app, item) in readable(batches) {
             let of_app = asked.entry(app).or_default();
             let tag = of_app.entry(&item.account);
             tag.or_insert_with(|| keys.account_tag(app, &item.account));
-            tags.extend(item.key.as_deref().map(|key| keys.message_tag(app, key)));
         }
         let mut subjects = BTreeMap::new();
         for (app, references) in asked {
@@ -108,12 +109,33 @@ impl<'k> Door<'k> {
         }
         let all: BTreeSet<SubjectId> = subjects.values().copied().collect();
         let list: Vec<SubjectId> = all.iter().copied().collect();
+        let accounts = store::lock_accounts(tx, &all).await?;
+        let consents = consent::consents_of(tx, keys, &list).await?;
+        let profiles = super::profiles(tx, keys, &list).await?;
+        let salt = |subject: &SubjectId| {
+            let known = profiles.get(subject).and_then(|profile| profile.salt);
+            let salt = known.unwrap_or_else(|| {
+                let mut salt = [0; 16];
+                rng.fill_bytes(&mut salt);
+                salt
+            });
+            (*subject, salt)
+        };
+        let salts: BTreeMap<SubjectId, [u8; 16]> = all.iter().map(salt).collect();
+        let mut tags = BTreeSet::new();
+        for (app, item) in readable(batches) {
+            let subject = subjects.get(&(app.clone(), item.account.clone()));
+            let salt = subject.and_then(|subject| salts.get(subject));
+            let of = salt.zip(item.key.as_deref());
+            tags.extend(of.map(|(salt, key)| keys.signal_tag(app, salt, key)));
+        }
         Ok(Self {
             keys,
             now,
-            accounts: store::lock_accounts(tx, &all).await?,
-            consents: consent::consents_of(tx, keys, &list).await?,
-            profiles: super::profiles(tx, keys, &list).await?,
+            accounts,
+            consents,
+            profiles,
+            salts,
             tags: store::tags(tx, tags).await?,
             subjects,
             new_tags: BTreeSet::new(),
@@ -146,14 +168,19 @@ impl<'k> Door<'k> {
             Err(reason) => return Outcome::Refused(reason),
         };
         let Admitted { subject, by_day } = admitted;
+        let Some(&salt) = self.salts.get(&subject) else {
+            return Outcome::Refused(Reason::AccountUnknown);
+        };
         if let Some(key) = &item.key {
-            let tag = (subject, self.keys.message_tag(app, key));
+            let tag = self.keys.signal_tag(app, &salt, key);
             if self.tags.contains(&tag) || !self.new_tags.insert(tag) {
                 return Outcome::Duplicate;
             }
         }
         self.touched.insert(subject, app.clone());
-        apply(self.profiles.entry(subject).or_default(), item, by_day, notes);
+        let profile = self.profiles.entry(subject).or_default();
+        profile.salt = Some(salt);
+        apply(profile, item, by_day, notes);
         if let Content::Did(Observation { kind: Kind::Bought, business: Some(business), .. }) =
             item.content
             && self.teaches(subject)

@@ -59,6 +59,9 @@ pub struct Profile {
     pub(super) language: Option<(i64, String)>,
     traits: BTreeMap<String, Dated>,
     pub(super) recent: RecentDays,
+    /// What tags of the account's messages are made with. It is gone with the profile, and then nothing
+    /// tells whose they were.
+    pub(super) salt: Option<[u8; 16]>,
     /// Topics that the person says are not theirs; kept apart from the profile, never stored with it.
     denied: BTreeSet<String>,
 }

@@ -25,8 +25,8 @@ statements! {
     PUT_PROFILES = "insert into profiles (subject, app, sealed, changed) values {rows}
         on conflict (subject) do update set sealed = excluded.sealed, changed = excluded.changed";
     PROFILED = "select subject, app from profiles where subject > $1 order by subject limit $2";
-    TAGS = "select subject, tag from signal_tags where tag in ({list})";
-    PUT_TAGS = "insert into signal_tags (subject, tag, seen) values {rows} on conflict do nothing";
+    TAGS = "select tag from signal_tags where tag in ({list})";
+    PUT_TAGS = "insert into signal_tags (tag, seen) values {rows} on conflict do nothing";
     FORGET_TAGS = "delete from signal_tags where seen < $1";
     COUNT_REFUSALS = "insert into signal_refusals (app, day, code, times) values {rows}
         on conflict (app, day, code) do update set times = signal_refusals.times + excluded.times";
@@ -144,22 +144,21 @@ pub(super) async fn profiled(
     rows.iter().map(|row| Ok((row.get("subject")?, row.get("app")?))).collect()
 }
 
-/// Which of these tags are there already, under which account.
-pub(super) async fn tags(
-    tx: &mut Tx,
-    tags: BTreeSet<[u8; 16]>,
-) -> Result<BTreeSet<(SubjectId, [u8; 16])>> {
+/// Which of these tags are there already.
+pub(super) async fn tags(tx: &mut Tx, tags: BTreeSet<[u8; 16]>) -> Result<BTreeSet<[u8; 16]>> {
     let list = tags.into_iter().map(Value::from).collect();
     let rows = tx.fetch_list(TAGS, values![], list).await?;
-    rows.iter().map(|row| Ok((row.get("subject")?, row.get("tag")?))).collect()
+    rows.iter().map(|row| row.get("tag")).collect()
 }
 
+/// Keeps tags in their own order, which is random: in that of the accounts it would be seen which belong
+/// together.
 pub(super) async fn put_tags(
     tx: &mut Tx,
-    tags: &BTreeSet<(SubjectId, [u8; 16])>,
+    tags: &BTreeSet<[u8; 16]>,
     seen: Timestamp,
 ) -> Result<()> {
-    let rows = tags.iter().map(|(subject, tag)| values![*subject, *tag, season(seen)]).collect();
+    let rows = tags.iter().map(|tag| values![*tag, season(seen)]).collect();
     tx.execute_rows(PUT_TAGS, rows).await?;
     Ok(())
 }

@@ -93,7 +93,7 @@ async fn without_a_live_consent_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn withdrawal_takes_the_profile_and_its_tags_along() {
+async fn withdrawal_takes_the_profile_along_and_with_it_whose_tags_are() {
     on_both(|db| async move {
         let world = World::new(db).await;
         let subject = world.account("messenger", "u1").await;
@@ -104,7 +104,11 @@ async fn withdrawal_takes_the_profile_and_its_tags_along() {
         world.withdraw("messenger", "u1", PurposeKind::ModelTraining, None).await.expect("ends");
         assert_eq!(rows(&world).await, (1, 1), "another purpose");
         world.withdraw("messenger", "u1", PurposeKind::Relevance, None).await.expect("ends");
-        assert_eq!(rows(&world).await, (0, 0));
+        assert_eq!(
+            rows(&world).await,
+            (0, 1),
+            "a tag names nobody, and now nobody knows whose it was"
+        );
         assert_eq!(
             send(&world, "messenger", &batch(&[view("u1", "m2")])).await,
             ["consent.withdrawn"]
@@ -112,6 +116,9 @@ async fn withdrawal_takes_the_profile_and_its_tags_along() {
         let mut tx = world.db.begin().await.expect("begins");
         let forged = tx.execute(FORGE, values![subject, vec![1_u8]]).await;
         assert!(matches!(forged, Err(db::Error::Forbidden(_))), "the database refuses too");
+        tx.rollback().await;
+        world.give("messenger", "u1", PurposeKind::Relevance).await;
+        assert_eq!(send(&world, "messenger", &batch(&[view("u1", "m1")])).await, ["accepted"]);
     })
     .await;
 }

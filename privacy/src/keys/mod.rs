@@ -5,7 +5,7 @@
 //!
 //! | root | is for | labels |
 //! |---|---|---|
-//! | `prf` | tags that cannot be computed without us | `prf/app/<app>`, `prf/message/<app>`, `prf/recipient/<business>`, `prf/caller/<label>`, `prf/erasure`, `prf/suppress/<app>` |
+//! | `prf` | tags that cannot be computed without us | `prf/app/<app>`, `prf/message/<app>`, `prf/signal/<app>`, `prf/recipient/<business>`, `prf/caller/<label>`, `prf/erasure`, `prf/suppress/<app>` |
 //! | `pepper` | what a phone number is hashed with | `prf/pair/cross_app_linking/<a>/<b>`, `argon2-secret/link`, `argon2-salt/link` |
 //! | `wrap` | the outer layer of tags, rotated without phone numbers | `wrap/app/<app>`, `wrap/pair/cross_app_linking/<a>/<b>` |
 //! | `kek` | wrapping the keys of accounts | `kek/data-key` |

@@ -122,10 +122,18 @@ impl KeyRing {
         hmac(&*key, &[b"ref", &length, reference.as_bytes()])
     }
 
-    /// A tag of a message id an app sent, to recognise it when it is sent again.
+    /// A tag of the id that an app gave a message, to recognise it when it is told again.
     pub fn message_tag(&self, app: &AppId, message: &str) -> [u8; 16] {
         let key = self.active(KeyDomain::Prf).sub_key::<32>(&format!("prf/message/{app}"));
         first_half(hmac(&*key, &[message.as_bytes()]))
+    }
+
+    /// A tag of a message id that an app sent of one account, to recognise it when it is sent again. The
+    /// `salt` is kept sealed with the account's profile: without it nobody can tell whose a tag is, and
+    /// once it is gone not even we.
+    pub fn signal_tag(&self, app: &AppId, salt: &[u8; 16], message: &str) -> [u8; 16] {
+        let key = self.active(KeyDomain::Prf).sub_key::<32>(&format!("prf/signal/{app}"));
+        first_half(hmac(&*key, &[salt, message.as_bytes()]))
     }
 
     /// The id under which one business sees an account.

@@ -148,6 +148,8 @@ mod frozen {
         );
         let message = ring.message_tag(&app("photo"), "m-1");
         assert_eq!(hex(&message), "eaba2505a02ff645950117ddff067642");
+        let signal = ring.signal_tag(&app("photo"), &[8; 16], "m-1");
+        assert_eq!(hex(&signal), "3bba7d565d52ac7671297a21d8cafcc2");
         let recipient =
             ring.recipient(BusinessId::from_bytes([7; 16]), SubjectId::from_bytes([9; 16]));
         assert_eq!(recipient.to_string(), "rcp_dd1109ad8cb2d014b67c72b64ef4b840");

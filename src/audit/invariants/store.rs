@@ -119,7 +119,6 @@ statements! {
                               + (select count(*) from suppressions)
                               + (select count(*) from profiles)
                               + (select count(*) from consent_records)
-                              + (select count(*) from signal_tags)
                               + (select count(*) from link_tokens) as n";
     // Of what is sealed the beginning is enough: nonce and first bytes are as good as random.
     SHARED = "select m.place, count(*) over () as n
@@ -133,9 +132,6 @@ statements! {
                     group by substr(sealed, 1, 64) having count(*) > 1
                     union all select 'consent_records.sealed' from consent_records
                     group by substr(sealed, 1, 64) having count(distinct subject) > 1
-                    union all select 'signal_tags.tag' from signal_tags s
-                    join accounts a on a.subject = s.subject
-                    group by s.tag having count(distinct a.app) > 1
                     union all select 'link_tokens.token' from link_tokens t
                     where exists (select 1 from link_tokens o
                                   where o.token = t.token and o.app <> t.app

@@ -37,8 +37,8 @@ pub enum Held {
 }
 
 /// Tables beside those of accounts ([`traces::TABLES`]) that hold something of customers in conversation, of
-/// recipients as businesses know them, of requests, and of those who work with the service. A test compares
-/// both with the schema.
+/// recipients as businesses know them, of signals, of requests, and of those who work with the service. A
+/// test compares both with the schema.
 pub(super) const OTHERS: &[&str] = &[
     "api_keys",
     "conversation_feedback",
@@ -51,6 +51,7 @@ pub(super) const OTHERS: &[&str] = &[
     "recipient_stops",
     "sessions",
     "sign_in_links",
+    "signal_tags",
     "subject_requests",
     "suppressions",
     "users",

@@ -70,8 +70,10 @@ pub struct AccountExport {
     pub recipients: Vec<RecipientPart>,
     /// Requests that were made for the account, with their clocks.
     pub requests: Vec<RequestPart>,
-    /// Signals of which only a keyed mark is kept, to recognise repeats.
-    pub signal_marks: u64,
+    /// Signals of which a mark was kept under the account, to recognise repeats: in exports of before marks
+    /// named nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal_marks: Option<u64>,
     /// Where the data is from (Art. 15(1)(g)).
     pub source: String,
     /// How scores are made (Art. 15(1)(h)).

@@ -64,7 +64,6 @@ pub(super) const KEPT: &[(&str, Kept)] = &[
     ("removed_accounts", Kept::Left("only of accounts that are gone")),
     ("restrictions", Kept::In("account")),
     ("scores", Kept::In("lists")),
-    ("signal_tags", Kept::In("signal_marks")),
     ("subject_request_accounts", Kept::In("requests")),
 ];
 
@@ -147,7 +146,7 @@ pub async fn export(
         models: models(tx, subject).await?,
         stops: stops(tx, keys, subject).await?,
         requests: requests_of(tx, keys, subject).await?,
-        signal_marks: store::marks(tx, subject).await?,
+        signal_marks: None,
         source: SOURCE.to_owned(),
         logic: LOGIC.to_owned(),
         read_into: tables(|kept| match kept {

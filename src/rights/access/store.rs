@@ -25,7 +25,6 @@ statements! {
     OUTCOMES = "select exposure, kind, at, value from outcomes
                 where subject = $1 order by exposure, at, kind";
     STOPS = "select business, kind, stopped_at from list_stops where subject = $1 order by business";
-    MARKS = "select count(*) as n from signal_tags where subject = $1";
 }
 
 pub(super) async fn scores(tx: &mut Tx, subject: SubjectId) -> db::Result<Vec<Row>> {
@@ -69,10 +68,6 @@ pub(super) async fn stops(tx: &mut Tx, subject: SubjectId) -> db::Result<Vec<Sto
         Ok(StopPart { business, kind, at })
     };
     rows.iter().map(part).collect()
-}
-
-pub(super) async fn marks(tx: &mut Tx, subject: SubjectId) -> db::Result<u64> {
-    tx.fetch_one(MARKS, values![subject]).await?.get("n")
 }
 
 /// The recipient of a row, when there is one.

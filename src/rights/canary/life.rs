@@ -80,7 +80,7 @@ impl Canary {
             all.extend(Remembered::reference(keys, app, reference).and_subject(*subject));
         }
         let phone = PhoneNumber::parse(&self.phone, None).expect("a number of the plan");
-        all.and_phone(&phone).and_message(keys, &self.own.app, &self.message).and_words(&self.said)
+        all.and_phone(&phone).and_message(&self.message).and_words(&self.said)
     }
 
     /// Its link token under the pepper of today; nothing when none can be made.

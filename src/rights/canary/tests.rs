@@ -134,12 +134,11 @@ async fn a_canary_that_was_left_is_let_go() {
     .await;
 }
 
-const HELD: [(&str, u64); 9] = [
+const HELD: [(&str, u64); 8] = [
     ("select count(*) as n from accounts", 2),
     ("select count(*) as n from link_tokens", 2),
     ("select count(*) as n from links", 2),
     ("select count(*) as n from profiles", 1),
-    ("select count(*) as n from signal_tags", 1),
     ("select count(*) as n from corrections", 1),
     ("select count(*) as n from privacy_links", 1),
     ("select count(*) as n from consent_records", 8),
@@ -165,7 +164,7 @@ async fn a_canary_has_what_people_have_and_keeps_nothing() {
         let token = canary.token(&keeper, &mut world.rng(5), now).await.expect("made");
         let known = canary.remembered(keys).and_token(&token.expect("a token"));
         let traces = traces::search_tables(db, &known).await.expect("looked");
-        for place in ["link_tokens.token", "signal_tags.tag", "account_references.tag"] {
+        for place in ["link_tokens.token", "account_references.tag"] {
             assert!(traces.iter().any(|trace| trace.place == place), "{place}: {traces:?}");
         }
         for (sql, expected) in HELD {

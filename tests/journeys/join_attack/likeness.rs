@@ -16,11 +16,6 @@ use super::attack::{COMMON, Material, run_number};
 use super::world::{Linking, World};
 use crate::dump::Cell;
 
-/// What the threat model admits: how many signals an account sent.
-pub(super) fn is_admitted(label: &str) -> bool {
-    label.starts_with("signal_tags.") || label.starts_with("length of signal_tags.")
-}
-
 /// People, and two apps in which each has an account.
 pub(super) struct Pairs {
     pub(super) apps: [usize; 2],

@@ -224,14 +224,21 @@ impl House {
         Command::Decide(intake.finish(&self.keys, &COST).expect("no pepper process"))
     }
 
-    /// Everybody who is up at `hour` uses `app`, some more than others.
-    async fn use_app(&mut self, app: &AppId, people: &[Person], references: &[String], hour: u64) {
+    /// Everybody who is up at `hour` uses `app`, some more than others. Adds to how often each did.
+    async fn use_app(
+        &mut self,
+        app: &AppId,
+        people: &[Person],
+        (references, sent): (&[String], &mut [i64]),
+        hour: u64,
+    ) {
         let mut events = Vec::new();
-        for (person, reference) in people.iter().zip(references) {
+        for ((person, reference), sent) in people.iter().zip(references).zip(sent) {
             if person.hour != hour % 24 {
                 continue;
             }
             for nth in 0..person.eagerness + self.rng.random_range(1..3) {
+                *sent += 1;
                 events.push(serde_json::json!({
                     "type": "track", "event": "Product Viewed", "userId": reference,
                     "messageId": format!("{}-{hour}-{nth}", person.phone),
@@ -267,6 +274,8 @@ pub(super) struct World {
     pub(super) house: House,
     pub(super) people: Vec<Person>,
     pub(super) accounts: [Vec<SubjectId>; 3],
+    /// How many signals each account sent; the thief is not told.
+    pub(super) sent: [Vec<i64>; 3],
 }
 
 pub(super) async fn world(address: &str) -> World {
@@ -292,12 +301,14 @@ pub(super) async fn world(address: &str) -> World {
     let accounts = known.each_ref().map(|side| side.iter().map(|(subject, _)| *subject).collect());
     let references = known.map(|side| side.into_iter().map(|(_, reference)| reference).collect());
     let references: [Vec<String>; 3] = references;
+    let mut sent = references.each_ref().map(|side| vec![0; side.len()]);
     for hour in 0..HOURS {
         house.clock.advance(Duration::from_hours(1));
-        for (app, references) in [&one, &other, &third].into_iter().zip(&references) {
-            house.use_app(app, &people, references, hour).await;
+        for (nth, app) in [&one, &other, &third].into_iter().enumerate() {
+            let side = (&*references[nth], &mut *sent[nth]);
+            house.use_app(app, &people, side, hour).await;
         }
     }
     relevance::forget_order(&house.db).await.expect("the night comes");
-    World { house, people, accounts }
+    World { house, people, accounts, sent }
 }
