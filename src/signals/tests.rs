@@ -33,7 +33,8 @@ pub(crate) async fn send(world: &World, name: &str, body: &serde_json::Value) ->
         segment::batch(Topics::builtin(), body.to_string().as_bytes(), received).expect("a batch");
     let batch = Batch { app: app(name), received, items };
     let mut tx = world.db.begin().await.expect("begins");
-    let taken = take_in(&mut tx, &world.keys, &[batch], received, &mut world.rng(3)).await;
+    let rng = &mut world.rng(received.micros().unsigned_abs());
+    let taken = take_in(&mut tx, &world.keys, &[batch], received, rng).await;
     tx.commit().await.expect("commits");
     let code = |taken: &Taken| match taken.outcome {
         Outcome::Accepted => "accepted",
@@ -117,6 +118,7 @@ async fn withdrawal_takes_the_profile_along_and_with_it_whose_tags_are() {
         let forged = tx.execute(FORGE, values![subject, vec![1_u8]]).await;
         assert!(matches!(forged, Err(db::Error::Forbidden(_))), "the database refuses too");
         tx.rollback().await;
+        world.clock.advance(Duration::from_hours(1));
         world.give("messenger", "u1", PurposeKind::Relevance).await;
         assert_eq!(send(&world, "messenger", &batch(&[view("u1", "m1")])).await, ["accepted"]);
     })
