@@ -57,7 +57,7 @@ pub(super) const LIMITS: &[(&str, Duration, Late)] = &[
     ("sign_in_links", Duration::ZERO, Counted(store_kept::LATE_SIGN_IN_LINKS)),
     // A sweep forgets by whole days.
     ("signal_refusals", days(MAX_AGE_DAYS + 3), Counted(store_kept::LATE_REFUSALS)),
-    ("signal_tags", days(MAX_AGE_DAYS + 1), OfAccounts(store_kept::LATE_TAGS)),
+    ("signal_tags", days(MAX_AGE_DAYS + 1), Counted(store_kept::LATE_TAGS)),
     ("subject_requests", requests::KEPT, Counted(store_kept::LATE_REQUESTS)),
 ];
 

@@ -158,10 +158,6 @@ statements! {
                         join profiles p on p.subject = y.subject
                         where $1 = 'relevance'
                         union all
-                        select y.subject, 'signal_tags' from young y
-                        where $1 = 'relevance'
-                          and exists (select 1 from signal_tags t where t.subject = y.subject)
-                        union all
                         select e.subject, 'exposures' from young y
                         join exposures e on e.subject = y.subject
                         where $1 = 'relevance'

@@ -19,8 +19,8 @@ statements! {
                           where expires_at <= $1 order by subject limit 20";
     LATE_OPENINGS = "select subject, count(*) over () as n from openings
                      where expires_at < $1 order by subject limit 20";
-    LATE_TAGS = "select subject, count(*) over () as n from signal_tags
-                 where seen < $1 order by subject limit 20";
+    LATE_TAGS = "select count(*) as n from signal_tags
+                 where seen < $1 having count(*) > 0";
     LATE_REFUSALS = "select count(*) as n from signal_refusals
                      where day < $1 having count(*) > 0";
     LATE_SESSIONS = "select count(*) as n from sessions

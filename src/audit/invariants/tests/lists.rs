@@ -166,7 +166,6 @@ async fn whatever_is_kept_of_somebody_too_young_is_found() {
             "list_rows",
             "profiles",
             "scores",
-            "signal_tags",
         ];
         assert_eq!(kinds, all.into());
     })
