@@ -43,6 +43,7 @@ impl Watch {
     /// How it stopped fitting, in words.
     pub fn in_words(&self) -> &'static str {
         match self.drift {
+            None if self.rows == 0 => "nothing came of it yet",
             None => "it fits",
             Some(Drift::Higher) => "more comes than it promises",
             Some(Drift::Lower) => "less comes than it promises",
@@ -55,6 +56,9 @@ impl fmt::Display for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rows, promised, came, .. } = self;
         f.write_str(self.in_words())?;
+        if *rows == 0 {
+            return Ok(());
+        }
         if let Some(at) = self.at {
             write!(f, ", clear from outcome {at} on")?;
         }
