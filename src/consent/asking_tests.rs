@@ -174,7 +174,7 @@ async fn a_notice_published_under_earlier_demands_stays_in_use() {
         // It was published by a version of this program that did not demand so much.
         let texts: Vec<&Notice> = earlier.all().iter().collect();
         let leaves: Vec<Leaf> = texts.iter().map(|text| notices::notice_leaf(text, now)).collect();
-        let appended = crate::ledger::append(&mut tx, &signer, &leaves, now).await.unwrap();
+        let appended = ledger::append(&mut tx, &signer, &leaves, now).await.unwrap();
         store::add_notices(&mut tx, &texts, appended.first, now).await.unwrap();
         tx.commit().await.unwrap();
 
