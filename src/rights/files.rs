@@ -90,7 +90,8 @@ impl<'n> Search<'n> {
         };
         let bytes = file.metadata().map_err(failed)?.len();
         let Some(left) = self.left.checked_sub(bytes) else {
-            return Ok(self.report.unread.push(format!("{}: too much to read", path.display())));
+            self.report.unread.push(format!("{}: too much to read", path.display()));
+            return Ok(());
         };
         self.left = left;
         let mut first = Vec::new();

@@ -27,8 +27,8 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
-fn follows(previous: Option<&ConsentRecord>) -> Option<Chain> {
-    Some(Chain { previous: previous.map(Previous::of) })
+fn follows(previous: Option<&ConsentRecord>) -> Chain {
+    Chain { previous: previous.map(Previous::of) }
 }
 
 /// Given, taken back and given again, each with everything that it can refer to.
@@ -39,11 +39,12 @@ fn history() -> [ConsentRecord; 3] {
     given.assessment =
         Some(AssessmentRef { entry: 7, name: "linking/2".to_owned(), sha256: [9; 32] });
     given.evidence = Some(json!({ "screen": 4, "jws": JWS }));
-    given.chain = follows(None);
+    given.chain = Some(follows(None));
     let mut withdrawn = record(Decision::Withdrawn);
     (withdrawn.id, withdrawn.notice, withdrawn.evidence) = ([7; 16], None, None);
-    withdrawn.chain = follows(Some(&given));
-    let again = ConsentRecord { id: [8; 16], chain: follows(Some(&withdrawn)), ..given.clone() };
+    withdrawn.chain = Some(follows(Some(&given)));
+    let again =
+        ConsentRecord { id: [8; 16], chain: Some(follows(Some(&withdrawn))), ..given.clone() };
     [given, withdrawn, again]
 }
 
@@ -141,7 +142,7 @@ fn a_document_states_all_that_its_record_refers_to() {
     );
     let types = &stated["dpv:hasConsentStatus"][0]["@type"];
     assert!(!types.to_string().contains("Renewed"), "it was taken back in between");
-    let renewed = ConsentRecord { chain: follows(Some(&given)), id: [5; 16], ..given };
+    let renewed = ConsentRecord { chain: Some(follows(Some(&given))), id: [5; 16], ..given };
     let (value, said) = issued(renewed, &|_| ());
     let types = &value["dpv:hasRecordOfActivity"][0]["dpv:hasConsentStatus"][0]["@type"];
     assert_eq!((said, &types[2]), ("it verifies", &json!("dpv:RenewedConsentGiven")));

@@ -68,7 +68,7 @@ async fn reasons(look: &mut Look<'_>) -> Result<(), AuditError> {
         for (subject, _, reasons) in &page {
             match serde_json::from_str::<Vec<Reason>>(reasons) {
                 Err(_) => {
-                    look.found(Finding::new("topics.unreadable").of(*subject).at("list_rows"))
+                    look.found(Finding::new("topics.unreadable").of(*subject).at("list_rows"));
                 }
                 Ok(reasons) => {
                     let mut parts = reasons.iter().flat_map(|reason| parts(&reason.feature));

@@ -214,7 +214,8 @@ impl Canary {
         let mut tx = db.begin().await?;
         ledger::hold(&mut tx).await?;
         if accounts::find(&mut tx, &[*subject]).await?.is_empty() {
-            return Ok(tx.rollback().await);
+            tx.rollback().await;
+            return Ok(());
         }
         let asked = (RequestKind::Erasure, AskedBy::Person);
         let about = (Some(*subject), None);
