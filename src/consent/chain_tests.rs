@@ -43,7 +43,7 @@ async fn every_decision_names_the_one_before_it_about_the_same() {
         world.give("messenger", "bert", RELEVANCE).await;
         world.give("messenger", "anna", PurposeKind::BusinessMessages).await;
         world.withdraw("messenger", "anna", RELEVANCE, None).await.unwrap();
-        world.clock.advance(std::time::Duration::from_secs(60));
+        world.clock.advance(std::time::Duration::from_mins(1));
         world.give("messenger", "anna", RELEVANCE).await;
 
         let entries = history(&world, anna).await.expect("it is whole");
@@ -86,7 +86,7 @@ async fn a_record_that_is_missing_between_two_others_is_found() {
         let anna = world.account("messenger", "anna").await;
         world.give("messenger", "anna", RELEVANCE).await;
         let (withdrawn, _) = world.withdraw("messenger", "anna", RELEVANCE, None).await.unwrap();
-        world.clock.advance(std::time::Duration::from_secs(60));
+        world.clock.advance(std::time::Duration::from_mins(1));
         world.give("messenger", "anna", RELEVANCE).await;
         assert!(history(&world, anna).await.is_some());
 

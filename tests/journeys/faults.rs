@@ -195,7 +195,11 @@ async fn faults(base: &Base) -> Vec<Fault> {
     }
     for scene in SCENES {
         let count = all.iter().filter(|fault| fault.scene == scene).count();
-        eprintln!("{count} faults in {scene:?}");
+        let played = match scene {
+            Scene::Serve => "serve".to_owned(),
+            Scene::Run(words) => words.join(" "),
+        };
+        eprintln!("{count} faults in {played}");
     }
     // A part of them may hold one scene only.
     assert!(SCENES.into_iter().all(|scene| all.iter().any(|fault| fault.scene == scene)));

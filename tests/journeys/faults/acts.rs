@@ -32,15 +32,22 @@ pub(super) const SEEN: &str = "u1";
 /// Who is linked meanwhile.
 const LINKED: &str = "linked";
 
+/// How far the erasure came.
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Erasure {
+    #[default]
+    Unasked,
+    Asked,
+    Acknowledged,
+}
+
 /// What was acknowledged while the program was disturbed.
 #[derive(Default)]
 pub(super) struct Heard {
     /// Whether everything that was asked was done.
     pub(super) everything: bool,
     noted: Mutex<Acknowledged>,
-    /// Whether the erasure was asked for, and whether it was acknowledged.
-    erasing: bool,
-    erased: bool,
+    erasure: Erasure,
     seen: bool,
     list: Option<String>,
 }
@@ -163,13 +170,15 @@ pub(super) async fn serve(base: &Base, address: SocketAddr, heard: &mut Heard) {
         withdraw(&mut app(0).await?, &name(FORGOTTEN), what, noted).await
     };
     done.push(forgotten.await);
-    heard.erasing = true;
+    heard.erasure = Erasure::Asked;
     let erased = async {
         let path = format!("/v1/accounts/{ERASED}");
         ask(&mut app(0).await?, ("DELETE", &path), &Json::Null, &[200]).await.map(drop)
     };
     done.push(erased.await);
-    heard.erased = done.last().is_some_and(Option::is_some);
+    if done.last().is_some_and(Option::is_some) {
+        heard.erasure = Erasure::Acknowledged;
+    }
     let shop = Connection::open(address, Arc::clone(&base.shop));
     heard.list = async { list(&mut shop.await?, &base.campaign).await }.await;
     done.push(heard.list.as_ref().map(|_| ()));
@@ -182,11 +191,11 @@ impl Heard {
     pub(super) async fn broken(&self, base: &Base, test: &TestApp) -> Vec<String> {
         let mut expected = base.acknowledged.clone();
         expected.extend(self.noted.lock().expect("nobody panicked").clone());
-        if self.erasing {
+        if self.erasure >= Erasure::Asked {
             expected.retain(|(_, account, _), _| account != ERASED);
         }
         let mut broken = lost(test, &expected).await;
-        if self.erased {
+        if self.erasure == Erasure::Acknowledged {
             let path = format!("/v1/accounts/{ERASED}");
             let found = test.client(&base.apps[0]).get(&path).await.status;
             if found != 404 {

@@ -195,7 +195,7 @@ impl Writer {
     async fn messages(&mut self, account: &str, nth: usize) {
         let given = self.apps[0].give(account).await.expect("it answers all the time");
         note(&self.load.noted, account, Decision::Given, given);
-        if nth % 3 == 0 {
+        if nth.is_multiple_of(3) {
             let taken = self.apps[0].withdraw(account).await.expect("it answers all the time");
             note(&self.load.noted, account, Decision::Withdrawn, taken);
         }
@@ -220,7 +220,7 @@ impl Writer {
             }
         }
         assert_eq!(links, 1, "{account}");
-        if nth % 2 == 0 {
+        if nth.is_multiple_of(2) {
             let app = nth / 2 % 2;
             let body = json!({"account": account, "purpose": PurposeKind::CrossAppLinking,
                               "peer": APPS[1 - app]});
@@ -240,7 +240,7 @@ impl Writer {
             let (status, said) = answer.expect("it answers all the time");
             assert_eq!(status, 200, "{said}");
         }
-        let ends = nth % 3 == 0;
+        let ends = nth.is_multiple_of(3);
         if ends {
             let body = json!({"account": account, "purpose": PurposeKind::Relevance});
             self.withdraw(0, account, &body).await;

@@ -116,8 +116,8 @@ impl World {
         }
         // Who likes running does so in the other app, where that is known.
         let lent = |n: usize, features: &mut volens_models::features::Features| {
-            if n % 3 != 0 {
-                features.number("lent.topic.long", if n % 2 == 0 { 0.9 } else { 0.0 });
+            if !n.is_multiple_of(3) {
+                features.number("lent.topic.long", if n.is_multiple_of(2) { 0.9 } else { 0.0 });
             }
         };
         world.town.teach_seen(Goal::Click, lent).await;
