@@ -113,7 +113,11 @@ impl Topic {
 
 /// The tree of topics, as written in `topics.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Topics(BTreeMap<String, Topic>);
+pub struct Topics {
+    by_id: BTreeMap<String, Topic>,
+    /// What sensitive topics are called, in every language, as plain words, by the first of them.
+    sensitive: BTreeMap<String, Vec<Vec<String>>>,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,13 +151,20 @@ impl Topics {
             check_topic(topic, &topics)
                 .map_err(|problem| TopicsError::Invalid { id: id.clone(), problem })?;
         }
-        Ok(Self(topics))
+        let mut sensitive: BTreeMap<String, Vec<Vec<String>>> = BTreeMap::new();
+        for keyword in topics.values().filter(|topic| topic.sensitive).flat_map(Topic::keywords) {
+            let words = plain_words(keyword);
+            if let Some(first) = words.first() {
+                sensitive.entry(first.clone()).or_default().push(words);
+            }
+        }
+        Ok(Self { by_id: topics, sensitive })
     }
 
     /// A topic that may be used, or why it may not. A topic under a sensitive one is sensitive
     /// even if the list does not know it.
     pub fn check(&'static self, id: &str) -> Result<TopicId, TopicRefusal> {
-        match self.0.get(id) {
+        match self.by_id.get(id) {
             Some(topic) if topic.sensitive => Err(TopicRefusal::Sensitive),
             Some(topic) => Ok(TopicId(&topic.id)),
             None if self.has_sensitive_ancestor(id) => Err(TopicRefusal::Sensitive),
@@ -163,24 +174,54 @@ impl Topics {
 
     fn has_sensitive_ancestor(&self, id: &str) -> bool {
         id.match_indices('.')
-            .filter_map(|(dot, _)| self.0.get(&id[..dot]))
+            .filter_map(|(dot, _)| self.by_id.get(&id[..dot]))
             .any(|ancestor| ancestor.sensitive)
+    }
+
+    /// Whether a text holds a keyword of a sensitive topic in any language, in whole words; case and accents
+    /// do not matter. One is enough: for names and short values, which are refused in doubt, and not for
+    /// messages, in which a word can mean something else.
+    pub fn name_something_sensitive(&self, text: &str) -> bool {
+        let words = plain_words(text);
+        (0..words.len()).any(|at| {
+            let named = self.sensitive.get(&words[at]);
+            named.is_some_and(|all| all.iter().any(|keyword| words[at..].starts_with(keyword)))
+        })
     }
 
     /// One topic, sensitive or not.
     pub fn get(&self, id: &str) -> Option<&Topic> {
-        self.0.get(id)
+        self.by_id.get(id)
     }
 
     /// All topics, by id.
     pub fn all(&self) -> impl Iterator<Item = &Topic> {
-        self.0.values()
+        self.by_id.values()
     }
 
     /// The topics that may be used, by id.
     pub fn usable(&'static self) -> impl Iterator<Item = TopicId> {
         self.all().filter(|topic| !topic.sensitive).map(|topic| TopicId(&topic.id))
     }
+}
+
+/// The words of a text in lower case, without the accents of the five languages.
+fn plain_words(text: &str) -> Vec<String> {
+    let bare = |c: char| match c {
+        'à'..='å' => 'a',
+        'ç' => 'c',
+        'è'..='ë' => 'e',
+        'ì'..='ï' => 'i',
+        'ñ' => 'n',
+        'ò'..='ö' => 'o',
+        'ù'..='ü' => 'u',
+        other => other,
+    };
+    // Of a letter in decomposed form the accent is a character of its own.
+    let letters = text.chars().filter(|c| !('\u{300}'..='\u{36f}').contains(c));
+    let plain: String = letters.flat_map(char::to_lowercase).map(bare).collect();
+    let words = plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
 }
 
 fn check_topic(topic: &Topic, topics: &BTreeMap<String, Topic>) -> Result<(), &'static str> {

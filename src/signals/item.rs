@@ -1,6 +1,7 @@
 //! One item of an ingest call after reading, whatever format it came in.
 
 use serde_json::{Map, Value};
+use volens_privacy::topics::TopicRefusal;
 use volens_privacy::{BusinessId, Timestamp, Topics};
 
 use super::kinds::Kind;
@@ -191,9 +192,7 @@ pub fn one_trait(
     if names_a_person(&name) {
         return Err(Reason::TraitIdentifier);
     }
-    let sensitive =
-        |text: &str| matches!(known.check(text).map_err(Reason::from), Err(Reason::TopicSensitive));
-    if sensitive(&name) || is_special_category(&name) {
+    if is_special_category(known, &name) {
         return Err(Reason::TraitSensitive);
     }
     let value = match value {
@@ -216,14 +215,28 @@ pub fn one_trait(
             if !fits(text) || text.chars().any(char::is_control) {
                 return Err(Reason::TraitInvalid);
             }
-            if sensitive(&text.to_lowercase()) {
-                return Err(Reason::TraitSensitive);
-            }
             Trait::Category(text.to_owned())
         }
         Value::Array(_) | Value::Object(_) => return Err(Reason::TraitInvalid),
     };
+    if is_sensitive_trait(known, &name, &value) {
+        return Err(Reason::TraitSensitive);
+    }
     Ok(Some((name, value)))
+}
+
+/// Whether a trait is of a special category of personal data (GDPR Art. 9(1)), by its name or by what is said.
+pub fn is_sensitive_trait(known: &'static Topics, name: &str, value: &Trait) -> bool {
+    let said = match value {
+        Trait::Category(text) => names_something_sensitive(known, text),
+        Trait::Number(_) => false,
+    };
+    said || is_special_category(known, name)
+}
+
+fn names_something_sensitive(known: &'static Topics, text: &str) -> bool {
+    known.check(&text.to_lowercase()) == Err(TopicRefusal::Sensitive)
+        || known.name_something_sensitive(text)
 }
 
 /// The primary subtag of a BCP 47 or POSIX language: `de` of `de-AT` and `de_AT`.
@@ -299,8 +312,9 @@ fn names_a_person(name: &str) -> bool {
         || name.split('_').any(|word| WORDS.contains(&word))
 }
 
-/// Words in a trait's name that belong to a special category of GDPR Art. 9(1).
-fn is_special_category(name: &str) -> bool {
+/// Whether a trait's name is about a special category of GDPR Art. 9(1): by what sensitive topics are called,
+/// and by words that say so in a name and mean something else in a text.
+fn is_special_category(known: &'static Topics, name: &str) -> bool {
     const WORDS: [&str; 25] = [
         "biometric",
         "disability",
@@ -328,7 +342,7 @@ fn is_special_category(name: &str) -> bool {
         "sexuality",
         "union",
     ];
-    name.split('_').any(|word| WORDS.contains(&word))
+    name.split('_').any(|word| WORDS.contains(&word)) || names_something_sensitive(known, name)
 }
 
 /// E-mail addresses, phone numbers, IP addresses, hashes and UUIDs.

@@ -34,7 +34,10 @@ mod writer;
 pub use codec::Malformed;
 pub use corrections::Correction;
 pub use ingest::{Batch, Outcome, Taken, take_in};
-pub use item::{Content, Description, Item, MAX_ITEM, Parsed, act, one_trait, primary_language};
+pub use item::{
+    Content, Description, Item, MAX_ITEM, Parsed, act, is_sensitive_trait, one_trait,
+    primary_language,
+};
 pub use kinds::{Kind, kind_of};
 pub use profile::{Acts, Observation, Profile, Trait};
 pub use reason::Reason;

@@ -166,7 +166,9 @@ fn one(look: &mut Look<'_>, subject: SubjectId, profile: &Profile) {
         .counts()
         .iter()
         .any(|((_, about), _)| matches!(about, About::Topic(topic) if is_sensitive(topic)));
-    if by_day || profile.interests(beginning).any(|(topic, _)| is_sensitive(topic)) {
+    let of_trait = |(name, value)| signals::is_sensitive_trait(Topics::builtin(), name, value);
+    let said = profile.traits().any(of_trait);
+    if by_day || said || profile.interests(beginning).any(|(topic, _)| is_sensitive(topic)) {
         look.found(Finding::new("topic.sensitive").of(subject));
     }
 }

@@ -144,8 +144,25 @@ fn identifiers_and_special_categories_never_become_traits() {
         refused("score", Value::from(4_915_112_345_678_i64)),
         Some("trait.identifier_refused")
     );
-    for name in ["religion", "healthStatus", "political_party"] {
+    for name in [
+        "religion",
+        "healthStatus",
+        "political_party",
+        "krankheit",
+        "Konfession",
+        "partei",
+        "gewerkschaft",
+        "diabetes",
+        "enfermedad",
+        "doenca",
+        "maladie_chronique",
+    ] {
         assert_eq!(refused(name, text("x")), Some("trait.sensitive"), "{name}");
+    }
+    assert_eq!(refused("diabetic", Value::Bool(true)), Some("trait.sensitive"));
+    for value in ["Diabetes Typ 2", "asthma", "katholisch", "Católico", "catolico", "sida", "CDU"]
+    {
+        assert_eq!(refused("note", text(value)), Some("trait.sensitive"), "{value}");
     }
     for (name, value) in [
         ("history", text("142.44")),

@@ -154,7 +154,8 @@ impl Load {
             let said = app.get(&format!("/v1/accounts/{account}/interests")).await.expect(200);
             let strength = &said[0]["strength"][2];
             let faded = f64::from(times) - strength.as_f64().unwrap_or(0.0);
-            assert!((0.0..0.1).contains(&faded), "{account} was seen {times} times: {said}");
+            // A clock that was set back makes what was seen a little stronger than new.
+            assert!(faded.abs() < 0.1, "{account} was seen {times} times: {said}");
         }
         let list = self.lists.lock().expect("nobody panicked").last().cloned().expect("a list");
         let path = format!("/v1/lists/{list}/recipients");
